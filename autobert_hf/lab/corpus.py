@@ -1,0 +1,98 @@
+"""The text of a run: documents in, tokenizer and packed rows out, kept in the run's folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from autobert_hf.lab import builtin_text
+from autobert_hf.lab.files import read_tensors, write_tensors
+from autobert_hf.lab.text import (
+    TextError,
+    load_documents,
+    pack,
+    read_documents,
+    sha256_of,
+    split_documents,
+    train_tokenizer,
+    unigram_floor,
+)
+
+
+BUILTIN_DOCUMENTS = 20_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the text comes from: files, a data set, or neither for the built-in text."""
+
+    train_files: Sequence[str]
+    validation_files: Sequence[str]
+    dataset: str
+    tokenizer: str
+    vocab_size: int
+    length: int
+    seed: int
+
+    def inputs(self) -> Mapping[str, str]:
+        """Every input by name, files with their sha256: what a run records, free of this machine's paths."""
+        for file in (*self.train_files, *self.validation_files):
+            if not Path(file).is_file():
+                raise TextError(f"{file} does not exist: check the path.")
+        files = {Path(file).name: sha256_of(file) for file in (*self.train_files, *self.validation_files)}
+        if files:
+            return files
+        return {"dataset": self.dataset} if self.dataset else {"built-in text": f"{BUILTIN_DOCUMENTS} documents"}
+
+    def documents(self) -> tuple[list[str], list[str]]:
+        """Training and held-out documents."""
+        if self.train_files and self.dataset:
+            raise TextError("Both --train-file and --dataset were given: choose one.")
+        if self.validation_files:
+            return read_documents(self.train_files), read_documents(self.validation_files)
+        if self.train_files:
+            documents = read_documents(self.train_files)
+        elif self.dataset:
+            documents = load_documents(self.dataset)
+        else:
+            documents = builtin_text.corpus(BUILTIN_DOCUMENTS, self.seed)
+        return split_documents(documents, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Packed rows (rows, length) of token ids; `floor` is the loss of knowing word frequencies alone, in nats."""
+
+    tokenizer: PreTrainedTokenizerBase
+    train: torch.Tensor
+    held_out: torch.Tensor
+    floor: float
+
+
+def prepare(source: Source, folder: Path) -> Corpus:
+    """Reads, tokenizes and packs once; later calls with the same folder load what the first one left there."""
+    if not (folder / "rows.safetensors").exists():
+        train, held_out = source.documents()
+        tokenizer = _tokenizer(source, train)
+        tokenizer.save_pretrained(folder / "tokenizer")
+        rows = {"train": pack(train, tokenizer, source.length), "held_out": pack(held_out, tokenizer, source.length)}
+        write_tensors(folder / "rows.safetensors", rows)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    rows, _ = read_tensors(folder / "rows.safetensors")
+    floor = unigram_floor(rows["train"], rows["held_out"], len(tokenizer), tokenizer.all_special_ids)
+    return Corpus(tokenizer, rows["train"], rows["held_out"], floor)
+
+
+def _tokenizer(source: Source, documents: Sequence[str]) -> PreTrainedTokenizerBase:
+    if not source.tokenizer:
+        return train_tokenizer(documents, source.vocab_size, max(source.length, 128))
+    tokenizer = AutoTokenizer.from_pretrained(source.tokenizer)
+    for name in ("pad_token_id", "mask_token_id", "cls_token_id", "sep_token_id"):
+        if getattr(tokenizer, name) is None:
+            raise TextError(
+                f"The tokenizer {source.tokenizer} has no {name.removesuffix('_id')}: masked-language training needs "
+                "one. Leave --tokenizer out to have one trained."
+            )
+    return tokenizer

@@ -1,0 +1,61 @@
+"""Training that must not be lost: the winner of a search and the network it is compared with."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from accelerate import Accelerator
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel
+
+from autobert_hf.lab.mlm import MaskedBatches
+from autobert_hf.lab.train import Batch, Clock, Recipe, Trainer, evaluate
+
+
+CHECKPOINT_SECONDS = 30
+POINTS = 10
+# Token counts at which the loss is always taken, so that curves of different runs can be laid beside each other.
+MILESTONES = (300_000, 1_000_000, 3_000_000, 10_000_000)
+
+Curve = list[tuple[int, float]]
+
+
+def train_and_record(
+    model: PreTrainedModel,
+    recipe: Recipe,
+    batches: MaskedBatches,
+    held_out: Sequence[Batch],
+    accelerator: Accelerator,
+    checkpoint: Path,
+    name: str,
+) -> Curve:
+    """
+    Trains to the end of the recipe and returns [(tokens, held-out loss), ...]. Goes on from `checkpoint`, which is
+    written every half minute and at every point of the curve.
+    """
+    trainer = Trainer(model, recipe, accelerator)
+    curve: Curve = []
+    if checkpoint.exists():
+        curve = [(tokens, loss) for tokens, loss in json.loads(trainer.load(checkpoint)["curve"])]
+    points = _points(recipe.steps, batches.tokens_per_batch)
+    clock = Clock(CHECKPOINT_SECONDS)
+    bar = tqdm(total=recipe.steps, initial=trainer.step, desc=name, unit="step", smoothing=0.05)
+
+    def after(step: int, loss: float) -> None:
+        bar.update()
+        bar.set_postfix(loss=f"{loss:.3f}")
+        if step in points:
+            curve.append((step * batches.tokens_per_batch, evaluate(model, list(held_out), accelerator)))
+            model.train()
+        if step in points or clock.rings():
+            trainer.save(checkpoint, curve=json.dumps(curve))
+
+    with bar:
+        trainer.run(lambda step: batches.batch("final", step=step), on_step=after)
+    return curve
+
+
+def _points(steps: int, tokens_per_step: int) -> set[int]:
+    even = {round(steps * (index + 1) / POINTS) for index in range(POINTS)}
+    milestones = {round(tokens / tokens_per_step) for tokens in MILESTONES}
+    return {step for step in even | milestones if 0 < step <= steps} | {steps}

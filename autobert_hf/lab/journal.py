@@ -1,0 +1,73 @@
+"""Trials on disk: append-only JSON lines with one writer."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from autobert_hf.lab.files import disk_errors, sync_folder
+
+
+class JournalError(ValueError):
+    """The journal does not hold what a run of these settings would have written."""
+
+
+class Journal:
+    """
+    One record a line, on the disk before `append` returns. A last line without an end is what a killed process
+    leaves: it is cut off on opening, since its trial was never confirmed.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.records: list[dict[str, Any]] = []
+        if path.exists():
+            self._cut_unfinished_line()
+            self.records = [self._parse(number, line) for number, line in enumerate(self._lines(), start=1)]
+
+    def append(self, record: dict[str, Any]) -> None:
+        line = (json.dumps(record, sort_keys=True) + "\n").encode()
+        with disk_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            is_new = not self.path.exists()
+            with self.path.open("ab", buffering=0) as file:
+                start = file.tell()
+                try:
+                    _write_all(file.fileno(), line)
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(start)
+                    raise
+            if is_new:
+                sync_folder(self.path.parent)
+        self.records.append(record)
+
+    def _lines(self) -> list[str]:
+        try:
+            return self.path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise JournalError(f"{self.path} is not UTF-8 text (byte {error.start}): restore it from a copy.") from error
+
+    def _parse(self, number: int, line: str) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise JournalError(
+                f"{self.path}, line {number} is not JSON ({error.msg}): the journal was changed by hand. Restore the "
+                "line, or cut the file there to repeat that trial and all later ones."
+            ) from error
+        if not isinstance(record, dict):
+            raise JournalError(f"{self.path}, line {number} holds {type(record).__name__}, not a trial.")
+        return record
+
+    def _cut_unfinished_line(self) -> None:
+        data = self.path.read_bytes()
+        end = data.rfind(b"\n") + 1
+        if end < len(data):
+            with self.path.open("r+b") as file:
+                file.truncate(end)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

@@ -1,0 +1,56 @@
+"""Masked-language-model batches: the same tokens and the same masks for the same (seed, purpose, step)."""
+
+from dataclasses import dataclass
+
+import torch
+from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerBase
+
+from autobert_hf.lab.seeds import derive
+
+
+@dataclass
+class MaskedBatches:
+    """
+    Batches from packed rows (rows, length). Rows come in a new random order each epoch; 15 % of the tokens are
+    labelled, of which 80 % become [MASK] and 10 % another word, as in BERT.
+    """
+
+    rows: torch.Tensor
+    tokenizer: PreTrainedTokenizerBase
+    batch_size: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if len(self.rows) < self.batch_size:
+            raise ValueError(
+                f"The text makes {len(self.rows)} rows of {self.rows.shape[1]} tokens, fewer than one batch of "
+                f"{self.batch_size}: give more text, a smaller --batch-size or a smaller --length."
+            )
+        self.collator = DataCollatorForLanguageModeling(self.tokenizer, mlm_probability=0.15)
+
+    @property
+    def tokens_per_batch(self) -> int:
+        return self.batch_size * self.rows.shape[1]
+
+    def batch(self, *purpose: object, step: int) -> dict[str, torch.Tensor]:
+        """input_ids and labels, each (batch_size, length)."""
+        per_epoch = len(self.rows) // self.batch_size
+        epoch, index = divmod(step, per_epoch)
+        order = torch.randperm(len(self.rows), generator=generator(self.seed, *purpose, "order", epoch))
+        chosen = self.rows[order[index * self.batch_size : (index + 1) * self.batch_size]]
+        return self.mask(chosen, self.seed, *purpose, "mask", step)
+
+    def held_out(self, num_rows: int) -> list[dict[str, torch.Tensor]]:
+        """The first rows with fixed masks, so that every network answers the same questions."""
+        parts = self.rows[:num_rows].split(self.batch_size)
+        return [self.mask(part, self.seed, "held-out", number) for number, part in enumerate(parts)]
+
+    def mask(self, rows: torch.Tensor, *purpose: object) -> dict[str, torch.Tensor]:
+        special = torch.isin(rows, torch.tensor(self.tokenizer.all_special_ids))
+        self.collator.generator = generator(*purpose)
+        input_ids, labels = self.collator.torch_mask_tokens(rows.clone(), special_tokens_mask=special)
+        return {"input_ids": input_ids, "labels": labels}
+
+
+def generator(seed: int, *purpose: object) -> torch.Generator:
+    return torch.Generator().manual_seed(derive(seed, *purpose))

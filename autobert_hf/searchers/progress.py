@@ -1,0 +1,35 @@
+"""What a person sees of a running search: candidates, best so far, rate, time left."""
+
+from types import TracebackType
+
+from tqdm.auto import tqdm
+
+from autobert_hf.searchers.objectives import Objective
+from autobert_hf.searchers.trial import Trial
+
+
+class TrialBar:
+    def __init__(self, num_trials: int, objective: Objective, replayed: int):
+        self.objective = objective
+        self.replayed = replayed
+        self.best: Trial | None = None
+        self.failed = 0
+        self.bar = tqdm(total=num_trials, initial=min(replayed, num_trials), desc="search", unit="trial", smoothing=0.1)
+
+    def show(self, trial: Trial) -> None:
+        self.failed += not trial.ok
+        if trial.ok and (self.best is None or self.objective.fitness(trial) > self.objective.fitness(self.best)):
+            self.best = trial
+        if self.best is not None:
+            best = f"{self.best.scores[self.objective.name]:.4f} (trial {self.best.id})"
+            self.bar.set_postfix(best=best, failed=self.failed, refresh=False)
+        if trial.id >= self.replayed:
+            self.bar.update()
+
+    def __enter__(self) -> "TrialBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.bar.close()

@@ -1,0 +1,18 @@
+"""What a found network has to be compared with."""
+
+from autobert_hf.modeling.arithmetic import count_parameters
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+
+
+def equal_bert(base: AutoBertConfig, parameters: int) -> AutoBertConfig:
+    """
+    Standard attention in every layer of `base`, with the feed-forward width (a multiple of 8) that comes closest to
+    `parameters` of the masked language model.
+    """
+
+    def with_width(width: int) -> AutoBertConfig:
+        return AutoBertConfig.from_dict(base.to_dict() | {"intermediate_size": width})
+
+    one, two = (count_parameters(with_width(width), "masked_lm") for width in (8, 16))
+    steps = round((parameters - one) / (two - one))
+    return with_width(8 + 8 * max(steps, 0))

@@ -1,0 +1,32 @@
+"""Evolution with truncation selection: the loop of AutoBERT-Zero (Algorithm 1) without its guidance."""
+
+from collections.abc import Hashable, Sequence
+from random import Random
+
+from autobert_hf.lab.seeds import derive
+from autobert_hf.searchers.spaces.formulas import uniform
+from autobert_hf.searchers.strategies.random_search import RandomSearch
+from autobert_hf.searchers.trial import Proposal, Trial
+
+
+class Evolution(RandomSearch):
+    """A random first population, then rounds in which each of the best `parents` has `children` mutants."""
+
+    def round_size(self) -> int:
+        return self.parents_per_round * self.children if self.history else self.population
+
+    def survivors(self) -> list[Trial]:
+        return self.objective.ranked(self.history)[: self.parents_per_round]
+
+    def ask(self, trial_id: int) -> Proposal:
+        parents = self.survivors()
+        if not parents:
+            return super().ask(trial_id)
+        parent = parents[(trial_id - len(self.history)) // self.children % len(parents)]
+        rng = Random(derive(self.seed, trial_id, "mutate"))
+        child = self.unseen(lambda: self.space.mutate(parent.architecture, rng, self.draw))
+        return Proposal(child, parent.id, "mutate")
+
+    def draw(self, position: Hashable, choices: Sequence, rng: Random) -> object:
+        return uniform(position, choices, rng)
+

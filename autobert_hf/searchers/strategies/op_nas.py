@@ -1,0 +1,65 @@
+"""OP-NAS (AutoBERT-Zero, section 3.3): evolution whose mutations follow upper confidence bounds of operations."""
+
+import math
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from random import Random
+from statistics import fmean, pstdev
+
+from autobert_hf.searchers.objectives import Objective
+from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
+from autobert_hf.searchers.strategies.evolution import Evolution
+from autobert_hf.searchers.trial import Trial
+
+
+class OpNas(Evolution):
+    """
+    Each position of the path (and each layer's kernel) has a distribution over its operations, softmax(u / T) with
+    u_i = mu_i + alpha sqrt(2 log N / N_i) (Eq. 3): mu_i is the mean score of the paths that hold operation i there,
+    N_i their number, N the number at the position. The paper gives neither alpha nor the scale of mu, on which the
+    softmax depends: scores are z-scored over the history, and untried operations come first.
+    """
+
+    def __init__(
+        self,
+        space: AutoBertZeroSpace,
+        objective: Objective,
+        seed: int,
+        population: int = 100,
+        parents: int = 5,
+        children: int = 5,
+        alpha: float = 0.5,
+        temperature: float = 0.5,
+    ):
+        super().__init__(space, objective, seed, population, parents, children)
+        self.alpha = alpha
+        self.temperature = temperature
+        self.scores: dict[Hashable, dict[object, list[float]]] = {}
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        super().tell(trials)
+        done = [trial for trial in self.history if trial.ok]
+        fitness = [self.objective.fitness(trial) for trial in done]
+        mean, spread = (fmean(fitness), pstdev(fitness) or 1.0) if done else (0.0, 1.0)
+        self.scores = defaultdict(lambda: defaultdict(list))
+        for trial, value in zip(done, fitness, strict=True):
+            for position, operation in self.space.genes(trial.architecture):
+                self.scores[position][operation].append((value - mean) / spread)
+
+    def bounds(self, position: Hashable, choices: Sequence) -> list[float]:
+        """u_i of every choice at this position; infinite where nobody tried it."""
+        at = self.scores.get(position, {})
+        total = sum(len(scores) for scores in at.values())
+        return [
+            fmean(at[c]) + self.alpha * math.sqrt(2 * math.log(total) / len(at[c])) if c in at else math.inf
+            for c in choices
+        ]
+
+    def draw(self, position: Hashable, choices: Sequence, rng: Random) -> object:
+        bounds = self.bounds(position, choices)
+        untried = [choice for choice, bound in zip(choices, bounds, strict=True) if math.isinf(bound)]
+        if untried:
+            return rng.choice(untried)
+        highest = max(bounds)
+        weights = [math.exp((bound - highest) / self.temperature) for bound in bounds]
+        return rng.choices(choices, weights)[0]
