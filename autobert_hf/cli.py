@@ -1,21 +1,19 @@
-"""The command line: `autobert <command>`, also `python -m autobert_hf` and under `accelerate launch -m autobert_hf`."""
+"""The command line: `autobert COMMAND`, also `python -m autobert_hf` and `accelerate launch -m autobert_hf`."""
 
-import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 from transformers import HfArgumentParser
 
 from autobert_hf.hub_cards.card import write_card
 from autobert_hf.lab.corpus import Source
-from autobert_hf.lab.files import StorageError
-from autobert_hf.lab.journal import JournalError
-from autobert_hf.lab.run_folder import RunError, RunFolder
-from autobert_hf.lab.text import TextError
+from autobert_hf.lab.files import disk_errors
+from autobert_hf.lab.run_folder import RunFolder
 from autobert_hf.lab.train import TrainingError
 from autobert_hf.searchers.methods import METHODS
 from autobert_hf.searchers.settings import SearchSettings
@@ -23,6 +21,9 @@ from autobert_hf.searchers.settings import SearchSettings
 
 # Settings that say where things are on this machine; they may change between two calls of one run.
 LOCAL = {"output_dir", "train_file", "validation_file", "cpu", "num_trials"}
+
+# How YAML writes that a setting has no value.
+NOTHING = ([""], ["null"], ["~"])
 
 
 class UsageError(ValueError):
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if command in ("-h", "--help") else 2
     try:
         return COMMANDS[command](rest)
-    except (UsageError, TextError, RunError, JournalError, StorageError, TrainingError, ValueError) as error:
+    except (OSError, TrainingError, ValueError) as error:
         print(f"autobert {command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -64,9 +65,10 @@ def search_command(arguments: Sequence[str]) -> int:
     recorded = {name: value for name, value in asdict(settings).items() if name not in LOCAL}
     folder.open(recorded, source.inputs())
     model_folder, winner = METHODS[settings.method](settings, folder, source)
-    write_card(folder.path)
+    with disk_errors(model_folder):
+        write_card(folder.path)
     print(
-        f"\nBest of {settings.num_trials} candidates: trial {winner.id}, held-out loss {winner.scores['loss']:.4f}.\n"
+        f"\nThe best candidate is trial {winner.id}, held-out loss {winner.scores['loss']:.4f}.\n"
         f"The model is in {model_folder}. To load it:\n\n"
         "    import autobert_hf\n"
         "    from transformers import AutoModelForMaskedLM\n"
@@ -75,33 +77,57 @@ def search_command(arguments: Sequence[str]) -> int:
     return 0
 
 
+class Parser(HfArgumentParser):
+    """Complains as everything else here does: one sentence, no usage text before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}. `{self.prog} --help` says what each setting takes.")
+
+
 def parse_settings(arguments: Sequence[str]) -> SearchSettings:
     """Command line over the YAML file behind --config over defaults."""
-    first = argparse.ArgumentParser(add_help=False)
+    first = Parser(prog="autobert search", add_help=False, allow_abbrev=False)
     first.add_argument("--config", help="YAML file with any of the settings; the command line wins.")
     given, rest = first.parse_known_args(arguments)
-    parser = HfArgumentParser(SearchSettings, prog="autobert search", parents=[first])
+    # transformers annotates a type that no class can be of
+    parser = Parser(SearchSettings, prog="autobert search", parents=[first])  # type: ignore[arg-type]
     if given.config:
-        defaults = read_yaml(Path(given.config))
-        parser.set_defaults(**defaults)
-        for action in parser._actions:
-            if action.dest in defaults:
-                action.required = False
-    settings, _ = parser.parse_args_into_dataclasses(args=rest, args_filename=None, look_for_args_file=False)
+        rest = [*yaml_arguments(Path(given.config), parser), *rest]
+    settings, _ = parser.parse_args_into_dataclasses(rest, look_for_args_file=False)
     return settings
+
+
+def yaml_arguments(path: Path, parser: Parser) -> list[str]:
+    """
+    The settings of a YAML file as command-line arguments. Scalars are taken as they are written, so that `no` is a
+    precision and `1e-3` a number; the parser knows the types.
+    """
+    arguments: list[str] = []
+    for name, value in read_yaml(path).items():
+        values = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, str) for item in values):
+            raise UsageError(f"--config {path}: {name} holds {value}; give a value or a list of values.")
+        if values not in NOTHING:
+            arguments += [f"--{name}", *values]
+    try:
+        parser.parse_known_args(["--output_dir", "", *arguments])
+    except UsageError as error:
+        raise UsageError(f"--config {path}: {error}") from error
+    return arguments
 
 
 def read_yaml(path: Path) -> dict[str, object]:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader) or {}
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path} cannot be read: {error}") from error
-    known = {field.name for field in fields(SearchSettings)}
-    if not isinstance(data, dict) or (unknown := set(data) - known):
+        raise UsageError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from error
+    known = sorted(field.name for field in fields(SearchSettings))
+    if not isinstance(data, dict):
         raise UsageError(
-            f"--config {path} holds {sorted(unknown) if isinstance(data, dict) else 'no settings'}; "
-            f"known are {', '.join(sorted(known))}."
+            f"--config {path} holds no settings: write `name: value` lines; known are {', '.join(known)}."
         )
+    if unknown := sorted(set(data) - set(known), key=str):
+        raise UsageError(f"--config {path} holds {', '.join(map(repr, unknown))}; known are {', '.join(known)}.")
     return data
 
 

@@ -1,10 +1,8 @@
-"""Tells transformers' Auto classes, and PEFT where it is used, about AutoBert."""
-
-import importlib
-import sys
+"""Tells transformers' Auto classes, and PEFT, about AutoBert."""
 
 import transformers
 
+from autobert_hf import peft_defaults
 from autobert_hf.modeling import modeling_autobert
 from autobert_hf.modeling.configuration_autobert import AUTO_MAP, AutoBertConfig
 
@@ -22,14 +20,4 @@ def register() -> None:
         model_class = getattr(modeling_autobert, reference.partition(".")[2])
         getattr(transformers, auto_name).register(AutoBertConfig, model_class, exist_ok=True)
         model_class.register_for_auto_class(auto_name)
-    if "peft" in sys.modules:
-        register_peft_defaults()
-
-
-def register_peft_defaults() -> None:
-    """PEFT's default target modules: ours bear BERT's names, so BERT's defaults fit."""
-    constants = importlib.import_module("peft.utils.constants")
-    for name in vars(constants):
-        mapping = getattr(constants, name)
-        if name.endswith("_MAPPING") and isinstance(mapping, dict) and "bert" in mapping:
-            mapping["autobert"] = mapping["bert"]
+    peft_defaults.register()

@@ -21,14 +21,16 @@ MAY_IMPORT = {
     "searchers": {"searchers", "lab", "modeling"},
     "hub_cards": {"hub_cards", "modeling"},
     "__init__": ROOMS | {"registration"},
-    "registration": {"modeling"},
-    "cli": ROOMS | {"cli", "__init__"},
+    "registration": {"modeling", "peft_defaults"},
+    "peft_defaults": set(),
+    "zoo_table": {"modeling"},
+    "cli": ROOMS | {"cli", "__init__", "zoo_table"},
     "testing": ROOMS | {"testing", "__init__"},
     "__main__": {"cli"},
 }
 
 # `modeling` travels to the Hub as single files: whoever loads it there has these libraries and nothing else for sure.
-MODELING_LIBRARIES = {"torch", "transformers", "huggingface_hub"} | sys.stdlib_module_names
+MODELING_LIBRARIES = {"torch", "transformers", "huggingface_hub", "safetensors"} | sys.stdlib_module_names
 
 
 def python_files(*folders: str) -> list[Path]:

@@ -17,8 +17,8 @@ def write_card(run: Path) -> None:
     training = json.loads((run / "report" / "training.json").read_text(encoding="utf-8"))
     trials = [json.loads(line) for line in (run / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
     config = json.loads((run / "model" / "config.json").read_text(encoding="utf-8"))
-    for name, draw in {"search.png": draw_search, "training.png": draw_training}.items():
-        draw(trials if draw is draw_search else training, run / "model" / name)
+    draw_search(trials, run / "model" / "search.png")
+    draw_training(training, run / "model" / "training.png")
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag="fill-mask",
@@ -53,5 +53,5 @@ def facts(
 
 def _curve_rows(curves: dict[str, list[list[float]]]) -> list[dict[str, float]]:
     """Token counts at which both networks were measured."""
-    bert = dict(map(tuple, curves["bert"]))
+    bert = {tokens: loss for tokens, loss in curves["bert"]}
     return [{"tokens": t, "found": loss, "bert": bert[t]} for t, loss in curves["found"] if t in bert]

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from autobert_hf.lab import builtin_text
-from autobert_hf.lab.files import read_tensors, write_tensors
+from autobert_hf.lab.files import disk_errors, read_tensors, write_tensors
 from autobert_hf.lab.text import (
     TextError,
     load_documents,
@@ -38,26 +38,31 @@ class Source:
 
     def inputs(self) -> Mapping[str, str]:
         """Every input by name, files with their sha256: what a run records, free of this machine's paths."""
+        if self.train_files and self.dataset:
+            raise TextError("Both --train-file and --dataset were given: choose one.")
+        inputs: dict[str, str] = {}
         for file in (*self.train_files, *self.validation_files):
             if not Path(file).is_file():
-                raise TextError(f"{file} does not exist: check the path.")
-        files = {Path(file).name: sha256_of(file) for file in (*self.train_files, *self.validation_files)}
-        if files:
-            return files
-        return {"dataset": self.dataset} if self.dataset else {"built-in text": f"{BUILTIN_DOCUMENTS} documents"}
+                raise TextError(f"{file} is not there, or is no file: check the path.")
+            digest = sha256_of(file)
+            if inputs.setdefault(Path(file).name, digest) != digest:
+                raise TextError(f"Two of the files are called {Path(file).name}, as {file} is: rename one of them.")
+        if self.dataset:
+            inputs["dataset"] = self.dataset
+        elif not self.train_files:
+            inputs["built-in text"] = f"{BUILTIN_DOCUMENTS} documents"
+        return inputs
 
     def documents(self) -> tuple[list[str], list[str]]:
         """Training and held-out documents."""
-        if self.train_files and self.dataset:
-            raise TextError("Both --train-file and --dataset were given: choose one.")
-        if self.validation_files:
-            return read_documents(self.train_files), read_documents(self.validation_files)
         if self.train_files:
             documents = read_documents(self.train_files)
         elif self.dataset:
             documents = load_documents(self.dataset)
         else:
             documents = builtin_text.corpus(BUILTIN_DOCUMENTS, self.seed)
+        if self.validation_files:
+            return documents, read_documents(self.validation_files)
         return split_documents(documents, seed=self.seed)
 
 
@@ -76,7 +81,8 @@ def prepare(source: Source, folder: Path) -> Corpus:
     if not (folder / "rows.safetensors").exists():
         train, held_out = source.documents()
         tokenizer = _tokenizer(source, train)
-        tokenizer.save_pretrained(folder / "tokenizer")
+        with disk_errors(folder):
+            tokenizer.save_pretrained(folder / "tokenizer")
         rows = {"train": pack(train, tokenizer, source.length), "held_out": pack(held_out, tokenizer, source.length)}
         write_tensors(folder / "rows.safetensors", rows)
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
@@ -88,7 +94,14 @@ def prepare(source: Source, folder: Path) -> Corpus:
 def _tokenizer(source: Source, documents: Sequence[str]) -> PreTrainedTokenizerBase:
     if not source.tokenizer:
         return train_tokenizer(documents, source.vocab_size, max(source.length, 128))
-    tokenizer = AutoTokenizer.from_pretrained(source.tokenizer)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source.tokenizer)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise TextError(
+            f"The tokenizer {source.tokenizer} cannot be loaded ({reason}): check its name or folder, or leave "
+            "--tokenizer out to have one trained."
+        ) from error
     for name in ("pad_token_id", "mask_token_id", "cls_token_id", "sep_token_id"):
         if getattr(tokenizer, name) is None:
             raise TextError(

@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,30 +23,36 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-        if not full and not isinstance(error, OSError):
+        # The Rust libraries (safetensors, tokenizers) have exceptions of their own for what the system refuses.
+        if not isinstance(error, OSError) and "(os error " not in str(error):
             raise
         reason = "the disk is full: free some space" if full else f"{error}: check the folder"
         raise StorageError(f"Cannot write {path}: {reason}, then run the same command to go on.") from error
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Calls `write` with a temporary name beside `path`, then renames: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    """
+    Calls `write` with a temporary name, then renames: a reader sees the old file or the new one. The name lies in a
+    folder of its own, so that whatever a killed writer left there (safetensors has temporary files too) goes with the
+    next attempt.
+    """
+    folder = path.with_name(f".{path.name}.tmp")
+    temporary = folder / path.name
     with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         try:
             write(temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+            sync(temporary)
             temporary.replace(path)
-            sync_folder(path.parent)
+            sync(path.parent)
         finally:
-            temporary.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes a rename or a new name in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Makes the content of a file, or the names in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -53,10 +60,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8") and None)
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_whole(path, write)
 
 
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor], **metadata: object) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], **metadata: object) -> None:
     """A safetensors file; the metadata are strings on disk."""
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     write_whole(path, lambda temporary: save_file(whole, temporary, {k: str(v) for k, v in metadata.items()}))

@@ -28,16 +28,18 @@ def train_and_record(
     accelerator: Accelerator,
     checkpoint: Path,
     name: str,
+    inherited: int = 0,
 ) -> Curve:
     """
-    Trains to the end of the recipe and returns [(tokens, held-out loss), ...]. Goes on from `checkpoint`, which is
-    written every half minute and at every point of the curve.
+    Trains to the end of the recipe and returns [(tokens, held-out loss), ...], where tokens count what the model was
+    trained on before, `inherited`. Goes on from `checkpoint`, which is written every half minute and at every point
+    of the curve.
     """
     trainer = Trainer(model, recipe, accelerator)
     curve: Curve = []
     if checkpoint.exists():
         curve = [(tokens, loss) for tokens, loss in json.loads(trainer.load(checkpoint)["curve"])]
-    points = _points(recipe.steps, batches.tokens_per_batch)
+    points = _points(recipe.steps, batches.tokens_per_batch, inherited)
     clock = Clock(CHECKPOINT_SECONDS)
     bar = tqdm(total=recipe.steps, initial=trainer.step, desc=name, unit="step", smoothing=0.05)
 
@@ -45,7 +47,8 @@ def train_and_record(
         bar.update()
         bar.set_postfix(loss=f"{loss:.3f}")
         if step in points:
-            curve.append((step * batches.tokens_per_batch, evaluate(model, list(held_out), accelerator)))
+            tokens = inherited + step * batches.tokens_per_batch
+            curve.append((tokens, evaluate(model, list(held_out), accelerator)))
             model.train()
         if step in points or clock.rings():
             trainer.save(checkpoint, curve=json.dumps(curve))
@@ -55,7 +58,7 @@ def train_and_record(
     return curve
 
 
-def _points(steps: int, tokens_per_step: int) -> set[int]:
+def _points(steps: int, tokens_per_step: int, inherited: int) -> set[int]:
     even = {round(steps * (index + 1) / POINTS) for index in range(POINTS)}
-    milestones = {round(tokens / tokens_per_step) for tokens in MILESTONES}
+    milestones = {round((tokens - inherited) / tokens_per_step) for tokens in MILESTONES}
     return {step for step in even | milestones if 0 < step <= steps} | {steps}

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from autobert_hf.lab.files import disk_errors, sync_folder
+from autobert_hf.lab.files import disk_errors, sync
 
 
 class JournalError(ValueError):
@@ -18,7 +18,7 @@ class Journal:
     leaves: it is cut off on opening, since its trial was never confirmed.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.records: list[dict[str, Any]] = []
         if path.exists():
@@ -39,14 +39,16 @@ class Journal:
                     file.truncate(start)
                     raise
             if is_new:
-                sync_folder(self.path.parent)
+                sync(self.path.parent)
         self.records.append(record)
 
     def _lines(self) -> list[str]:
         try:
             return self.path.read_text(encoding="utf-8").splitlines()
         except UnicodeDecodeError as error:
-            raise JournalError(f"{self.path} is not UTF-8 text (byte {error.start}): restore it from a copy.") from error
+            raise JournalError(
+                f"{self.path} is not UTF-8 text (byte {error.start}): restore it from a copy."
+            ) from error
 
     def _parse(self, number: int, line: str) -> dict[str, Any]:
         try:
@@ -54,10 +56,13 @@ class Journal:
         except json.JSONDecodeError as error:
             raise JournalError(
                 f"{self.path}, line {number} is not JSON ({error.msg}): the journal was changed by hand. Restore the "
-                "line, or cut the file there to repeat that trial and all later ones."
+                "line from a copy, or start again in a new --output-dir."
             ) from error
         if not isinstance(record, dict):
-            raise JournalError(f"{self.path}, line {number} holds {type(record).__name__}, not a trial.")
+            raise JournalError(
+                f"{self.path}, line {number} holds a {type(record).__name__}, not a trial: the journal was changed by "
+                "hand. Restore the line from a copy, or start again in a new --output-dir."
+            )
         return record
 
     def _cut_unfinished_line(self) -> None:

@@ -1,7 +1,9 @@
 """The folder of a run: what was asked for, what came out, and nothing of two runs in one place."""
 
+import fcntl
 import json
 import platform
+import shutil
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -10,9 +12,11 @@ from typing import Any
 
 import torch
 
-from autobert_hf.lab.files import write_text
+from autobert_hf.lab.files import disk_errors, write_text
 
 
+# What stands in a folder before anything is learned there.
+PREPARED = {"run.json", "local.json", "text"}
 LIBRARIES = ("autobert-hf", "torch", "transformers", "accelerate", "datasets", "tokenizers")
 
 
@@ -27,40 +31,57 @@ class RunFolder:
     `report/` are written by those who fill them.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
 
     def open(self, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
         """
-        Starts the run or continues it.
+        Starts the run or continues it. One that ended before it learned anything (the text was unfit, say) has left
+        nothing that another one could spoil, so it gives way.
 
         Raises:
-            RunError: if the folder holds something else, naming what differs.
+            RunError: if the folder holds something else, naming what differs, or is in use.
         """
         run = {"settings": dict(settings), "inputs": dict(inputs)}
-        if (self.path / "run.json").exists():
-            self._refuse_other_run(run)
-        elif self.path.exists() and any(self.path.iterdir()):
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file: choose another --output-dir.")
+        held = {path.name for path in self.path.glob("[!.]*")}  # what begins with a dot is the lock and half files
+        if held and "run.json" not in held:
             raise RunError(f"{self.path} is not empty and holds no run: choose another --output-dir.")
-        else:
-            versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
-            write_json(self.path / "run.json", run | {"versions": versions})
-        write_json(self.path / "local.json", {"command": sys.argv, "threads": torch.get_num_threads()})
-
-    def _refuse_other_run(self, run: Mapping[str, Any]) -> None:
-        before = self.read("run.json")
-        changed = [
-            f"{name}: {old[name]!r} then, {new[name]!r} now" if name in old and name in new else name
-            for part in ("settings", "inputs")
-            for old, new in [(before[part], json.loads(json.dumps(run[part])))]
-            for name in sorted({**old, **new})
-            if old.get(name) != new.get(name)
-        ]
-        if changed:
+        changed = self._changed(run) if held else []
+        if changed and held - PREPARED:
             raise RunError(
                 f"{self.path} holds another run ({'; '.join(changed)}). Repeat its settings to go on with it, or "
                 "choose another --output-dir."
             )
+        self._lock()
+        if changed or not held:
+            shutil.rmtree(self.path / "text", ignore_errors=True)
+            versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+            write_json(self.path / "run.json", run | {"versions": versions})
+        write_json(self.path / "local.json", {"command": sys.argv, "threads": torch.get_num_threads()})
+
+    def _changed(self, run: Mapping[str, Any]) -> list[str]:
+        before = self.read("run.json")
+        return [
+            f"{name}: {old[name]!r} then, {new[name]!r} now" if name in old and name in new else name
+            for part in ("settings", "inputs")
+            for old, new in [(before.get(part, {}), json.loads(json.dumps(run[part])))]
+            for name in sorted({**old, **new})
+            if old.get(name) != new.get(name)
+        ]
+
+    def _lock(self) -> None:
+        """One writer: trials of two processes in one journal would spoil it. The lock ends with the process."""
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.lock = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(
+                f"{self.path} is in use by another process: wait for it or end it, or choose another --output-dir."
+            ) from error
 
     def read(self, name: str) -> dict[str, Any]:
         """One of the folder's JSON files."""

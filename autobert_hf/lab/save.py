@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from autobert_hf.lab.files import disk_errors, sync_folder
+from autobert_hf.lab.files import disk_errors, sync
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
@@ -15,7 +15,9 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
         shutil.rmtree(temporary, ignore_errors=True)
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
+        for file in temporary.iterdir():
+            sync(file)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
-        sync_folder(folder.parent)
+        sync(folder.parent)
     return folder

@@ -115,8 +115,8 @@ def sha256_of(path: str | Path) -> str:
 
 def split_documents(documents: Sequence[str], fraction: float = 0.05, seed: int = 0) -> tuple[list[str], list[str]]:
     """
-    (training, validation) documents, both in their old order and at least one each. It is documents that are held out,
-    not packed rows, so that no sentence stands on both sides.
+    (training, validation) documents, both in their old order and at least one each. Whole documents are
+    held out before packing: rows would cut a document in two and share it.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"The validation fraction is {fraction}: it must lie between 0 and 1.")

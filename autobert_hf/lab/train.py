@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils.memory import should_reduce_batch_size
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -65,21 +67,33 @@ def sparse_prediction(model: PreTrainedModel) -> Iterator[None]:
         model.config.sparse_prediction = before
 
 
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """One exception for memory that is used up: CPU, CUDA and cuDNN each have their own RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+        raise MemoryError from error
+
+
 class Trainer:
     """
     One model with its optimizer. `run` takes it from its current step to the recipe's last one; `save` and `load`
     make that exact across processes, since batches depend on nothing but the step.
     """
 
-    def __init__(self, model: PreTrainedModel, recipe: Recipe, accelerator: Accelerator):
+    def __init__(self, model: PreTrainedModel, recipe: Recipe, accelerator: Accelerator) -> None:
         self.model = model.to(accelerator.device)
         self.recipe = recipe
         self.accelerator = accelerator
         self.step = 0
+        model.zero_grad()  # a training that failed half-way leaves gradients behind
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         decayed = [p for p in self.parameters if p.ndim > 1]
         plain = [p for p in self.parameters if p.ndim <= 1]
-        groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(
             groups, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
         )
@@ -106,7 +120,7 @@ class Trainer:
             loss = self.model(**to_device(batch, self.accelerator)).loss
         value = loss.item()
         if not math.isfinite(value):
-            raise TrainingError(f"the loss is {value} at step {self.step}")
+            raise TrainingError(f"the loss is {value} at step {self.step}: lower the learning rate")
         self.accelerator.backward(loss)
         nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_grad_norm)
         self.optimizer.step()
@@ -138,7 +152,7 @@ class Trainer:
 class Clock:
     """Is it time again? Once every `seconds`."""
 
-    def __init__(self, seconds: float):
+    def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.last = time.monotonic()
 
@@ -155,7 +169,7 @@ def to_device(batch: Batch, accelerator: Accelerator) -> Batch:
 
 @torch.no_grad()
 def evaluate(model: PreTrainedModel, batches: list[Batch], accelerator: Accelerator) -> float:
-    """Mean cross entropy over all labelled tokens, in nats."""
+    """Mean cross entropy over all labelled tokens, in nats. Raises TrainingError if that is no number."""
     model.eval()
     total, count = 0.0, 0
     with sparse_prediction(model), accelerator.autocast():
@@ -163,4 +177,6 @@ def evaluate(model: PreTrainedModel, batches: list[Batch], accelerator: Accelera
             labelled = int((batch["labels"] != -100).sum())
             total += model(**to_device(batch, accelerator)).loss.item() * labelled
             count += labelled
+    if not math.isfinite(total):
+        raise TrainingError(f"the held-out loss is {total / count}: lower the learning rate")
     return total / count

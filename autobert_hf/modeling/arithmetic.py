@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .formula import Formula
+from .formula_lowering import lower
 from .formula_primitives import FEATURES, INPUTS, PRIMITIVES, TOKENS
 from .graph import Graph, types
 
@@ -25,19 +26,38 @@ def norm(config: "AutoBertConfig", width: int) -> int:
 
 def count_parameters(config: "AutoBertConfig", head: str = "model") -> int:
     """
-    Parameters of `AutoBertModel` without pooler (`head="model"`), with it (`"pooler"`), or of
-    `AutoBertForMaskedLM` (`"masked_lm"`, a tied matrix counted once).
+    Parameters of `AutoBertModel` without pooler (`head="model"`), with it (`"pooler"`), or of a model for a task:
+    `"masked_lm"`, `"causal_lm"`, `"pre_training"`, `"next_sentence_prediction"`, `"replaced_token_detection"`,
+    `"sequence_classification"`, `"token_classification"`, `"question_answering"`, `"multiple_choice"`. A tied matrix
+    counts once. ValueError for another head.
     """
-    size, hidden = config.embedding_size, config.hidden_size
+    size = config.embedding_size
     total = (config.vocab_size + config.max_position_embeddings + config.type_vocab_size) * size
     total += norm(config, size) if config.embedding_norm else 0
-    total += count_encoder_parameters(config)
-    if head == "pooler":
-        total += linear(hidden, hidden)
-    if head == "masked_lm":
-        total += linear(hidden, size) + norm(config, size) + config.vocab_size
-        total += 0 if config.tie_word_embeddings else config.vocab_size * size
-    return total
+    return total + count_encoder_parameters(config) + _head_parameters(config, head)
+
+
+def _head_parameters(config: "AutoBertConfig", head: str) -> int:
+    hidden, size = config.hidden_size, config.embedding_size
+    words = linear(hidden, size) + norm(config, size) + config.vocab_size
+    words += 0 if config.tie_word_embeddings else config.vocab_size * size
+    pooler, labels = linear(hidden, hidden), config.num_labels or 0
+    heads = {
+        "model": 0,
+        "pooler": pooler,
+        "masked_lm": words,
+        "causal_lm": words,
+        "pre_training": words + pooler + linear(hidden, 2),
+        "next_sentence_prediction": pooler + linear(hidden, 2),
+        "replaced_token_detection": linear(hidden, hidden) + linear(hidden, 1),
+        "sequence_classification": pooler + linear(hidden, labels),
+        "token_classification": linear(hidden, labels),
+        "question_answering": linear(hidden, 2),
+        "multiple_choice": pooler + linear(hidden, 1),
+    }
+    if head not in heads:
+        raise ValueError(f"There is no head {head!r}; count one of {', '.join(heads)}.")
+    return heads[head]
 
 
 def count_encoder_parameters(config: "AutoBertConfig") -> int:
@@ -77,7 +97,8 @@ def _attention_parameters(layer: "AutoBertConfig") -> int:
 def count_flops(config: "AutoBertConfig", length: int = 128, batch: int = 1) -> int:
     """
     FLOPs of one forward pass of `AutoBertModel` without pooler: two for each multiply-add in linear maps, matrix
-    products and convolutions, nothing for what works element by element (as `torch.utils.flop_counter` counts).
+    products and convolutions, nothing for what works element by element, as `torch.utils.flop_counter` counts.
+    Distances (`euclidean`) count like a product, though that counter overlooks them.
     """
     total, width = 0, config.embedding_size
     for kind, layer in config.layers():
@@ -113,11 +134,13 @@ def _attention_flops(layer: "AutoBertConfig", length: int) -> int:
 
 
 def _formula_flops(graph: Graph, length: int, head_dim: int) -> int:
-    """Of one head: every matrix product, and the pairwise primitives that are built on one."""
+    """Of one head, by the steps that run: those of the lowered form where there is one, then its two products."""
     size = {TOKENS: length, FEATURES: head_dim}
-    shapes = types(graph.nodes, PRIMITIVES, INPUTS)
-    total = 0
-    for name, args in graph.nodes:
+    lowering = lower(graph)
+    nodes = graph.nodes if lowering is None else [(step.name, step.args) for step in lowering.steps]
+    shapes = types(nodes, PRIMITIVES, INPUTS)
+    total = 0 if lowering is None else 2 * 2 * length * length * head_dim
+    for name, args in nodes:
         if name in ("matmul", "cosine", "euclidean"):
             (rows, inner), right = shapes[args[0]], shapes[args[1]]
             columns = right[1] if name == "matmul" else right[0]

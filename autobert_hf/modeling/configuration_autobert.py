@@ -1,7 +1,7 @@
 """One configuration for every searched BERT-like network."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers.activations import ACT2FN
@@ -12,6 +12,15 @@ from .formula import STANDARD_ATTENTION, Formula, GraphError
 
 
 FORMAT_VERSION = 1
+MAX_LAYERS = 1000
+
+# Sizes that may be left out: None is accepted, and replaced by what follows from the other sizes.
+if TYPE_CHECKING:
+    Derived = int
+    LayerTypes = list[str]
+else:
+    Derived = int | None
+    LayerTypes = list[Literal["full_attention", "conv", "hybrid"]] | None
 
 # What an entry of `per_layer_config` may override; anything else is a typing error that would be silently ignored.
 PER_LAYER_FIELDS = (
@@ -35,6 +44,7 @@ _SIZES = ("num_attention_heads", "head_dim", "conv_kernel_size", "conv_num_heads
 _GLOBAL_SIZES = ("vocab_size", "hidden_size", "embedding_size", "num_hidden_layers", "max_position_embeddings")
 _AUTO_HEADS = {
     "AutoModel": "Model",
+    "AutoModelForTextEncoding": "Model",
     "AutoModelForPreTraining": "ForPreTraining",
     "AutoModelForMaskedLM": "ForMaskedLM",
     "AutoModelForCausalLM": "ForCausalLM",
@@ -102,11 +112,11 @@ class AutoBertConfig(PreTrainedConfig):
     # No field: transformers sets it on the configurations of single layers, from `per_layer_config`.
     skip: ClassVar[Sequence[str]] = ()
     # Guards against a configuration that would exhaust memory before anybody can look at it.
-    parameter_budget: ClassVar[int] = 20_000_000_000
+    parameter_budget: ClassVar[int] = 4_000_000_000
 
     vocab_size: int = 30522
     hidden_size: int = 768
-    embedding_size: int | None = None
+    embedding_size: Derived = None  # type: ignore[assignment]
     num_hidden_layers: int = 12
     max_position_embeddings: int = 512
     type_vocab_size: int = 2
@@ -120,19 +130,19 @@ class AutoBertConfig(PreTrainedConfig):
     attention_probs_dropout_prob: float | int = 0.1
     classifier_dropout: float | int | None = None
 
-    layer_types: list[Literal["full_attention", "conv", "hybrid"]] | None = None
+    layer_types: LayerTypes = None  # type: ignore[assignment]
     num_attention_heads: int = 12
-    head_dim: int | None = None
+    head_dim: Derived = None  # type: ignore[assignment]
     attention_formula: str = STANDARD_ATTENTION
     qkv_conv_size: int = 0
     conv_type: Literal["lightweight", "separable"] = "lightweight"
     conv_kernel_size: int = 3
-    conv_num_heads: int | None = None
+    conv_num_heads: Derived = None  # type: ignore[assignment]
     conv_softmax: bool = False
     intermediate_size: int = 3072
     hidden_act: str = "gelu"
     gated_ffn: bool = False
-    layer_width: int | None = None
+    layer_width: Derived = None  # type: ignore[assignment]
 
     norm_type: Literal["layer_norm", "rms_norm"] = "layer_norm"
     norm_position: Literal["post", "pre", "primer"] = "post"
@@ -143,7 +153,7 @@ class AutoBertConfig(PreTrainedConfig):
     use_cache: bool = True
     format_version: int = FORMAT_VERSION
 
-    def __post_init__(self, **kwargs: Any):
+    def __post_init__(self, **kwargs: Any) -> None:
         if self.format_version > FORMAT_VERSION:
             raise ValueError(
                 f"format_version {self.format_version} is newer than {FORMAT_VERSION}, the newest that this "
@@ -154,6 +164,11 @@ class AutoBertConfig(PreTrainedConfig):
             raise ValueError("`skip` differs by layer: write per_layer_config={layer: {'skip': [...]}}.")
         for name in (*_SIZES, *_GLOBAL_SIZES):
             _refuse_bad_size(name, getattr(self, name))
+        if self.num_hidden_layers > MAX_LAYERS or self.type_vocab_size < 0:
+            raise ValueError(
+                f"num_hidden_layers is {self.num_hidden_layers} (at most {MAX_LAYERS}), type_vocab_size is "
+                f"{self.type_vocab_size} (at least 0)."
+            )
         if self.head_dim is None:
             self.head_dim = max(self.hidden_size // self.num_attention_heads, 1)
         self.embedding_size = self.embedding_size or self.hidden_size
@@ -170,7 +185,7 @@ class AutoBertConfig(PreTrainedConfig):
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other.to_dict() == self.to_dict()
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def _iter_config_keys_with_heterogeneous_adjustment(self, keys: Iterable[str]) -> Iterator[str]:
         # With that access allowed, transformers' own loops over all keys would read, and warn about, each of them.
@@ -191,7 +206,8 @@ class AutoBertConfig(PreTrainedConfig):
 
     def layers(self) -> Iterator[tuple[str, "AutoBertConfig"]]:
         """The layers from bottom to top, each as (layer type, configuration with the layer's own values)."""
-        return zip(self.layer_types, self.per_layer_config, strict=True)
+        layers: Any = self.per_layer_config
+        return zip(self.layer_types, layers, strict=True)
 
     def validate_layers(self) -> None:
         """Every layer on its own, then the network as a whole; runs after construction and before saving."""

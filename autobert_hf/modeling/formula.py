@@ -16,6 +16,7 @@ from .formula_primitives import FEATURES, INPUT_BOUND, INPUTS, PRIMITIVES, TOKEN
 from .graph import Graph, GraphError, canonicalize, types
 from .graph_text import read, write
 
+
 STANDARD_ATTENTION = "softmax(q @ k.T / sqrt(d)) @ v"
 
 SUGAR = {

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .formula_primitives import FEATURES, INPUTS, PRIMITIVES, TOKENS, Step, mixes_tokens, plan
 from .graph import Graph, Node, types
 
+
 _ELEMENTWISE = {"neg", "scale", "logsigmoid", "softsign", "add"}
 
 
@@ -23,7 +24,8 @@ class Lowering(NamedTuple):
 def lower(graph: Graph) -> Lowering | None:
     """The lowering of a formula, None if it has another form. X, Y, Z may be any subgraphs; c is always positive.
 
-    A minus sign goes into X: fused kernels take the largest score before they scale, which c < 0 would break.
+    A minus sign goes into X: FlashAttention takes a row's largest score before it scales, so with c < 0 its
+    exponentials could overflow.
     """
     nodes = _Rewriter(graph)
     name, args = graph.nodes[-1]

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from .graph import Node, Primitive, Type, types
 
+
 TOKENS, FEATURES = "tokens", "features"
 INPUTS: dict[str, Type] = dict.fromkeys(("q", "k", "v", "p"), (TOKENS, FEATURES))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+
 MAX_NODES = 64
 
 # The names of the two axes. Sizes never enter, so that sizes that only happen to be equal never unify.

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .graph import Graph, GraphError, Node, Primitive, canonicalize
 
+
 # Any graph of 64 nodes prints within these; both are checked before Python's parser sees the text.
 MAX_LENGTH = 2000
 MAX_TOKENS = 800

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
+from transformers.utils.generic import maybe_autocast
+
 
 BLOCK = 16  # tokens per row block of the Gram matrix; 32 costs about the same, a whole-sequence Gram T x T memory
 
@@ -45,25 +47,39 @@ def depthwise_conv(x: Tensor, taps: Tensor, *, causal: bool = False) -> Tensor:
 
 
 def _gram_pays(x: Tensor, taps: Tensor) -> bool:
-    """Whether the Gram backward beats autograd's: from 7 taps on, except in fp32 with narrow groups, from 15 on.
+    """Whether the Gram backward beats autograd's, measured on CPU for groups of one channel up to all of them.
 
-    The Gram matrix does (BLOCK + kernel - 1) / kernel times the needed products and copies windows of that overlap, so
-    it needs a long kernel, a wide group (a long inner product), or a native weight gradient as slow as that of bf16.
+    The Gram matrix costs nearly the same for every kernel, (BLOCK + kernel - 1) / kernel times the needed products and
+    a copy of overlapping windows. The native weight gradient is slow in half precision, and in fp32 from 15 taps on.
     """
-    groups, kernel = taps.shape
-    narrow = x.dtype == torch.float32 and x.shape[2] < 8 * groups
-    return kernel >= (15 if narrow else 7)
+    return taps.shape[1] >= (7 if x.dtype.itemsize == 2 else 15)
 
 
 def _correlate(x: Tensor, taps: Tensor, left: int) -> Tensor:
     # (batch, tokens, channels) seen as a (batch, channels, 1, tokens) image is channels-last as it lies: no copy, and
     # by far the fastest depthwise kernel of every formulation that we measured on CPU.
-    right = taps.shape[1] - 1 - left
-    padded = x.contiguous() if left == right else F.pad(x, (0, 0, left, right))
-    image = padded.transpose(1, 2).unsqueeze(2)
-    weight = taps.to(x.dtype).repeat_interleave(x.shape[2] // taps.shape[0], dim=0)[:, None, None]
-    out = F.conv2d(image, weight, padding=(0, left if left == right else 0), groups=x.shape[2])
+    kernel, channels = taps.shape[1], x.shape[2]
+    dtype = torch.float32 if _onednn_may_hang(x, kernel) else x.dtype
+    pad = left if 2 * left == kernel - 1 else 0
+    padded = x.contiguous() if pad else F.pad(x, (0, 0, left, kernel - 1 - left))
+    image = padded.to(dtype).transpose(1, 2).unsqueeze(2)
+    weight = taps.to(dtype).repeat_interleave(channels // taps.shape[0], dim=0)[:, None, None]
+    with maybe_autocast(x.device.type, enabled=False):  # it would undo the choice of dtype
+        out = F.conv2d(image, weight, padding=(0, pad), groups=channels)
     return out.squeeze(2).transpose(1, 2).to(x.dtype)
+
+
+def _onednn_may_hang(x: Tensor, kernel: int) -> bool:
+    """Whether the channels-last convolution could loop for ever in half precision on CPU; fp32 never does.
+
+    oneDNN 3.12 (torch 2.13, CPUs with AVX512-BF16 or AVX512-FP16) never ends generating the code of a depthwise kernel
+    for 15 taps or more and a single block of 16 channels: `brdgmm_blocking` counts registers for grouped taps, then
+    drops the grouping and leaves none for the weights. It cuts such a block from few channels, or from any number of
+    them when the threads do not divide the batch. A compiled graph may meet any number of threads.
+    """
+    if x.device.type != "cpu" or x.dtype.itemsize != 2 or kernel < 15:
+        return False
+    return x.shape[2] <= 16 or torch.compiler.is_compiling() or x.shape[0] % torch.get_num_threads() != 0
 
 
 class _Context(FunctionCtx):
@@ -101,6 +117,7 @@ def _taps_gradient(x: Tensor, grad: Tensor, taps: Tensor, left: int) -> Tensor:
     rows = rows.permute(3, 2, 0, 1, 4).reshape(groups, BLOCK, -1)
     windows = F.pad(x, (0, 0, left, fill + kernel - 1 - left)).unfold(1, window, BLOCK)
     windows = windows.unflatten(2, (groups, -1)).permute(2, 0, 1, 3, 4).reshape(groups, -1, window)
-    gram = torch.bmm(rows, windows)  # bf16 products are summed in fp32 inside; the sum below keeps to fp32 as well
+    with maybe_autocast(x.device.type, enabled=False):  # backward may be called inside it
+        gram = torch.bmm(rows, windows)  # bf16 products are summed in fp32 inside; the sum below keeps to fp32 as well
     diagonals = gram.as_strided((groups, BLOCK, kernel), (BLOCK * window, window + 1, 1))
     return diagonals.sum(1, dtype=torch.promote_types(x.dtype, torch.float32)).to(taps.dtype)

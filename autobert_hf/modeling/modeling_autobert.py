@@ -1,10 +1,11 @@
 """The AutoBert network: embeddings, mixers, feed-forward networks and heads, in the order of transformers' own files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import initialization as init
 from transformers.activations import ACT2FN
@@ -151,15 +152,15 @@ class AutoBertConvolution(nn.Module):
     def __init__(self, config: AutoBertConfig, layer_idx: int):
         super().__init__()
         width = config.layer_width
-        self.lightweight = config.conv_type == "lightweight"
-        groups = config.conv_num_heads if self.lightweight else width
-        self.input = nn.Linear(width, 2 * width) if self.lightweight else None
+        lightweight = config.conv_type == "lightweight"
+        groups = config.conv_num_heads if lightweight else width
+        self.input = nn.Linear(width, 2 * width) if lightweight else None
         self.conv = AutoBertDepthwiseConv(config, groups, config.conv_kernel_size, layer_idx)
         self.activation = ACT2FN[config.hidden_act]
         self.output = AutoBertOutput(config, width, width)
 
     def forward(self, x: torch.Tensor, padding: torch.Tensor | None, cache: Cache | None) -> torch.Tensor:
-        if self.lightweight:
+        if self.input is not None:
             return self.output(self.conv(nn.functional.glu(self.input(x)), padding, cache))
         return self.activation(self.output(self.conv(x, padding, cache)))
 
@@ -258,10 +259,13 @@ class AutoBertLayer(GradientCheckpointingLayer):
         super().__init__()
         self.norm_position = config.norm_position
         self.resize = make_resize(width_in, config.layer_width)
-        self.mixer = self.mixer_norm = self.feed_forward = self.feed_forward_norm = None
+        self.mixer: AutoBertAttention | AutoBertConvolution | None = None
+        self.mixer_norm: nn.Module = nn.Identity()
+        self.feed_forward: AutoBertFeedForward | None = None
+        self.feed_forward_norm: nn.Module = nn.Identity()
         if "mixer" not in config.skip:
-            mixer = AutoBertConvolution if layer_type == "conv" else AutoBertAttention
-            self.mixer = mixer(config, layer_idx)
+            is_conv = layer_type == "conv"
+            self.mixer = AutoBertConvolution(config, layer_idx) if is_conv else AutoBertAttention(config, layer_idx)
             self.mixer_norm = make_norm(config, config.layer_width)
         if "feed_forward" not in config.skip:
             self.feed_forward = AutoBertFeedForward(config)
@@ -275,9 +279,10 @@ class AutoBertLayer(GradientCheckpointingLayer):
         cache: Cache | None,
         **kwargs: Any,
     ) -> torch.Tensor:
-        if isinstance(self.mixer, AutoBertConvolution):
-            return self.mixer(x, padding, cache)
-        return self.mixer(x, mask, padding, cache, **kwargs)[0]
+        if isinstance(self.mixer, AutoBertAttention):
+            return self.mixer(x, mask, padding, cache, **kwargs)[0]
+        assert self.mixer is not None
+        return self.mixer(x, padding, cache)
 
     def forward(
         self,
@@ -366,6 +371,24 @@ class AutoBertPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": AutoBertLayer, "attentions": AutoBertAttention}
 
+    @classmethod
+    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
+        """
+        As ever, but from safetensors only, and never with an encoder drawn at random in place of a foreign one.
+
+        Raises:
+            OSError: if there are no whole safetensors.
+            ValueError: if the file holds weights of another architecture.
+        """
+        kwargs["use_safetensors"] = True
+        try:
+            loaded: Any = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        except SafetensorError as error:
+            raise OSError(f"The safetensors file of {args[0]} is damaged ({error}): fetch it again.") from error
+        model, info = loaded
+        _refuse_foreign_weights(model, info["missing_keys"])
+        return (model, info) if output_loading_info else model
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
@@ -373,6 +396,16 @@ class AutoBertPreTrainedModel(PreTrainedModel):
             init.copy_(module.position_ids, torch.arange(module.position_ids.shape[-1])[None])
         elif isinstance(module, AutoBertDepthwiseConv):
             _init_taps(module)
+
+
+def _refuse_foreign_weights(model: PreTrainedModel, missing: Iterable[str]) -> None:
+    encoder = [name for name, _ in model.named_parameters() if "encoder.layers." in name]
+    lost = sorted(set(missing) & set(encoder))
+    if lost:
+        raise ValueError(
+            f"{len(lost)} of the encoder's {len(encoder)} weights are not in the file (the first is {lost[0]!r}): these "
+            "are weights of another architecture. `autobert convert` brings BERT checkpoints over."
+        )
 
 
 def _init_taps(conv: AutoBertDepthwiseConv) -> None:
@@ -402,7 +435,8 @@ class AutoBertModel(AutoBertPreTrainedModel):
     def get_input_embeddings(self) -> nn.Embedding:
         return self.embeddings.word_embeddings
 
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        assert isinstance(value, nn.Embedding)
         self.embeddings.word_embeddings = value
 
     @merge_with_config_defaults
@@ -423,8 +457,9 @@ class AutoBertModel(AutoBertPreTrainedModel):
         use_cache = bool(use_cache) and self.config.is_decoder
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
-        counts_positions = self.config.is_decoder and past_key_values is not None
-        past_length = past_key_values.get_seq_length() if counts_positions else 0
+        past_length: int | torch.Tensor = 0
+        if self.config.is_decoder and past_key_values is not None:
+            past_length = past_key_values.get_seq_length()
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, past_length)
         mask, padding = self.make_masks(x, attention_mask, past_key_values)
         x = self.encoder(x, mask, padding, past_key_values, position_ids=position_ids, **kwargs)
@@ -439,8 +474,8 @@ class AutoBertModel(AutoBertPreTrainedModel):
         x: torch.Tensor,
         attention_mask: torch.Tensor | dict[str, torch.Tensor] | None,
         past_key_values: Cache | None,
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """The mask of the attention interface, and which of the current tokens are real (batch, tokens)."""
+    ) -> tuple[Any, torch.Tensor | None]:
+        """The mask of the attention interface in its own form, and which of the current tokens are real (batch, tokens)."""
         if isinstance(attention_mask, dict):  # generate() with a compileable cache prepares masks by layer type
             padding = attention_mask.get("conv", attention_mask.get("linear_attention"))
             return attention_mask.get("full_attention"), padding
@@ -587,13 +622,14 @@ class AutoBertForPreTraining(AutoBertLanguageModel):
         )
         x, labels = select_labelled(outputs.last_hidden_state, labels, self.config.sparse_prediction)
         logits, relation = self.predictions(x), self.seq_relationship(outputs.pooler_output)
-        losses = []
+        loss: Any = None
         if labels is not None:
-            losses.append(nn.functional.cross_entropy(logits.flatten(0, -2).float(), labels.flatten()))
+            loss = nn.functional.cross_entropy(logits.flatten(0, -2).float(), labels.flatten())
         if next_sentence_label is not None:
-            losses.append(nn.functional.cross_entropy(relation.float(), next_sentence_label.flatten()))
+            follows = nn.functional.cross_entropy(relation.float(), next_sentence_label.flatten())
+            loss = follows if loss is None else loss + follows
         return AutoBertForPreTrainingOutput(
-            sum(losses) if losses else None, logits, relation, outputs.hidden_states, outputs.attentions
+            loss, logits, relation, outputs.hidden_states, outputs.attentions
         )
 
 
@@ -679,10 +715,10 @@ class AutoBertForSequenceClassification(AutoBertPreTrainedModel):
 
     def __init__(self, config: AutoBertConfig):
         super().__init__(config)
-        self.num_labels = config.num_labels
+        self.num_labels: int = config.num_labels or 2
         self.autobert = AutoBertModel(config)
         self.dropout = classifier_dropout(config)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.hidden_size, self.num_labels)
         self.post_init()
 
     @can_return_tuple
@@ -711,10 +747,10 @@ class AutoBertForTokenClassification(AutoBertPreTrainedModel):
 
     def __init__(self, config: AutoBertConfig):
         super().__init__(config)
-        self.num_labels = config.num_labels
+        self.num_labels: int = config.num_labels or 2
         self.autobert = AutoBertModel(config, add_pooling_layer=False)
         self.dropout = classifier_dropout(config)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.hidden_size, self.num_labels)
         self.post_init()
 
     @can_return_tuple
@@ -791,8 +827,8 @@ class AutoBertForMultipleChoice(AutoBertPreTrainedModel):
         labels: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> MultipleChoiceModelOutput:
-        choices = (input_ids if input_ids is not None else inputs_embeds).shape[1]
         each = (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        choices = next(x.shape[1] for x in each if x is not None)
         flat = [None if x is None else x.flatten(0, 1) for x in each]
         outputs = self.autobert(*flat, return_dict=True, **kwargs)
         logits = self.classifier(self.dropout(outputs.pooler_output)).view(-1, choices)

@@ -9,12 +9,14 @@ from autobert_hf.searchers.trial import Trial
 
 
 class TrialBar:
-    def __init__(self, num_trials: int, objective: Objective, replayed: int):
+    def __init__(self, num_trials: int, objective: Objective, replayed: int) -> None:
         self.objective = objective
         self.replayed = replayed
         self.best: Trial | None = None
         self.failed = 0
-        self.bar = tqdm(total=num_trials, initial=min(replayed, num_trials), desc="search", unit="trial", smoothing=0.1)
+        self.bar = tqdm(
+            total=num_trials, initial=min(replayed, num_trials), desc="search", unit="trial", smoothing=0.1
+        )
 
     def show(self, trial: Trial) -> None:
         self.failed += not trial.ok

@@ -1,17 +1,36 @@
 """Everything that a search can be told, with defaults that run on a laptop in minutes."""
 
+import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 
 
-def described(text: str, default: object) -> object:
+T = TypeVar("T")
+
+
+def described(text: str, default: T) -> T:
     return field(default=default, metadata={"help": text})
+
+
+# The smallest value that makes sense.
+LEAST = {"length": 3, "warmup_steps": 0, "candidate_steps": 0} | dict.fromkeys(
+    (
+        *("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size"),
+        *("num_trials", "population", "parents", "children", "min_path", "max_path", "batch_size", "held_out_rows"),
+    ),
+    1,
+)
 
 
 @dataclass
 class SearchSettings:
+    """
+    Raises:
+        ValueError: for numbers that no run can have.
+    """
+
     output_dir: str = field(metadata={"help": "Folder of this run; the same command goes on with it."})
     method: str = described("Search method.", "op-nas")
     seed: int = described("Every random draw derives from it.", 0)
@@ -54,6 +73,26 @@ class SearchSettings:
 
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = described("auto: bf16 where it is fast.", "auto")
     cpu: bool = described("Stay on the CPU.", False)
+
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}.")
+        if self.min_path > self.max_path:
+            raise ValueError(f"min_path is {self.min_path}, more than max_path, {self.max_path}: swap them.")
+        for name in ("temperature", "learning_rate", "candidate_learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}: give a number above 0.")
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} cannot be shared out to {self.num_attention_heads} heads: give a "
+                "multiple of num_attention_heads."
+            )
+        if self.final_tokens < self.batch_size * self.length:
+            raise ValueError(
+                f"final_tokens is {self.final_tokens}, less than one batch of {self.batch_size} rows with "
+                f"{self.length} tokens: give more."
+            )
 
     def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
         """What the search leaves alone. No dropout: it costs much on a CPU and helps nothing this short."""

@@ -1,4 +1,4 @@
-"""The bi-branch supernet of AutoBERT-Zero (section 3.2): in each layer the largest attention and the largest kernel."""
+"""The bi-branch supernet of AutoBERT-Zero (section 3.2): in each layer the largest attention and kernel."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.formula import Formula
 from autobert_hf.modeling.modeling_autobert import (
     PROJECTIONS,
+    AutoBertAttention,
     AutoBertConvolution,
     AutoBertDepthwiseConv,
     AutoBertForMaskedLM,
@@ -26,7 +27,7 @@ class ElasticConv(AutoBertDepthwiseConv):
     identity and belongs to this layer alone (Once-for-all, Cai et al., 2020, cropped straight from K).
     """
 
-    def __init__(self, config: AutoBertConfig, groups: int, kernels: tuple[int, ...], layer_idx: int):
+    def __init__(self, config: AutoBertConfig, groups: int, kernels: tuple[int, ...], layer_idx: int) -> None:
         super().__init__(config, groups, max(kernels), layer_idx)
         self.transforms = nn.ParameterDict({str(k): nn.Parameter(torch.eye(k)) for k in kernels if k < max(kernels)})
         self.kernel_size = max(kernels)
@@ -52,18 +53,28 @@ def centre(kernel: torch.Tensor, size: int) -> torch.Tensor:
 class BranchedLayer(AutoBertLayer):
     """A layer whose mixer is attention with all four projections, or beside it the convolution."""
 
-    def __init__(self, config: AutoBertConfig, layer_idx: int, width_in: int, kernels: tuple[int, ...]):
+    def __init__(self, config: AutoBertConfig, layer_idx: int, width_in: int, kernels: tuple[int, ...]) -> None:
         super().__init__(config, "full_attention", layer_idx, width_in)
         self.convolution = AutoBertConvolution(config, layer_idx)
         self.convolution.conv = ElasticConv(config, config.conv_num_heads, kernels, layer_idx)
         self.active = "full_attention"
 
+    @property
+    def attention(self) -> AutoBertAttention:
+        assert isinstance(self.mixer, AutoBertAttention)
+        return self.mixer
+
+    @property
+    def conv(self) -> ElasticConv:
+        assert isinstance(self.convolution.conv, ElasticConv)
+        return self.convolution.conv
+
     def activate(self, layer: dict) -> None:
         self.active = layer["layer_type"]
         if self.active == "conv":
-            self.convolution.conv.kernel_size = layer["conv_kernel_size"]
+            self.conv.kernel_size = layer["conv_kernel_size"]
         else:
-            self.mixer.formula = Formula(layer["attention_formula"])
+            self.attention.formula = Formula(layer["attention_formula"])
 
     def mix(
         self,
@@ -84,24 +95,25 @@ class Supernet:
     active architecture; `extract` gives that network as one of its own, equal to 1e-5.
     """
 
-    def __init__(self, space: AutoBertZeroSpace, base: AutoBertConfig, seed: int):
+    def __init__(self, space: AutoBertZeroSpace, base: AutoBertConfig, seed: int) -> None:
         self.space = space
         self.base = base
         config = space.largest().to_config(base)
         self.model = AutoBertForMaskedLM(config)
-        encoder = self.model.autobert.encoder
+        self.layers: list[BranchedLayer] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "supernet"))
             width = config.embedding_size
             for index, (_, layer) in enumerate(config.layers()):
-                encoder.layers[index] = BranchedLayer(layer, index, width, space.kernels)
+                self.layers.append(BranchedLayer(layer, index, width, space.kernels))
                 width = layer.layer_width
+            self.model.autobert.encoder.layers = nn.ModuleList(self.layers)
             self.model.apply(self.model._init_weights)
         self.model.config._attn_implementation = base._attn_implementation
         self.active = space.largest()
 
     def activate(self, architecture: Architecture) -> None:
-        for layer, choice in zip(self.model.autobert.encoder.layers, architecture.layer_dicts, strict=True):
+        for layer, choice in zip(self.layers, architecture.layer_dicts, strict=True):
             layer.activate(choice)
         self.active = architecture
 
@@ -117,13 +129,13 @@ class Supernet:
         return views
 
     def _active_view(self, index: int, name: str, parameter: torch.Tensor) -> torch.Tensor | None:
-        layer = self.model.autobert.encoder.layers[index]
+        layer = self.layers[index]
         branch, _, inner = name.partition(".")
         if branch == "convolution":
-            return _active_conv_view(layer.convolution.conv, inner, parameter) if layer.active == "conv" else None
+            return _active_conv_view(layer.conv, inner, parameter) if layer.active == "conv" else None
         if branch != "mixer":
             return parameter
-        unused = set(PROJECTIONS.values()) - {PROJECTIONS[letter] for letter in layer.mixer.formula.inputs}
+        unused = set(PROJECTIONS.values()) - {PROJECTIONS[letter] for letter in layer.attention.formula.inputs}
         return parameter if layer.active != "conv" and inner.split(".")[0] not in unused else None
 
     @torch.no_grad()
@@ -142,9 +154,9 @@ class Supernet:
         for name, view in self.active_parameters().items():
             if ".transforms." not in name:
                 state[name.replace(".convolution.", ".mixer.")] = view
-        for index, layer in enumerate(self.model.autobert.encoder.layers):
+        for index, layer in enumerate(self.layers):
             if layer.active == "conv":
-                state[f"autobert.encoder.layers.{index}.mixer.conv.weight"] = layer.convolution.conv.transformed()
+                state[f"autobert.encoder.layers.{index}.mixer.conv.weight"] = layer.conv.transformed()
         missing, unexpected = model.load_state_dict(state, strict=False)
         assert not unexpected and set(missing) <= {"predictions.decoder.weight"}, (missing, unexpected)
         model.config._attn_implementation = self.base._attn_implementation

@@ -54,8 +54,6 @@ class Trial:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Trial":
-        proposal = Proposal(
-            Architecture.from_json(record["architecture"]), record["parent"], record["mutation"]
-        )
+        proposal = Proposal(Architecture.from_json(record["architecture"]), record["parent"], record["mutation"])
         rest = {name: record[name] for name in ("seed", "scores", "cost", "status", "reason")}
         return cls(record["trial"], proposal, **rest)

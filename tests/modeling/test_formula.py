@@ -26,6 +26,7 @@ from autobert_hf.modeling.formula import (
 from autobert_hf.modeling.formula_primitives import FEATURES, INPUTS, PRIMITIVES, TOKENS
 from autobert_hf.modeling.graph import Graph, GraphError, Node, canonicalize, types
 
+
 PUBLISHED = {  # the attention layers of AutoBERT-Zero base, Figure 7 of Gao et al., 2021
     2: "softmax(q @ softplus(k.T) / sqrt(d)) @ (k + q)",
     4: "z = logsigmoid(q) + (q + k); softmax(q @ (-logsigmoid(z)).T / sqrt(d)) @ q",
@@ -70,6 +71,10 @@ def real_tokens(*lengths: int, tokens: int = 7) -> Tensor:
     return torch.arange(tokens)[None] < torch.tensor(lengths)[:, None]
 
 
+def log_sigmoid(x: Tensor) -> Tensor:
+    return torch.sigmoid(x).log()
+
+
 def at(real: Tensor, x: Tensor) -> Tensor:
     """The rows of real tokens."""
     return x.transpose(1, 2)[real]
@@ -110,7 +115,7 @@ def formulas(draw: st.DrawFn, attention_only: bool = False) -> Graph:
     return graph
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(formulas())
 def test_text_round_trip(graph: Graph) -> None:
     text = format_formula(graph)
@@ -120,7 +125,7 @@ def test_text_round_trip(graph: Graph) -> None:
     assert len(path(graph)) == len(graph.nodes) - len(Formula(graph).inputs)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(formulas(), st.integers(0, 1000))
 def test_right_padding_changes_nothing_at_real_tokens(graph: Graph, seed: int) -> None:
     formula = Formula(graph)
@@ -135,7 +140,7 @@ def test_right_padding_changes_nothing_at_real_tokens(graph: Graph, seed: int) -
         torch.testing.assert_close(formula(padded, mask.long()), result)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(formulas(attention_only=True), st.integers(0, 1000))
 def test_lowering_equals_the_interpreter(graph: Graph, seed: int) -> None:
     formula = Formula(graph)
@@ -151,7 +156,7 @@ def test_lowering_equals_the_interpreter(graph: Graph, seed: int) -> None:
         torch.testing.assert_close(at(kept, result), at(kept, expected), rtol=1e-5, atol=1e-5)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(formulas(attention_only=True), st.integers(0, 6))
 def test_operands_of_causal_formulas_are_token_local(graph: Graph, token: int) -> None:
     formula = Formula(graph)
@@ -164,7 +169,7 @@ def test_operands_of_causal_formulas_are_token_local(graph: Graph, token: int) -
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(graph=formulas(), seed=st.integers(0, 1000), size=st.sampled_from([0.0, 1e-4, 3.0, 30.0]))
 def test_forward_and_backward_are_finite(graph: Graph, seed: int, size: float, dtype: torch.dtype) -> None:
     """Enlarged and vanishing inputs, zero rows, equal rows, NaN in the padding, and a sequence that is all padding."""
@@ -189,23 +194,33 @@ def test_forward_and_backward_are_finite(graph: Graph, seed: int, size: float, d
         inputs = {name: x.detach() for name, x in inputs.items()}
 
 
+def random_chain(rng: random.Random, length: int) -> list[Node]:
+    """Primitives that each take the one before them, so that the output needs them all."""
+    nodes: list[Node] = [(name, ()) for name in INPUTS]
+    found = types(nodes, PRIMITIVES, INPUTS)
+    while len(nodes) < len(INPUTS) + length:
+        name = rng.choice(sorted(PRIMITIVES))
+        args = [len(nodes) - 1, rng.randrange(len(nodes))][: PRIMITIVES[name].arity]
+        rng.shuffle(args)
+        if (result := PRIMITIVES[name].result(*(found[arg] for arg in args))) is not None:
+            nodes.append((name, tuple(args)))
+            found.append(result)
+    return nodes
+
+
 def test_the_checker_does_not_win_by_refusing() -> None:
-    """Of well-typed random graphs with the right result, nearly all must pass the bound on growth."""
-    rng, accepted, drawn = random.Random(0), 0, 0
-    while drawn < 300:
-        nodes: list[Node] = [(name, ()) for name in INPUTS]
-        while len(nodes) < 4 + 12:
-            name = rng.choice(sorted(PRIMITIVES))
-            if options := fitting(name, types(nodes, PRIMITIVES, INPUTS)):
-                nodes.append((name, rng.choice(options)))
-        if types(nodes, PRIMITIVES, INPUTS)[-1] == TOKEN_ROWS:
+    """Of well-typed random chains of twelve primitives that map to (tokens, features), nearly all pass."""
+    rng, refused, drawn = random.Random(0), 0, 0
+    while drawn < 200:
+        graph = canonicalize(random_chain(rng, 12), len(INPUTS) + 11, PRIMITIVES)
+        if types(graph.nodes, PRIMITIVES, INPUTS)[-1] == TOKEN_ROWS:
             drawn += 1
             try:
-                check_formula(canonicalize(nodes, len(nodes) - 1, PRIMITIVES))
-                accepted += 1
+                check_formula(graph)
             except GraphError as error:
                 assert "range of float32" in str(error)
-    assert accepted >= 0.95 * drawn
+                refused += 1
+    assert refused <= 0.04 * drawn
 
 
 # Published formulas and single primitives
@@ -257,11 +272,22 @@ def test_standard_attention_equals_torch() -> None:
         ("euclidean(q, k) @ v", lambda q, k, v: (q[:, :, None] - k[:, None]).pow(2).sum(-1).sqrt() @ v),
         ("q @ euclidean(k.T, v.T)", lambda q, k, v: q @ (k[..., None] - v[:, :, None]).pow(2).sum(1).sqrt()),
         ("q @ cosine(k.T, v.T)", lambda q, k, v: q @ functional.cosine_similarity(k[..., None], v[:, :, None], dim=1)),
+        ("q @ (logsigmoid(k).T @ logsigmoid(v))", lambda q, k, v: q @ (log_sigmoid(k).mT @ log_sigmoid(v))),
+        (
+            "q @ cosine(logsigmoid(k).T, logsigmoid(v).T)",
+            lambda q, k, v: (
+                q @ functional.cosine_similarity(log_sigmoid(k)[..., None], log_sigmoid(v)[:, :, None], dim=1)
+            ),
+        ),
+        (
+            "q @ euclidean(logsigmoid(k).T, v.T)",
+            lambda q, k, v: q @ (log_sigmoid(k)[..., None] - v[:, :, None]).pow(2).sum(1).sqrt(),
+        ),
         ("softmax(k.T).T + q", lambda q, k, v: k.softmax(1) + q),
         ("softmax(k) + softsign(q)", lambda q, k, v: k.softmax(2) + q / (1 + q.abs())),
         ("softmax((q @ k.T).T) @ v", lambda q, k, v: (k @ q.mT).softmax(-1) @ v),
         ("softmax(q @ k.T).T @ v", lambda q, k, v: (q @ k.mT).softmax(-1).mT @ v),
-        ("scale(q) - logsigmoid(k)", lambda q, k, v: q / 2 - torch.sigmoid(k).log()),
+        ("scale(q) - logsigmoid(k)", lambda q, k, v: q / 2 - log_sigmoid(k)),
     ],
 )
 def test_every_primitive_against_its_definition(text: str, reference: Callable[..., Tensor]) -> None:
@@ -273,16 +299,28 @@ def test_every_primitive_against_its_definition(text: str, reference: Callable[.
         torch.testing.assert_close(result[row, :, :length], reference(q, k, v), rtol=1e-4, atol=1e-5)
 
 
+def test_small_distances_of_large_rows_are_exact_and_their_gradients_finite() -> None:
+    q = 100 * random_inputs()["q"]
+    k = q + 1e-2
+    k[:, :, 0] = q[:, :, 0]
+    inputs = {"q": q.requires_grad_(), "k": k, "v": torch.eye(7, 4).expand(2, 3, 7, 4)}
+    distances = Formula("euclidean(q, k) @ v")(inputs, None)
+    expected = (q - k).detach().norm(dim=-1)
+    torch.testing.assert_close(distances.diagonal(dim1=2, dim2=3), expected[..., :4], rtol=1e-3, atol=0)
+    assert torch.autograd.grad(distances.sum(), q)[0].isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("text", "same"),
     [
         ("softmax(q @ softplus(k).T) @ v", "softmax(q @ softplus(k.T)) @ v"),
         ("softmax(q @ (k / sqrt(d) + v).T) @ v", "softmax(q @ (k.T / sqrt(d) + v.T)) @ v"),
         ("softmax(q @ k.T) @ v", "softmax((k @ q.T).T) @ v"),
+        ("softmax(q @ k.T) @ v", "softmax(-(-q @ k.T)) @ v"),
         ("softmax(q @ softsign(-k.T)) @ v", "softmax((softsign(-k) @ q.T).T) @ v"),
     ],
 )
-def test_transposes_cancel_when_lowering(text: str, same: str) -> None:
+def test_transposes_and_signs_cancel_when_lowering(text: str, same: str) -> None:
     first, second = Formula(text), Formula(same)
     assert first._lowering == second._lowering
     assert first._lowering is not None
@@ -321,6 +359,7 @@ def test_scaling_is_positive_and_the_sign_goes_into_x(text: str, scaling: float)
         ("softmax(q @ k.T).T @ v", False, "not of the form"),
         ("softmax(q @ k.T) @ v + v", False, "not of the form"),
         ("softmax(q) @ (k.T @ v)", False, "not of the form"),
+        ("softmax(q @ (k.T @ v)) @ (k.T @ v)", False, "not of the form"),
         ("softmax((q @ k.T) @ (q @ k.T)) @ v", False, "not of the form"),
         ("softmax(cosine(q, k).T) @ v", False, "not of the form"),
         ("softmax(q @ softmax(k.T)) @ v", True, "^Y .*mixes tokens by softmax$"),

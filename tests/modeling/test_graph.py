@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from autobert_hf.modeling.graph import MAX_NODES, Graph, GraphError, Node, Primitive, canonicalize, types
 from autobert_hf.modeling.graph_text import MAX_LENGTH, MAX_TOKENS, read, write
 
+
 PRIMITIVES = {
     "flip": Primitive(arity=1, result=lambda x: x[::-1]),
     "negate": Primitive(arity=1, result=lambda x: x),

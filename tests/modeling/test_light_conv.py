@@ -1,5 +1,7 @@
 """Depthwise convolution with shared kernels: values and gradients against conv1d, on both backward paths."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -83,20 +85,21 @@ def test_equals_its_formula(causal: bool, left: int) -> None:
 
 
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize(("groups", "width", "kernel"), [(2, 2, 3), (2, 2, 7), (1, 3, 9), (3, 1, 7)])
+@pytest.mark.parametrize(("groups", "width", "kernel"), [(2, 2, 3), (2, 2, 15), (1, 3, 17), (3, 1, 15)])
 def test_gradcheck(groups: int, width: int, kernel: int, causal: bool) -> None:
     inputs = draw_inputs(2, 18, width, groups, kernel, torch.float64)
-    assert is_gram(depthwise_conv(*inputs, causal=causal)) == (kernel >= 7)
+    assert is_gram(depthwise_conv(*inputs, causal=causal)) == (kernel >= 15)
     assert torch.autograd.gradcheck(lambda x, taps: depthwise_conv(x, taps, causal=causal), inputs)
 
 
 @pytest.mark.parametrize(
     ("kernel", "width", "dtype", "gram"),
     [
-        (5, 8, torch.float32, False),
-        (7, 8, torch.float32, True),
-        (9, 7, torch.float32, False),
+        (5, 8, torch.bfloat16, False),
+        (7, 8, torch.bfloat16, True),
         (9, 1, torch.bfloat16, True),
+        (13, 8, torch.float32, False),
+        (15, 8, torch.float32, True),
         (15, 1, torch.float32, True),
     ],
 )
@@ -152,10 +155,26 @@ def test_causal_does_not_look_ahead(kernel: int) -> None:
     assert (before[:, 10] - after[:, 10]).abs().min() > 0.01
 
 
-@pytest.mark.parametrize("kernel", [3, 7, 31])
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+# The last two shapes send oneDNN into an endless loop in compiled code when they reach it in bf16: few channels, and
+# more threads than divide the batch. Only a watching thread can end that, and it ends the whole test run with it.
+@pytest.mark.timeout(60, method="thread")
+@pytest.mark.parametrize(
+    ("batch", "tokens", "width", "kernel", "threads"),
+    [(2, 40, 8, 3, 1), (2, 40, 8, 7, 1), (2, 40, 16, 31, 1), (2, 40, 8, 31, 1), (3, 64, 16, 15, 2)],
+    indirect=["threads"],
+)
 @pytest.mark.parametrize("causal", [False, True])
-def test_bf16(kernel: int, causal: bool) -> None:
-    x, taps = (t.detach().bfloat16() for t in draw_inputs(2, 40, 8, 2, kernel))
+def test_bf16(batch: int, tokens: int, width: int, kernel: int, threads: int, causal: bool) -> None:
+    assert torch.get_num_threads() == threads
+    x, taps = (t.detach().bfloat16() for t in draw_inputs(batch, tokens, width, 2, kernel))
     actual = value_and_gradients(depthwise_conv(x.requires_grad_(), taps.requires_grad_(), causal=causal), x, taps)
     exact = [t.detach().double().requires_grad_() for t in (x, taps)]
     expected = value_and_gradients(reference(*exact, causal=causal), *exact)
@@ -164,31 +183,32 @@ def test_bf16(kernel: int, causal: bool) -> None:
         assert_near(got.double(), wanted, 1e-2)
 
 
-def test_bf16_weight_gradient_is_summed_in_fp32() -> None:
-    # A sum of ones kept in bf16 stops growing at 256; one rounded to bf16 at the end could not return 8191.
-    x, taps = torch.ones(1, 8192, 1, dtype=torch.bfloat16), torch.zeros(1, 9, requires_grad=True)
+@pytest.mark.parametrize(("tokens", "tolerance"), [(3200, 0), (64000, 2**-8)])
+def test_bf16_weight_gradient_is_summed_in_fp32(tokens: int, tolerance: float) -> None:
+    # A sum of ones kept in bf16 stops growing at 256. Only the entries of the Gram matrix are rounded to bf16: 200 is
+    # exact, 4000 is not, and 3199, the sum of 16 entries, would not be if it were rounded too.
+    x, taps = torch.ones(1, tokens, 1, dtype=torch.bfloat16), torch.zeros(1, 9, requires_grad=True)
     depthwise_conv(x, taps).sum().backward()
-    assert taps.grad.tolist() == [[8192 - abs(j - 4) for j in range(9)]]
+    assert taps.grad.tolist() == [pytest.approx([tokens - abs(j - 4) for j in range(9)], rel=tolerance, abs=0)]
 
 
 @pytest.mark.parametrize("kernel", [3, 15])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_autocast_keeps_the_dtypes(dtype: torch.dtype, kernel: int) -> None:
-    x, taps = draw_inputs(2, 20, 8, 2, kernel)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_works_in_the_dtype_of_x_under_autocast(dtype: torch.dtype, tolerance: float, kernel: int) -> None:
+    x, taps = draw_inputs(2, 20, 16, 2, kernel)
     low = x.detach().to(dtype).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
-        out, *grads = value_and_gradients(depthwise_conv(low, taps), low, taps)
-    assert [t.dtype for t in (out, *grads)] == [dtype, dtype, torch.float32]
-    for got, wanted in zip((out, *grads), value_and_gradients(reference(x, taps, False), x, taps), strict=True):
-        assert_near(got.float(), wanted, 2e-2)
+        actual = value_and_gradients(depthwise_conv(low, taps), low, taps)
+    assert [t.dtype for t in actual] == [dtype, dtype, torch.float32]
+    for got, wanted in zip(actual, value_and_gradients(reference(x, taps, False), x, taps), strict=True):
+        assert_near(got.float(), wanted, tolerance)
 
 
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 @pytest.mark.parametrize("kernel", [3, 15])
-def test_compiles_whole(kernel: int, backend: str) -> None:
+def test_compiles_whole(kernel: int) -> None:
     torch.compiler.reset()
-    compiled = torch.compile(depthwise_conv, fullgraph=True, backend=backend)
-    for tokens in (20, 5, 33):
+    compiled = torch.compile(depthwise_conv, fullgraph=True, backend="aot_eager")
+    for tokens in (20, 33):
         x, taps = draw_inputs(2, tokens, 8, 2, kernel)
         expected = value_and_gradients(reference(x, taps, True), x, taps)
         for got, wanted in zip(value_and_gradients(compiled(x, taps, causal=True), x, taps), expected, strict=True):

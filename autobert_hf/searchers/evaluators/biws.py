@@ -11,6 +11,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from autobert_hf.lab.files import read_tensors, write_tensors
+from autobert_hf.lab.journal import JournalError
 from autobert_hf.lab.mlm import MaskedBatches
 from autobert_hf.lab.train import Batch, Recipe, Trainer, evaluate
 from autobert_hf.modeling.arithmetic import count_flops, count_parameters
@@ -36,7 +37,17 @@ class Biws:
     folder: Path
 
     def start_round(self, number: int) -> None:
-        """Loads the weights that every child of this round starts from."""
+        """
+        Loads the weights that every child of this round starts from.
+
+        Raises:
+            JournalError: if they are gone, as when the journal was cut back behind the end of a round.
+        """
+        if not self.round_file(number).exists():
+            raise JournalError(
+                f"{self.folder} holds no weights of round {number}, where the journal stands: restore both from one "
+                "copy, or start again in a new --output-dir."
+            )
         self.round = number
         self.weights, metadata = read_tensors(self.round_file(number))
         self.seen_tokens = int(metadata["seen_tokens"])

@@ -25,7 +25,15 @@ from autobert_hf.lab.mlm import MaskedBatches
 from autobert_hf.lab.run_folder import RunFolder, write_json
 from autobert_hf.lab.save import save_model
 from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.train import Batch, Clock, Recipe, Trainer, default_precision, fastest_attention
+from autobert_hf.lab.train import (
+    Batch,
+    Clock,
+    Recipe,
+    Trainer,
+    TrainingError,
+    default_precision,
+    fastest_attention,
+)
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
@@ -46,11 +54,11 @@ from autobert_hf.searchers.trial import Trial
 class AutoBertZero:
     """One run, phase by phase; every phase goes on where it was stopped."""
 
-    def __init__(self, settings: SearchSettings, folder: RunFolder, source: Source):
+    def __init__(self, settings: SearchSettings, folder: RunFolder, source: Source) -> None:
         self.settings = settings
         self.path = folder.path
-        precision = settings.mixed_precision
-        precision = default_precision(settings.cpu) if precision == "auto" else precision
+        given = settings.mixed_precision
+        precision = default_precision(settings.cpu) if given == "auto" else given
         self.accelerator = Accelerator(mixed_precision=precision, cpu=settings.cpu)
         self.corpus: Corpus = prepare(source, folder.path / "text")
         self.base = settings.base_config(len(self.corpus.tokenizer), self.corpus.tokenizer.pad_token_id)
@@ -79,12 +87,13 @@ class AutoBertZero:
 
     def warm_up(self) -> None:
         """Single-path training of the supernet; its end is the weights of round 0."""
+        checkpoint, clock = self.evaluator.folder / "warm-up.safetensors", Clock(30)
         if any(self.evaluator.folder.glob("round-*.safetensors")):
+            checkpoint.unlink(missing_ok=True)
             return
         trainer = Trainer(
             self.supernet.model, Recipe(self.settings.warmup_steps, self.settings.learning_rate), self.accelerator
         )
-        checkpoint, clock = self.evaluator.folder / "warm-up.safetensors", Clock(30)
         if checkpoint.exists():
             trainer.load(checkpoint)
         bar = tqdm(total=trainer.recipe.steps, initial=trainer.step, desc="supernet warm-up", unit="step")
@@ -111,13 +120,14 @@ class AutoBertZero:
             self.space, OBJECTIVES["loss"], s.seed, s.population, s.parents, s.children, **options
         )
         journal = Journal(self.path / "journal.jsonl")
+        self.space.formulas.drawn.clear()  # the warm-up's draws, as far as this process made them
         with TrialBar(s.num_trials, OBJECTIVES["loss"], len(journal.records)) as bar:
             trials = search(searcher, self.evaluator, journal, s.num_trials, bar.show)
         write_json(self.path / "report" / "draws.json", dict(self.space.formulas.drawn))
         return trials
 
-    def train_winner(self, winner: Trial) -> tuple[AutoBertForMaskedLM, dict[str, Curve]]:
-        """The winner and a BERT of equal parameters, both trained on the same number of tokens."""
+    def train_winner(self, winner: Trial) -> AutoBertForMaskedLM:
+        """The winner, and for the record a BERT of equal parameters trained on the same number of tokens."""
         s = self.settings
         inherited = 0
         if s.final_training == "inherit":
@@ -128,10 +138,9 @@ class AutoBertZero:
         recipe = Recipe(s.final_tokens // self.batches.tokens_per_batch, s.learning_rate, decay=0.3)
         more = Recipe(recipe.steps + inherited // self.batches.tokens_per_batch, s.learning_rate, decay=0.3)
         curves = {
-            "found": self.train(found, recipe, "found"),
-            "bert": self.train(rival, more, "bert"),
+            "found": self.train(found, recipe, "found", winner, inherited),
+            "bert": self.train(rival, more, "bert", winner),
         }
-        curves["found"] = [(tokens + inherited, loss) for tokens, loss in curves["found"]]
         write_json(
             self.path / "report" / "training.json",
             {
@@ -145,12 +154,13 @@ class AutoBertZero:
                 "bert_intermediate_size": rival_config.intermediate_size,
             },
         )
-        return found, curves
+        return found
 
-    def train(self, model: AutoBertForMaskedLM, recipe: Recipe, name: str) -> Curve:
-        checkpoint = self.path / "final" / f"{name}.safetensors"
+    def train(self, model: AutoBertForMaskedLM, recipe: Recipe, name: str, winner: Trial, inherited: int = 0) -> Curve:
+        # A larger budget may bring another winner, and with it a BERT of another size.
+        checkpoint = self.path / "final" / f"{name}-{winner.id:06d}.safetensors"
         return train_and_record(
-            model, recipe, self.batches, self.held_out, self.accelerator, checkpoint, f"training {name}"
+            model, recipe, self.batches, self.held_out, self.accelerator, checkpoint, f"training {name}", inherited
         )
 
     def start_of(self, winner: Trial) -> AutoBertForMaskedLM:
@@ -171,6 +181,9 @@ def run(settings: SearchSettings, folder: RunFolder, source: Source) -> tuple[Pa
     """The whole method; returns the folder of the saved model and the winning trial."""
     job = AutoBertZero(settings, folder, source)
     job.warm_up()
-    winner = OBJECTIVES["loss"].ranked(job.search())[0]
-    model, _ = job.train_winner(winner)
-    return save_model(model, job.corpus.tokenizer, folder.path / "model"), winner
+    trials = job.search()
+    ranked = OBJECTIVES["loss"].ranked(trials)
+    if not ranked:
+        raise TrainingError(f"None of {len(trials)} candidates could be trained; the last: {trials[-1].reason}.")
+    model = job.train_winner(ranked[0])
+    return save_model(model, job.corpus.tokenizer, folder.path / "model"), ranked[0]

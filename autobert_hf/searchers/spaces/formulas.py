@@ -24,11 +24,18 @@ def uniform(position: Hashable, choices: Sequence, rng: Random) -> object:
     return rng.choice(choices)
 
 
+class SpaceError(ValueError):
+    """The limits of a space leave nothing, or next to nothing, in it."""
+
+
 @dataclass(frozen=True)
 class FormulaSampler:
     """
     Formulas with `min_path` to `max_path` primitives over `min_inputs` to 4 of q, k, v, p (the paper gives no path
     limits). `drawn` counts accepted and rejected draws by reason, so that legality cannot win by refusing.
+
+    Raises:
+        SpaceError: if ten thousand draws hold no legal formula.
     """
 
     min_path: int = 3
@@ -49,12 +56,19 @@ class FormulaSampler:
     def _until_legal(self, propose: Callable[[], list[Node]], unlike: Graph | None = None) -> Graph:
         for _ in range(MAX_ATTEMPTS):
             nodes = propose()
-            graph = canonicalize(nodes, len(nodes) - 1, PRIMITIVES)
+            try:
+                graph = canonicalize(nodes, len(nodes) - 1, PRIMITIVES)
+            except GraphError:  # more nodes than any graph may have
+                self.drawn["path length"] += 1
+                continue
             refusal = self._refusal(graph) or ("unchanged" if graph == unlike else None)
             self.drawn[refusal or "accepted"] += 1
             if refusal is None:
                 return graph
-        raise RuntimeError(f"No legal formula in {MAX_ATTEMPTS} draws: {dict(self.drawn)}; widen the path limits.")
+        raise SpaceError(
+            f"No legal formula of {self.min_path} to {self.max_path} primitives in {MAX_ATTEMPTS} draws "
+            f"({dict(self.drawn)}): widen the path limits."
+        )
 
     def _refusal(self, graph: Graph) -> str | None:
         leaves = sum(not args for _, args in graph.nodes)
@@ -141,6 +155,7 @@ def _deleted(nodes: list[Node], target: int, rng: Random) -> list[Node]:
     """Whoever used `target` gets one of its operands; a deleted output leaves the operand as the output."""
     heir = rng.choice(nodes[target][1])
     kept = [
-        (op, tuple(heir if arg == target else arg - (arg > target) for arg in args)) for op, args in nodes[target + 1 :]
+        (op, tuple(heir if arg == target else arg - (arg > target) for arg in args))
+        for op, args in nodes[target + 1 :]
     ]
     return [*nodes[:target], *kept] if kept else nodes[: heir + 1]

@@ -29,4 +29,3 @@ class Evolution(RandomSearch):
 
     def draw(self, position: Hashable, choices: Sequence, rng: Random) -> object:
         return uniform(position, choices, rng)
-

@@ -30,7 +30,7 @@ class OpNas(Evolution):
         children: int = 5,
         alpha: float = 0.5,
         temperature: float = 0.5,
-    ):
+    ) -> None:
         super().__init__(space, objective, seed, population, parents, children)
         self.alpha = alpha
         self.temperature = temperature

@@ -24,7 +24,7 @@ class RandomSearch:
         population: int = 100,
         parents: int = 5,
         children: int = 5,
-    ):
+    ) -> None:
         self.space = space
         self.objective = objective
         self.seed = seed

@@ -1,0 +1,46 @@
+"""PEFT's default target modules for AutoBert: our modules bear BERT's names, so that BERT's defaults fit."""
+
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+CONSTANTS = "peft.utils.constants"
+
+
+def register() -> None:
+    """Now where PEFT is loaded, else as soon as it is: importing it here would cost everybody a second."""
+    if CONSTANTS in sys.modules:
+        add_defaults(sys.modules[CONSTANTS])
+    elif not any(isinstance(finder, _AfterPeft) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AfterPeft())
+
+
+def add_defaults(constants: ModuleType) -> None:
+    for name, mapping in vars(constants).items():
+        if name.endswith("_MAPPING") and isinstance(mapping, dict) and "bert" in mapping:
+            mapping["autobert"] = mapping["bert"]
+
+
+class _AfterPeft(importlib.abc.MetaPathFinder):
+    """Finds PEFT's table as ever, and adds our rows once its module has run."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != CONSTANTS:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_add(module: ModuleType) -> None:
+                execute(module)
+                add_defaults(module)
+
+            spec.loader.exec_module = execute_and_add  # type: ignore[method-assign]
+        return spec

@@ -1,0 +1,13 @@
+"""Transformers' own tests on the decoder shapes."""
+
+from unittest import TestCase
+from .suite import DecoderSuite
+
+class DecoderTest(DecoderSuite, TestCase):
+    shape = "decoder"
+
+class HybridDecoderTest(DecoderSuite, TestCase):
+    shape = "hybrid_decoder"
+
+class MixedDecoderTest(DecoderSuite, TestCase):
+    shape = "mixed_decoder"

@@ -1,0 +1,260 @@
+"""A run that is killed anywhere, even while it writes, and started again ends as one that nobody disturbed."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+
+from autobert_hf.lab.builtin_text import corpus
+from autobert_hf.lab.files import read_tensors
+
+# Three rounds: three random candidates, then twice one child of each of two parents.
+SEARCH = {
+    "num-trials": 7,
+    "population": 3,
+    "parents": 2,
+    "children": 1,
+    "vocab-size": 200,
+    "length": 16,
+    "num-hidden-layers": 2,
+    "hidden-size": 16,
+    "num-attention-heads": 2,
+    "intermediate-size": 32,
+    "warmup-steps": 3,
+    "candidate-steps": 2,
+    "candidate-learning-rate": 0.01,
+    "batch-size": 8,
+    "held-out-rows": 16,
+    "final-tokens": 512,
+    "final-training": "inherit",
+    "mixed-precision": "no",
+}
+
+
+class Runner:
+    """The other side of runner.py."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.log = work / "log"
+        work.joinpath("text.txt").write_text("\n\n".join(corpus(60, seed=0)))
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("runner.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+        )
+
+    def __call__(self, folder: Path, settings: dict[str, Any] | None = None, **request: Any) -> int:
+        """The exit code of a search in `folder`."""
+        command = ["search", "--cpu", "--train-file", str(self.work / "text.txt"), "--output-dir", str(folder)]
+        for name, value in (SEARCH | (settings or {})).items():
+            command += [f"--{name}", str(value)]
+        line = json.dumps({"command": command, "log": str(self.log)} | request)
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())["code"]
+
+    def killed(self, folder: Path, name: str, nth: int = 0, half: bool = False) -> None:
+        code = self(folder, kill={"name": name, "nth": nth, "half": half})
+        assert code == -9, f"not killed at {name}: {self.log.read_text()}"
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    runner = Runner(tmp_path_factory.mktemp("runner"))
+    yield runner
+    runner.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(runner: Runner) -> Path:
+    folder = runner.work / "undisturbed"
+    assert runner(folder, trace=str(runner.work / "trace")) == 0, runner.log.read_text()
+    return folder
+
+
+def trials(folder: Path) -> list[dict[str, Any]]:
+    """The journal without what clocks say."""
+    records = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    for record in records:
+        assert record["cost"].pop("seconds") >= 0
+    return records
+
+
+def assert_same(folder: Path, undisturbed: Path) -> None:
+    """The same trials, weights and reports, and nothing more or less in the folder."""
+    assert trials(folder) == trials(undisturbed)
+    for name in ("training.json", "draws.json"):
+        assert (folder / "report" / name).read_text() == (undisturbed / "report" / name).read_text()
+    names = {path.relative_to(undisturbed) for path in undisturbed.rglob("*")}
+    assert {path.relative_to(folder) for path in folder.rglob("*")} == names
+    weights = [name for name in names if name.suffix == ".safetensors"]
+    assert {name.parts[0] for name in weights} == {"text", "supernet", "final", "model"}
+    for name in weights:
+        ours, theirs = read_tensors(folder / name)[0], read_tensors(undisturbed / name)[0]
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
+
+
+def test_the_undisturbed_run_is_what_the_others_need(undisturbed):
+    records = trials(undisturbed)
+    assert [record["trial"] for record in records] == list(range(7))
+    assert {record["parent"] for record in records[3:]} - {None}
+    assert len({record["scores"]["loss"] for record in records}) == 7
+    assert len({record["cost"]["inherited_tokens"] for record in records}) == 3, "no round wrote its children back"
+    (weights,) = (undisturbed / "supernet").glob("round-*.safetensors")
+    assert read_tensors(weights)[1]["journal_lines"] == "7"
+
+
+# Each chain is one run, killed at all of these places one after the other: (event, how many of its kind went before it
+# in this process, whether a half-written file is left).
+CHAINS = {
+    "text and warm-up": [("write run.json", 0, True), ("save rows.safetensors", 0, True), ("step", 2, False)],
+    "between warm-up and search": [("rename round-0000.safetensors", 0, False), ("unlink warm-up.safetensors", 0, False)],
+    "inside a child": [("step", 5, False), ("save child-000001.safetensors", 0, True), ("line", 0, True)],
+    "between child and journal": [("rename child-000001.safetensors", 0, False), ("line", 1, False)],
+    "inside write-back": [
+        ("save round-0001.safetensors", 0, True),
+        ("rename round-0001.safetensors", 0, False),
+        ("unlink round-0000.safetensors", 0, False),
+        ("save round-0002.safetensors", 0, False),
+        ("unlink round-0001.safetensors", 0, False),
+    ],
+    "late": [("line", 6, True), ("rename round-0003.safetensors", 0, False), ("rename draws.json", 0, False)],
+    "final training": [("step", 20, False), ("save bert-000006.safetensors", 1, True), ("rename model", 0, False)],
+}
+
+
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
+def test_a_killed_run_ends_as_an_undisturbed_one(runner, undisturbed, tmp_path, chain):
+    for name, nth, half in chain:
+        runner.killed(tmp_path / "run", name, nth, half)
+    assert runner(tmp_path / "run") == 0, runner.log.read_text()
+    assert_same(tmp_path / "run", undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(12))
+def test_killed_six_times_at_random(runner, undisturbed, tmp_path, seed):
+    rng = Random(seed)
+    for _ in range(6):
+        kill = {"nth": rng.randrange(10, 75), "half": rng.random() < 0.5}
+        if runner(tmp_path / "run", kill=kill) == 0:
+            break
+    assert runner(tmp_path / "run") == 0, runner.log.read_text()
+    assert_same(tmp_path / "run", undisturbed)
+
+
+def test_a_finished_run_stays_as_it_is(runner, undisturbed):
+    journal, model = undisturbed / "journal.jsonl", undisturbed / "model" / "model.safetensors"
+    before = journal.read_bytes(), model.read_bytes()
+    assert runner(undisturbed, trace=str(runner.work / "again")) == 0
+    assert (journal.read_bytes(), model.read_bytes()) == before
+    assert "step" not in json.loads((runner.work / "again").read_text())
+
+
+def test_a_larger_budget_goes_on_and_counts_what_was_spent(runner, undisturbed, tmp_path):
+    """Cut in the middle of a round first, then at its end; the final training is that of each budget's winner."""
+    assert runner(tmp_path / "run", {"num-trials": 4}) == 0, runner.log.read_text()
+    assert trials(tmp_path / "run") == trials(undisturbed)[:4]
+    assert runner(tmp_path / "run", {"num-trials": 5}) == 0
+    assert runner(tmp_path / "run") == 0
+    assert trials(tmp_path / "run") == trials(undisturbed)
+    ours, theirs = (read_tensors(folder / "model/model.safetensors")[0] for folder in (tmp_path / "run", undisturbed))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_smaller_budget_throws_nothing_away(runner, undisturbed, tmp_path):
+    runner.killed(tmp_path / "run", "line", 5)
+    assert runner(tmp_path / "run", {"num-trials": 2}) == 0, runner.log.read_text()
+    assert trials(tmp_path / "run") == trials(undisturbed)[:5]
+    assert runner(tmp_path / "run") == 0
+    assert trials(tmp_path / "run") == trials(undisturbed)
+
+
+def test_a_second_process_is_refused(runner, tmp_path):
+    import fcntl
+
+    runner.killed(tmp_path / "run", "line", 1)
+    before = (tmp_path / "run/journal.jsonl").read_bytes()
+    with (tmp_path / "run/.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert runner(tmp_path / "run") == 1
+    assert "in use by another process" in runner.log.read_text()
+    assert (tmp_path / "run/journal.jsonl").read_bytes() == before
+
+
+def test_a_journal_cut_back_behind_a_round_is_refused(runner, tmp_path):
+    runner.killed(tmp_path / "run", "line", 4)
+    journal = tmp_path / "run" / "journal.jsonl"
+    journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:2]))
+    assert runner(tmp_path / "run") == 1
+    assert "no weights of round 0" in runner.log.read_text()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of two megabytes; needs root."""
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, text=True)
+    if mount.returncode:
+        pytest.skip(f"no small disk here: {mount.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@contextmanager
+def filled(disk: Path, but: int) -> Iterator[None]:
+    """All of the disk is taken but so many kilobytes."""
+    ballast = disk / "ballast"
+    status = os.statvfs(disk)
+    ballast.write_bytes(b"\0" * (status.f_bavail * status.f_frsize - but * 1024))
+    yield
+    ballast.unlink()
+
+
+def assert_sentence(log: str, path: Path, reason: str) -> None:
+    last = log.splitlines()[-1]
+    assert "Traceback" not in log
+    assert last.startswith(f"autobert search: Cannot write {path}")
+    assert reason in last
+    assert last.endswith("then run the same command to go on.")
+
+
+@pytest.mark.parametrize("kilobytes", [4, 64, 100, 128])
+def test_a_full_disk_stops_the_run_and_loses_nothing(runner, undisturbed, tmp_path, kilobytes):
+    with small_disk(tmp_path / "disk") as disk:
+        folder = disk / "run"
+        runner.killed(folder, "line", 1)
+        with filled(disk, but=kilobytes):
+            assert runner(folder) == 1, runner.log.read_text()
+            assert_sentence(runner.log.read_text(), folder, "the disk is full: free some space")
+            assert trials(folder) == trials(undisturbed)[: len(trials(folder))]
+        assert runner(folder) == 0, runner.log.read_text()
+        assert_same(folder, undisturbed)
+
+
+def test_files_that_may_not_grow_stop_the_run_and_lose_nothing(runner, undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    runner.killed(folder, "line", 1)
+    assert runner(folder, file_limit=20_000) == 1, runner.log.read_text()
+    assert_sentence(runner.log.read_text(), folder, "File too large")
+    assert runner(folder) == 0, runner.log.read_text()
+    assert_same(folder, undisturbed)
