@@ -10,6 +10,8 @@ from typing import NoReturn
 import yaml
 from transformers import HfArgumentParser
 
+from autobert_hf.commands.convert import convert_command
+from autobert_hf.commands.zoo import zoo_command
 from autobert_hf.hub_cards.card import write_card
 from autobert_hf.lab.corpus import Source
 from autobert_hf.lab.files import disk_errors
@@ -131,4 +133,8 @@ def read_yaml(path: Path) -> dict[str, object]:
     return data
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"search": search_command}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "search": search_command,
+    "convert": convert_command,
+    "zoo": zoo_command,
+}

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "registration": {"modeling", "peft_defaults"},
     "peft_defaults": set(),
     "zoo_table": {"modeling"},
-    "cli": ROOMS | {"cli", "__init__", "zoo_table"},
+    "commands": ROOMS | {"commands", "__init__", "zoo_table"},
+    "cli": ROOMS | {"cli", "commands"},
     "testing": ROOMS | {"testing", "__init__"},
     "__main__": {"cli"},
 }

@@ -8,13 +8,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from autobert_hf.lab.files import disk_errors, sync
 
 
-def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
-    """Weights as safetensors, configuration, modelling files and tokenizer, in `folder`; replaces what stood there."""
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path) -> Path:
+    """Weights as safetensors, configuration, modelling files, tokenizer if any; replaces what stood in `folder`."""
     temporary = folder.with_name(f".{folder.name}.tmp")
     with disk_errors(folder):
         shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
         model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(temporary)
         for file in temporary.iterdir():
             sync(file)
         shutil.rmtree(folder, ignore_errors=True)
