@@ -11,6 +11,8 @@ import yaml
 from transformers import HfArgumentParser
 
 from autobert_hf.commands.convert import convert_command
+from autobert_hf.commands.status import status_command
+from autobert_hf.commands.variants import ablate_command, scale_command
 from autobert_hf.commands.zoo import zoo_command
 from autobert_hf.hub_cards.card import write_card
 from autobert_hf.lab.corpus import Source
@@ -65,7 +67,7 @@ def search_command(arguments: Sequence[str]) -> int:
         settings.seed,
     )
     recorded = {name: value for name, value in asdict(settings).items() if name not in LOCAL}
-    folder.open(recorded, source.inputs())
+    folder.open(recorded, source.inputs(), {"num_trials": settings.num_trials})
     model_folder, winner = METHODS[settings.method](settings, folder, source)
     with disk_errors(model_folder):
         write_card(folder.path)
@@ -136,5 +138,8 @@ def read_yaml(path: Path) -> dict[str, object]:
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "search": search_command,
     "convert": convert_command,
+    "status": status_command,
     "zoo": zoo_command,
+    "ablate": ablate_command,
+    "scale": scale_command,
 }

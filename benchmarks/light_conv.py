@@ -2,7 +2,7 @@
 
 Each round times both contestants once, in alternating order, by the CPU time of the process, so that other work on
 the machine falls on both; what is reported is the median and the interquartile range of the ratios of the rounds.
-Below 1 we are faster. Three comparisons, in fp32 and in bf16 (tensors as autocast would hand them over):
+Below 1 we are faster. Two comparisons, in fp32 and in bf16 (tensors as autocast would hand them over):
 
     training   forward and backward against native autograd through the same channels-last conv2d
     inference  forward against the usual depthwise conv1d on (batch, channels, tokens), transposes included

@@ -23,7 +23,7 @@ class Journal:
         self.records: list[dict[str, Any]] = []
         if path.exists():
             self._cut_unfinished_line()
-            self.records = [self._parse(number, line) for number, line in enumerate(self._lines(), start=1)]
+            self.records = read_journal(path)
 
     def append(self, record: dict[str, Any]) -> None:
         line = (json.dumps(record, sort_keys=True) + "\n").encode()
@@ -42,29 +42,6 @@ class Journal:
                 sync(self.path.parent)
         self.records.append(record)
 
-    def _lines(self) -> list[str]:
-        try:
-            return self.path.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise JournalError(
-                f"{self.path} is not UTF-8 text (byte {error.start}): restore it from a copy."
-            ) from error
-
-    def _parse(self, number: int, line: str) -> dict[str, Any]:
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise JournalError(
-                f"{self.path}, line {number} is not JSON ({error.msg}): the journal was changed by hand. Restore the "
-                "line from a copy, or start again in a new --output-dir."
-            ) from error
-        if not isinstance(record, dict):
-            raise JournalError(
-                f"{self.path}, line {number} holds a {type(record).__name__}, not a trial: the journal was changed by "
-                "hand. Restore the line from a copy, or start again in a new --output-dir."
-            )
-        return record
-
     def _cut_unfinished_line(self) -> None:
         data = self.path.read_bytes()
         end = data.rfind(b"\n") + 1
@@ -76,3 +53,29 @@ class Journal:
 def _write_all(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """The records of a journal that another process may be writing: an unfinished last line is left out."""
+    data = path.read_bytes() if path.exists() else b""
+    try:
+        lines = data[: data.rfind(b"\n") + 1].decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise JournalError(f"{path} is not UTF-8 text (byte {error.start}): restore it from a copy.") from error
+    return [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise JournalError(
+            f"{path}, line {number} is not JSON ({error.msg}): the journal was changed by hand. Restore the "
+            "line from a copy, or start again in a new --output-dir."
+        ) from error
+    if not isinstance(record, dict):
+        raise JournalError(
+            f"{path}, line {number} holds a {type(record).__name__}, not a trial: the journal was changed by "
+            "hand. Restore the line from a copy, or start again in a new --output-dir."
+        )
+    return record

@@ -34,9 +34,11 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def open(self, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
+    def open(
+        self, settings: Mapping[str, Any], inputs: Mapping[str, str], local: Mapping[str, Any] | None = None
+    ) -> None:
         """
-        Starts the run or continues it. One that ended before it learned anything (the text was unfit, say) has left
+        Starts the run or continues it; `local` may differ between two calls. A run that ended before it learned anything (the text was unfit, say) has left
         nothing that another one could spoil, so it gives way.
 
         Raises:
@@ -59,7 +61,8 @@ class RunFolder:
             shutil.rmtree(self.path / "text", ignore_errors=True)
             versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
             write_json(self.path / "run.json", run | {"versions": versions})
-        write_json(self.path / "local.json", {"command": sys.argv, "threads": torch.get_num_threads()})
+        here = {"command": sys.argv, "threads": torch.get_num_threads()}
+        write_json(self.path / "local.json", here | dict(local or {}))
 
     def _changed(self, run: Mapping[str, Any]) -> list[str]:
         before = self.read("run.json")

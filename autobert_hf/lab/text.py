@@ -14,6 +14,7 @@ from transformers import BertTokenizer, PreTrainedTokenizerBase
 
 from autobert_hf.lab.seeds import derive
 
+
 TABLES = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json"}
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -41,7 +42,9 @@ def _read_file(path: Path) -> list[str]:
     if path.stat().st_size == 0:
         raise TextError(f"{path} is empty: give a file with text in it.")
     kind = TABLES.get(path.suffix.lower())
-    documents = _paragraphs(_decode(path)) if kind is None else _table(str(path), kind, data_files=glob.escape(str(path)))
+    documents = (
+        _paragraphs(_decode(path)) if kind is None else _table(str(path), kind, data_files=glob.escape(str(path)))
+    )
     return _not_blank(documents, str(path))
 
 

@@ -6,8 +6,7 @@ order. Reads requests from standard input, one JSON object a line, and answers e
     {"code": -9}
 
 Everything that a run does to its files, and every training step, is an event with a name. A run is killed just before
-the nth event of that name (any event, if the name is empty), or in the middle of it: `half` leaves a half-written file
-or line behind. `trace` gets the names of all events of a run that ends by itself. `file_limit` is the size in bytes
+the nth event whose name begins so, or in the middle of it: `half` leaves a half-written file or line behind. `trace` gets the names of all events of a run that ends by itself. `file_limit` is the size in bytes
 from which on the system refuses to let a file grow. Cards are left out: drawing takes longer than the search.
 """
 
@@ -34,8 +33,8 @@ class Events:
         self.name, self.nth, self.half = name, nth, half
 
     def __call__(self, name: str, write_half: Callable[[], Any] = lambda: None) -> None:
-        alike = [past for past in self.happened if self.name in ("", past)]
-        if self.name in ("", name) and len(alike) == self.nth:
+        alike = [past for past in self.happened if past.startswith(self.name)]
+        if name.startswith(self.name) and len(alike) == self.nth:
             if self.half:
                 write_half()
             os.kill(os.getpid(), signal.SIGKILL)

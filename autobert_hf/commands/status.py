@@ -1,0 +1,63 @@
+"""`autobert status RUN_DIR`: where a run is, and what is left of it."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from safetensors import safe_open
+
+from autobert_hf.lab.journal import read_journal
+from autobert_hf.lab.run_folder import RunFolder
+from autobert_hf.searchers.objectives import OBJECTIVES
+from autobert_hf.searchers.trial import Trial
+
+
+def status_command(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="autobert status", description=__doc__)
+    parser.add_argument("run", type=Path, help="The --output-dir of a search.")
+    given = parser.parse_args(arguments)
+    print("\n".join(status_lines(given.run)))
+    return 0
+
+
+def status_lines(run: Path) -> list[str]:
+    record, local = RunFolder(run).read("run.json"), RunFolder(run).read("local.json")
+    trials = [Trial.from_record(line) for line in read_journal(run / "journal.jsonl")]
+    lines = [f"{run}: {record['settings']['method']}, seed {record['settings']['seed']}"]
+    lines += [_warm_up(run, record["settings"]["warmup_steps"]), *_search(trials, local["num_trials"])]
+    lines += [_training(path) for path in sorted((run / "final").glob("*.safetensors"))]
+    done = (run / "model" / "config.json").exists()
+    lines.append(f"model: in {run / 'model'}" if done else "model: not there yet; the same command goes on")
+    return lines
+
+
+def _warm_up(run: Path, steps: int) -> str:
+    rounds = list((run / "supernet").glob("round-*.safetensors"))
+    if rounds:
+        return f"supernet: warmed up, weights of round {int(rounds[-1].stem.removeprefix('round-'))}"
+    done = _step(run / "supernet" / "warm-up.safetensors")
+    return f"supernet: warm-up at step {done} of {steps} (last checkpoint)"
+
+
+def _search(trials: list[Trial], wanted: int) -> list[str]:
+    failed = sum(not trial.ok for trial in trials)
+    lines = [f"search: {len(trials)} of {wanted} candidates, {failed} failed"]
+    ranked = OBJECTIVES["loss"].ranked(trials)
+    if ranked:
+        lines.append(f"best so far: trial {ranked[0].id}, held-out loss {ranked[0].scores['loss']:.4f}")
+        seconds = median(trial.cost["seconds"] for trial in ranked)
+        left = max(wanted - len(trials), 0)
+        lines.append(f"left: {left} candidates, about {left * seconds / 60:.0f} min at {seconds:.1f} s each")
+    return lines
+
+
+def _training(path: Path) -> str:
+    return f"final training: {path.stem.split('-')[0]} at step {_step(path)} (last checkpoint)"
+
+
+def _step(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with safe_open(path, framework="pt") as file:
+        return int(file.metadata()["step"])

@@ -1,0 +1,34 @@
+"""`autobert status` tells where a run is, and touches nothing."""
+
+import json
+
+from autobert_hf.cli import main
+from autobert_hf.lab.run_folder import write_json
+
+
+def trial(number: int, loss: float | None) -> str:
+    record = {"trial": number, "parent": None, "mutation": "sample", "seed": 1, "reason": "" if loss else "loss is nan"}
+    record |= {"architecture": {"layers": [{"layer_type": "conv", "conv_kernel_size": 3}], "settings": {}}}
+    record |= {"scores": {"loss": loss} if loss else {}, "cost": {"seconds": 30.0} if loss else {}}
+    return json.dumps(record | {"status": "done" if loss else "failed"}) + "\n"
+
+
+def test_a_run_in_the_middle_of_its_search(tmp_path, capsys):
+    write_json(tmp_path / "run.json", {"settings": {"method": "op-nas", "seed": 3, "warmup_steps": 9}, "inputs": {}})
+    write_json(tmp_path / "local.json", {"num_trials": 10})
+    (tmp_path / "supernet").mkdir()
+    (tmp_path / "supernet" / "round-0002.safetensors").touch()
+    text = trial(0, 5.5) + trial(1, None) + trial(2, 5.25) + '{"half'
+    (tmp_path / "journal.jsonl").write_text(text)
+    assert main(["status", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "3 of 10 candidates, 1 failed" in shown
+    assert "best so far: trial 2, held-out loss 5.2500" in shown
+    assert "left: 7 candidates, about 4 min" in shown
+    assert "weights of round 2" in shown
+    assert (tmp_path / "journal.jsonl").read_text() == text
+
+
+def test_what_is_no_run_says_so(tmp_path, capsys):
+    assert main(["status", str(tmp_path)]) == 1
+    assert "holds no run.json" in capsys.readouterr().err
