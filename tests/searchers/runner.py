@@ -6,8 +6,9 @@ order. Reads requests from standard input, one JSON object a line, and answers e
     {"code": -9}
 
 Everything that a run does to its files, and every training step, is an event with a name. A run is killed just before
-the nth event whose name begins so, or in the middle of it: `half` leaves a half-written file or line behind. `trace` gets the names of all events of a run that ends by itself. `file_limit` is the size in bytes
-from which on the system refuses to let a file grow. Cards are left out: drawing takes longer than the search.
+the nth event whose name begins so, or in the middle of it: `half` leaves a half-written file or line behind. `trace`
+gets the names of all events of a run that ends by itself. `file_limit` is the size in bytes from which on the system
+refuses to let a file grow. Cards are left out: drawing takes longer than the search.
 """
 
 import json

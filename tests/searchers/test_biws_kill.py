@@ -17,6 +17,7 @@ import torch
 from autobert_hf.lab.builtin_text import corpus
 from autobert_hf.lab.files import read_tensors
 
+
 # Three rounds: three random candidates, then twice one child of each of two parents.
 SEARCH = {
     "num-trials": 7,
@@ -111,7 +112,7 @@ def assert_same(folder: Path, undisturbed: Path) -> None:
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
 
 
-def test_the_undisturbed_run_is_what_the_others_need(undisturbed):
+def test_the_undisturbed_run_is_what_the_others_need(undisturbed: Path) -> None:
     records = trials(undisturbed)
     assert [record["trial"] for record in records] == list(range(7))
     assert {record["parent"] for record in records[3:]} - {None}
@@ -156,7 +157,9 @@ CHAINS = {
 
 
 @pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
-def test_a_killed_run_ends_as_an_undisturbed_one(runner, undisturbed, tmp_path, chain):
+def test_a_killed_run_ends_as_an_undisturbed_one(
+    runner: Runner, undisturbed: Path, tmp_path: Path, chain: list[tuple[str, int, bool]]
+) -> None:
     for name, nth, half in chain:
         runner.killed(tmp_path / "run", name, nth, half)
     assert runner(tmp_path / "run") == 0, runner.log.read_text()
@@ -166,7 +169,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(runner, undisturbed, tmp_path, 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(12))
-def test_killed_six_times_at_random(runner, undisturbed, tmp_path, seed):
+def test_killed_six_times_at_random(runner: Runner, undisturbed: Path, tmp_path: Path, seed: int) -> None:
     rng = Random(seed)
     for _ in range(6):
         kill = {"nth": rng.randrange(10, 75), "half": rng.random() < 0.5}
@@ -176,7 +179,7 @@ def test_killed_six_times_at_random(runner, undisturbed, tmp_path, seed):
     assert_same(tmp_path / "run", undisturbed)
 
 
-def test_a_finished_run_stays_as_it_is(runner, undisturbed):
+def test_a_finished_run_stays_as_it_is(runner: Runner, undisturbed: Path) -> None:
     journal, model = undisturbed / "journal.jsonl", undisturbed / "model" / "model.safetensors"
     before = journal.read_bytes(), model.read_bytes()
     assert runner(undisturbed, trace=str(runner.work / "again")) == 0
@@ -184,7 +187,7 @@ def test_a_finished_run_stays_as_it_is(runner, undisturbed):
     assert "step" not in json.loads((runner.work / "again").read_text())
 
 
-def test_a_larger_budget_goes_on_and_counts_what_was_spent(runner, undisturbed, tmp_path):
+def test_a_larger_budget_goes_on_and_counts_what_was_spent(runner: Runner, undisturbed: Path, tmp_path: Path) -> None:
     """Cut in the middle of a round first, then at its end; the final training is that of each budget's winner."""
     assert runner(tmp_path / "run", {"num-trials": 4}) == 0, runner.log.read_text()
     assert trials(tmp_path / "run") == trials(undisturbed)[:4]
@@ -195,7 +198,7 @@ def test_a_larger_budget_goes_on_and_counts_what_was_spent(runner, undisturbed, 
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_a_smaller_budget_throws_nothing_away(runner, undisturbed, tmp_path):
+def test_a_smaller_budget_throws_nothing_away(runner: Runner, undisturbed: Path, tmp_path: Path) -> None:
     runner.killed(tmp_path / "run", "line", 5)
     assert runner(tmp_path / "run", {"num-trials": 2}) == 0, runner.log.read_text()
     assert trials(tmp_path / "run") == trials(undisturbed)[:5]
@@ -203,7 +206,7 @@ def test_a_smaller_budget_throws_nothing_away(runner, undisturbed, tmp_path):
     assert trials(tmp_path / "run") == trials(undisturbed)
 
 
-def test_a_second_process_is_refused(runner, tmp_path):
+def test_a_second_process_is_refused(runner: Runner, tmp_path: Path) -> None:
     runner.killed(tmp_path / "run", "line", 1)
     before = (tmp_path / "run/journal.jsonl").read_bytes()
     with (tmp_path / "run/.lock").open("w") as lock:
@@ -213,7 +216,7 @@ def test_a_second_process_is_refused(runner, tmp_path):
     assert (tmp_path / "run/journal.jsonl").read_bytes() == before
 
 
-def test_a_journal_cut_back_behind_a_round_is_refused(runner, tmp_path):
+def test_a_journal_cut_back_behind_a_round_is_refused(runner: Runner, tmp_path: Path) -> None:
     runner.killed(tmp_path / "run", "line", 4)
     journal = tmp_path / "run" / "journal.jsonl"
     journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:2]))
@@ -256,7 +259,9 @@ def assert_sentence(log: str, path: Path, reason: str) -> None:
 @pytest.mark.parametrize(
     "kilobytes", [64, 128, *(pytest.param(size, marks=pytest.mark.slow) for size in (0, *range(32, 160, 8)))]
 )
-def test_a_full_disk_stops_the_run_and_loses_nothing(runner, undisturbed, tmp_path, kilobytes):
+def test_a_full_disk_stops_the_run_and_loses_nothing(
+    runner: Runner, undisturbed: Path, tmp_path: Path, kilobytes: int
+) -> None:
     with small_disk(tmp_path / "disk") as disk:
         folder = disk / "run"
         runner.killed(folder, "line", 1)
@@ -268,7 +273,9 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(runner, undisturbed, tmp_pa
         assert_same(folder, undisturbed)
 
 
-def test_files_that_may_not_grow_stop_the_run_and_lose_nothing(runner, undisturbed, tmp_path):
+def test_files_that_may_not_grow_stop_the_run_and_lose_nothing(
+    runner: Runner, undisturbed: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "run"
     runner.killed(folder, "line", 1)
     assert runner(folder, file_limit=20_000) == 1, runner.log.read_text()
