@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import yaml
+from accelerate import PartialState
 from transformers import HfArgumentParser
 
 from autobert_hf.commands.convert import convert_command
@@ -17,8 +18,9 @@ from autobert_hf.commands.zoo import zoo_command
 from autobert_hf.hub_cards.card import write_card
 from autobert_hf.lab.corpus import Source
 from autobert_hf.lab.files import disk_errors
+from autobert_hf.lab.parallel import TeamError
 from autobert_hf.lab.run_folder import RunFolder
-from autobert_hf.lab.train import TrainingError
+from autobert_hf.lab.train import TrainingError, default_precision
 from autobert_hf.searchers.methods import METHODS
 from autobert_hf.searchers.settings import SearchSettings
 
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if command in ("-h", "--help") else 2
     try:
         return COMMANDS[command](rest)
-    except (OSError, TrainingError, ValueError) as error:
+    except (OSError, TeamError, TrainingError, ValueError) as error:
         print(f"autobert {command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -66,9 +68,16 @@ def search_command(arguments: Sequence[str]) -> int:
         settings.length,
         settings.seed,
     )
+    team = PartialState(cpu=settings.cpu)
+    if settings.mixed_precision == "auto":
+        settings.mixed_precision = default_precision(settings.cpu)
     recorded = {name: value for name, value in asdict(settings).items() if name not in LOCAL}
-    folder.open(recorded, source.inputs(), {"num_trials": settings.num_trials})
+    if team.is_main_process:
+        folder.open(recorded, source.inputs(), {"num_trials": settings.num_trials})
+    team.wait_for_everyone()
     model_folder, winner = METHODS[settings.method](settings, folder, source)
+    if not team.is_main_process:
+        return 0
     with disk_errors(model_folder):
         write_card(folder.path)
     print(

@@ -35,13 +35,14 @@ def train_and_record(
     trained on before, `inherited`. Goes on from `checkpoint`, which is written every half minute and at every point
     of the curve.
     """
-    trainer = Trainer(model, recipe, accelerator)
+    trainer = Trainer(model, recipe, accelerator, shared=True)
     curve: Curve = []
     if checkpoint.exists():
         curve = [(tokens, loss) for tokens, loss in json.loads(trainer.load(checkpoint)["curve"])]
     points = _points(recipe.steps, batches.tokens_per_batch, inherited)
     clock = Clock(CHECKPOINT_SECONDS)
-    bar = tqdm(total=recipe.steps, initial=trainer.step, desc=name, unit="step", smoothing=0.05)
+    quiet = not accelerator.is_main_process
+    bar = tqdm(total=recipe.steps, initial=trainer.step, desc=name, unit="step", smoothing=0.05, disable=quiet)
 
     def after(step: int, loss: float) -> None:
         bar.update()
@@ -50,7 +51,7 @@ def train_and_record(
             tokens = inherited + step * batches.tokens_per_batch
             curve.append((tokens, evaluate(model, list(held_out), accelerator)))
             model.train()
-        if step in points or clock.rings():
+        if accelerator.is_main_process and (step in points or clock.rings()):
             trainer.save(checkpoint, curve=json.dumps(curve))
 
     with bar:

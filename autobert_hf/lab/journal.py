@@ -15,17 +15,23 @@ class JournalError(ValueError):
 class Journal:
     """
     One record a line, on the disk before `append` returns. A last line without an end is what a killed process
-    leaves: it is cut off on opening, since its trial was never confirmed.
+    leaves: it is cut off on opening, since its trial was never confirmed. Of several processes one is the `writer`,
+    the others keep the same records in memory.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, writer: bool = True) -> None:
         self.path = path
-        self.records: list[dict[str, Any]] = []
-        if path.exists():
+        self.writer = writer
+        if writer and path.exists():
             self._cut_unfinished_line()
-            self.records = read_journal(path)
+        self.records = read_journal(path)
 
     def append(self, record: dict[str, Any]) -> None:
+        if self.writer:
+            self._write(record)
+        self.records.append(record)
+
+    def _write(self, record: dict[str, Any]) -> None:
         line = (json.dumps(record, sort_keys=True) + "\n").encode()
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +46,6 @@ class Journal:
                     raise
             if is_new:
                 sync(self.path.parent)
-        self.records.append(record)
 
     def _cut_unfinished_line(self) -> None:
         data = self.path.read_bytes()

@@ -9,6 +9,10 @@ from accelerate.utils import gather_object
 from torch import nn
 
 
+class TeamError(RuntimeError):
+    """A process of the team is gone."""
+
+
 def sum_gradients(parameters: Iterable[nn.Parameter], accelerator: Accelerator) -> None:
     """
     Each parameter's gradient becomes the sum over all processes. Where no process has one it stays None, so that the
@@ -27,5 +31,18 @@ def sum_gradients(parameters: Iterable[nn.Parameter], accelerator: Accelerator) 
 
 
 def gather_in_order(mine: Sequence[Any], accelerator: Accelerator) -> list[Any]:
-    """Everybody's objects, process by process."""
-    return gather_object(list(mine)) if accelerator.num_processes > 1 else list(mine)
+    """
+    Everybody's objects, process by process.
+
+    Raises:
+        TeamError: if another process has died.
+    """
+    if accelerator.num_processes == 1:
+        return list(mine)
+    try:
+        return gather_object(list(mine))
+    except RuntimeError as error:
+        raise TeamError(
+            "Another process of this run has died; its own message says why. Nothing that was finished is lost: the "
+            "same command goes on."
+        ) from error

@@ -15,9 +15,11 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from autobert_hf.lab.files import read_tensors, write_tensors
+from autobert_hf.lab.parallel import sum_gradients
 
 
 Batch = dict[str, torch.Tensor]
+PARTS = 2
 
 
 class TrainingError(RuntimeError):
@@ -81,13 +83,15 @@ def memory_errors() -> Iterator[None]:
 class Trainer:
     """
     One model with its optimizer. `run` takes it from its current step to the recipe's last one; `save` and `load`
-    make that exact across processes, since batches depend on nothing but the step.
+    make that exact across processes, since batches depend on nothing but the step. If `shared`, all processes train
+    the same model, each on its part of every batch; else each process is on its own.
     """
 
-    def __init__(self, model: PreTrainedModel, recipe: Recipe, accelerator: Accelerator) -> None:
+    def __init__(self, model: PreTrainedModel, recipe: Recipe, accelerator: Accelerator, shared: bool = False) -> None:
         self.model = model.to(accelerator.device)
         self.recipe = recipe
         self.accelerator = accelerator
+        self.shared = shared
         self.step = 0
         model.zero_grad()  # a training that failed half-way leaves gradients behind
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -116,16 +120,35 @@ class Trainer:
     def update(self, batch: Batch) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        with self.accelerator.autocast():
-            loss = self.model(**to_device(batch, self.accelerator)).loss
-        value = loss.item()
+        value = self.differentiate(batch)
         if not math.isfinite(value):
             raise TrainingError(f"the loss is {value} at step {self.step}: lower the learning rate")
-        self.accelerator.backward(loss)
         nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return value
+
+    def differentiate(self, batch: Batch) -> float:
+        """
+        Gradients of the mean over all labelled tokens, and its value. A shared batch is cut in the same parts on any
+        number of processes, so that one process and two add the same numbers.
+        """
+        parts = [batch]
+        if self.shared:
+            number = max(PARTS, self.accelerator.num_processes)
+            rows = {name: tensor.tensor_split(number) for name, tensor in batch.items()}
+            parts = [{name: rows[name][i] for name in rows} for i in range(number)]
+        labelled = (batch["labels"] != -100).sum().to(self.accelerator.device)
+        total = torch.zeros((), device=self.accelerator.device)
+        for part in parts[self.accelerator.process_index :: self.accelerator.num_processes] if self.shared else parts:
+            with self.accelerator.autocast():
+                loss = self.model(**to_device(part, self.accelerator), num_items_in_batch=labelled).loss
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        if self.shared:
+            sum_gradients(self.parameters, self.accelerator)
+            total = self.accelerator.reduce(total, "sum")
+        return total.item()
 
     def save(self, path: Path, **metadata: object) -> None:
         """Weights, both moments and the step, in one safetensors file."""

@@ -1,9 +1,12 @@
 """The search loop: ask, evaluate, journal, tell. Killed anywhere, the same call goes on with the same trials."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from accelerate import Accelerator
+
 from autobert_hf.lab.journal import Journal, JournalError
+from autobert_hf.lab.parallel import gather_in_order
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.train import TrainingError, memory_errors
 from autobert_hf.searchers.architecture import Architecture
@@ -32,7 +35,7 @@ class Evaluator(Protocol):
 
     def start_round(self, number: int) -> None: ...
     def evaluate(self, trial_id: int, architecture: Architecture) -> tuple[Scores, Scores]: ...
-    def keep(self, trials: Sequence[Trial]) -> None: ...
+    def keep(self, trials: Sequence[Trial], known: int) -> None: ...
     def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None: ...
 
 
@@ -42,9 +45,10 @@ def search(
     journal: Journal,
     num_trials: int,
     on_trial: Callable[[Trial], None] = lambda trial: None,
+    team: Accelerator | None = None,
 ) -> list[Trial]:
     """
-    Runs until the journal holds `num_trials` trials, failed ones included, and returns all that it holds, in order.
+    Several processes (`team`) evaluate different candidates and end with the same trials as one. Runs until the journal holds `num_trials` trials, failed ones included, and returns all that it holds, in order.
     Trials that the journal holds already are told to the searcher again, never evaluated again.
 
     Raises:
@@ -59,36 +63,55 @@ def search(
         proposals = [searcher.ask(first + offset) for offset in range(count)]
         if first + count > len(journal.records):
             evaluator.start_round(number)
-        for trial_id, proposal in enumerate(proposals, start=first):
-            trials.append(_trial(searcher, evaluator, journal, trial_id, proposal))
+        for trial in _trials(searcher, evaluator, journal, first, proposals, team):
+            trials.append(trial)
             # What an earlier process kept is decided by all of its trials, so nothing goes while they are replayed.
             if len(trials) == len(journal.records):
-                evaluator.keep(searcher.objective.ranked(trials)[: searcher.parents_per_round])
-            on_trial(trials[-1])
+                evaluator.keep(searcher.objective.ranked(trials)[: searcher.parents_per_round], len(trials))
+            on_trial(trial)
         searcher.tell(trials[first:])
         # A round that the budget cuts short hands nothing back: with a larger budget it goes on as if never cut. A
         # round with later trials behind it was ended by the process that made them.
         if count == size and len(trials) == len(journal.records):
             born = [trial for trial in searcher.survivors() if trial.id >= first]
             evaluator.end_round(number, born, len(trials))
-            evaluator.keep(searcher.objective.ranked(trials)[:1])
+            evaluator.keep(searcher.objective.ranked(trials)[:1], len(trials))
         number += 1
     return trials
 
 
-def _trial(searcher: Searcher, evaluator: Evaluator, journal: Journal, trial_id: int, proposal: Proposal) -> Trial:
-    """From the journal or evaluated; a candidate that cannot be scored is a trial with a reason."""
-    if trial_id < len(journal.records):
-        return _replayed(searcher, journal, trial_id, proposal)
+def _trials(
+    searcher: Searcher,
+    evaluator: Evaluator,
+    journal: Journal,
+    first: int,
+    proposals: Sequence[Proposal],
+    team: Accelerator | None,
+) -> Iterator[Trial]:
+    """A round's trials in order: from the journal as far as it goes, then evaluated, as many at a time as processes."""
+    asked = list(enumerate(proposals, start=first))
+    replayed = [(trial_id, proposal) for trial_id, proposal in asked if trial_id < len(journal.records)]
+    for trial_id, proposal in replayed:
+        yield _replayed(searcher, journal, trial_id, proposal)
+    rank, size = (team.process_index, team.num_processes) if team is not None else (0, 1)
+    for start in range(len(replayed), len(asked), size):
+        mine = asked[start : start + size][rank : rank + 1]
+        done = [_evaluated(searcher, evaluator, trial_id, proposal) for trial_id, proposal in mine]
+        wave = gather_in_order(done, team) if team is not None else done
+        for trial in wave:
+            journal.append(trial.to_record())
+            yield trial
+
+
+def _evaluated(searcher: Searcher, evaluator: Evaluator, trial_id: int, proposal: Proposal) -> Trial:
+    """A candidate that cannot be scored is a trial with a reason."""
     seed = derive(searcher.seed, trial_id, "trial")
     try:
         with memory_errors():
             scores, cost = evaluator.evaluate(trial_id, proposal.architecture)
-        trial = Trial(trial_id, proposal, seed, scores, cost)
+        return Trial(trial_id, proposal, seed, scores, cost)
     except (TrainingError, MemoryError) as error:
-        trial = Trial(trial_id, proposal, seed, status="failed", reason=str(error) or "out of memory")
-    journal.append(trial.to_record())
-    return trial
+        return Trial(trial_id, proposal, seed, status="failed", reason=str(error) or "out of memory")
 
 
 def _replayed(searcher: Searcher, journal: Journal, trial_id: int, proposal: Proposal) -> Trial:

@@ -9,13 +9,18 @@ from autobert_hf.searchers.trial import Trial
 
 
 class TrialBar:
-    def __init__(self, num_trials: int, objective: Objective, replayed: int) -> None:
+    def __init__(self, num_trials: int, objective: Objective, replayed: int, quiet: bool = False) -> None:
         self.objective = objective
         self.replayed = replayed
         self.best: Trial | None = None
         self.failed = 0
         self.bar = tqdm(
-            total=num_trials, initial=min(replayed, num_trials), desc="search", unit="trial", smoothing=0.1
+            total=num_trials,
+            initial=min(replayed, num_trials),
+            desc="search",
+            unit="trial",
+            smoothing=0.1,
+            disable=quiet,
         )
 
     def show(self, trial: Trial) -> None:

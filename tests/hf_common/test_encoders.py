@@ -1,22 +1,28 @@
-"""Transformers' own tests on the encoder shapes."""
+"""Transformers' own tests on encoders: all heads of a plain BERT, the network and its masked LM on searched shapes."""
 
 from unittest import TestCase
-from .suite import Suite, HEADS
 
-from autobert_hf import AutoBertForMaskedLM, AutoBertModel
+from autobert_hf import AutoBertForCausalLM, AutoBertModel
 
-class BertTest(Suite, TestCase):
+from .suite import HEADS, EncoderSuite
+
+
+class BertTest(EncoderSuite, TestCase):
     shape = "bert"
-    all_model_classes = HEADS
+    all_model_classes = (AutoBertModel, *(head for head in HEADS if head is not AutoBertForCausalLM))
 
-class AutoBertZeroTest(Suite, TestCase):
+
+class AutoBertZeroTest(EncoderSuite, TestCase):
     shape = "autobert_zero"
 
-class WideAttentionTest(Suite, TestCase):
+
+class WideAttentionTest(EncoderSuite, TestCase):
     shape = "wide_attention"
 
-class SkipsAndWidthsTest(Suite, TestCase):
+
+class SkipsAndWidthsTest(EncoderSuite, TestCase):
     shape = "skips_and_widths"
 
-class SeparableTest(Suite, TestCase):
+
+class SeparableTest(EncoderSuite, TestCase):
     shape = "separable"

@@ -137,12 +137,12 @@ def test_prints(text: str, printed: str) -> None:
 
 
 def test_sharing_is_never_expanded() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     text = "z0 = a\n" + "".join(f"z{i} = z{i - 1} + z{i - 1}\n" for i in range(1, 60)) + "z59"
     graph = parse(text)
     assert len(graph.nodes) == 60
     assert parse(show(graph)) == graph
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 @pytest.mark.parametrize("name", ["far", "negate", "plus", "double"])
@@ -228,9 +228,9 @@ def test_illegal_nodes(nodes: list[Node], reason: str) -> None:
     ],
 )
 def test_illegal_texts(text: str, reason: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(GraphError, match=reason) as caught:
         parse(text)
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500

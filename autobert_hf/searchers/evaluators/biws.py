@@ -83,15 +83,17 @@ class Biws:
     def tokens_per_child(self) -> int:
         return self.recipe.steps * self.batches.tokens_per_batch
 
-    def keep(self, trials: Sequence[Trial]) -> None:
-        """Children that can no longer become parents free their space."""
-        wanted = {self.child_file(trial.id) for trial in trials}
-        for path in set(self.folder.glob("child-*.safetensors")) - wanted:
-            path.unlink()
+    def keep(self, trials: Sequence[Trial], known: int) -> None:
+        """Of the first `known` children, those that can no longer become parents free their space."""
+        if self.accelerator.is_main_process:
+            wanted = {self.child_file(trial.id) for trial in trials}
+            for path in set(self.folder.glob("child-*.safetensors")) - wanted:
+                if int(path.stem.removeprefix("child-")) < known:
+                    path.unlink()
 
     def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None:
         """Writes this round's children that became parents (best first) back; does nothing when that is done."""
-        if not self.round_file(number + 1).exists():
+        if self.accelerator.is_main_process and not self.round_file(number + 1).exists():
             self.start_round(number)
             self.supernet.model.load_state_dict(self.weights, strict=False)
             for trial in reversed(born_parents):
@@ -99,7 +101,9 @@ class Biws:
                 self.supernet.write(trial.architecture, state)
             seen = self.seen_tokens + (self.tokens_per_child if born_parents else 0)
             self.save_round(number + 1, journal_lines, seen)
-        self.round_file(number).unlink(missing_ok=True)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            self.round_file(number).unlink(missing_ok=True)
 
     def save_round(self, number: int, journal_lines: int, seen_tokens: int) -> None:
         """The supernet's present weights, trained on `seen_tokens`, become those of round `number`."""

@@ -11,7 +11,9 @@ for every layer, the winner is trained from scratch.
 | 4.1 final training | this file | `--final-training inherit` as an alternative; a BERT of equal size beside it |
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -31,7 +33,6 @@ from autobert_hf.lab.train import (
     Recipe,
     Trainer,
     TrainingError,
-    default_precision,
     fastest_attention,
 )
 from autobert_hf.modeling.arithmetic import count_parameters
@@ -57,10 +58,10 @@ class AutoBertZero:
     def __init__(self, settings: SearchSettings, folder: RunFolder, source: Source) -> None:
         self.settings = settings
         self.path = folder.path
-        given = settings.mixed_precision
-        precision = default_precision(settings.cpu) if given == "auto" else given
-        self.accelerator = Accelerator(mixed_precision=precision, cpu=settings.cpu)
-        self.corpus: Corpus = prepare(source, folder.path / "text")
+        self.accelerator = Accelerator(mixed_precision=settings.mixed_precision, cpu=settings.cpu)
+        self.is_main = self.accelerator.is_main_process
+        with self.accelerator.main_process_first():
+            self.corpus: Corpus = prepare(source, folder.path / "text")
         self.base = settings.base_config(len(self.corpus.tokenizer), self.corpus.tokenizer.pad_token_id)
         self.base._attn_implementation = fastest_attention(self.accelerator)
         formulas = FormulaSampler(settings.min_path, settings.max_path)
@@ -88,15 +89,17 @@ class AutoBertZero:
     def warm_up(self) -> None:
         """Single-path training of the supernet; its end is the weights of round 0."""
         checkpoint, clock = self.evaluator.folder / "warm-up.safetensors", Clock(30)
-        if any(self.evaluator.folder.glob("round-*.safetensors")):
-            checkpoint.unlink(missing_ok=True)
+        is_done = any(self.evaluator.folder.glob("round-*.safetensors"))
+        self.accelerator.wait_for_everyone()
+        if is_done:
             return
-        trainer = Trainer(
-            self.supernet.model, Recipe(self.settings.warmup_steps, self.settings.learning_rate), self.accelerator
-        )
+        recipe = Recipe(self.settings.warmup_steps, self.settings.learning_rate)
+        trainer = Trainer(self.supernet.model, recipe, self.accelerator, shared=True)
         if checkpoint.exists():
             trainer.load(checkpoint)
-        bar = tqdm(total=trainer.recipe.steps, initial=trainer.step, desc="supernet warm-up", unit="step")
+        bar = tqdm(
+            total=recipe.steps, initial=trainer.step, desc="supernet warm-up", unit="step", disable=not self.is_main
+        )
 
         def batch(step: int) -> Batch:
             self.supernet.activate(single_path(self.space, self.settings.seed, step))
@@ -105,13 +108,15 @@ class AutoBertZero:
         def after(step: int, loss: float) -> None:
             bar.update()
             bar.set_postfix(loss=f"{loss:.3f}")
-            if clock.rings():
+            if self.is_main and clock.rings():
                 trainer.save(checkpoint)
 
         with bar:
             trainer.run(batch, on_step=after)
-        self.evaluator.save_round(0, 0, trainer.recipe.steps * self.batches.tokens_per_batch)
-        checkpoint.unlink(missing_ok=True)
+        if self.is_main:
+            self.evaluator.save_round(0, 0, recipe.steps * self.batches.tokens_per_batch)
+            checkpoint.unlink(missing_ok=True)
+        self.accelerator.wait_for_everyone()
 
     def search(self) -> list[Trial]:
         s = self.settings
@@ -119,11 +124,12 @@ class AutoBertZero:
         searcher = STRATEGIES[s.method](
             self.space, OBJECTIVES["loss"], s.seed, s.population, s.parents, s.children, **options
         )
-        journal = Journal(self.path / "journal.jsonl")
+        with self.accelerator.main_process_first():
+            journal = Journal(self.path / "journal.jsonl", writer=self.is_main)
         self.space.formulas.drawn.clear()  # the warm-up's draws, as far as this process made them
-        with TrialBar(s.num_trials, OBJECTIVES["loss"], len(journal.records)) as bar:
-            trials = search(searcher, self.evaluator, journal, s.num_trials, bar.show)
-        write_json(self.path / "report" / "draws.json", dict(self.space.formulas.drawn))
+        with TrialBar(s.num_trials, OBJECTIVES["loss"], len(journal.records), not self.is_main) as bar:
+            trials = search(searcher, self.evaluator, journal, s.num_trials, bar.show, self.accelerator)
+        self.record("draws", self.space.formulas.drawn)
         return trials
 
     def train_winner(self, winner: Trial) -> AutoBertForMaskedLM:
@@ -141,8 +147,8 @@ class AutoBertZero:
             "found": self.train(found, recipe, "found", winner, inherited),
             "bert": self.train(rival, more, "bert", winner),
         }
-        write_json(
-            self.path / "report" / "training.json",
+        self.record(
+            "training",
             {
                 "curves": curves,
                 "floor": self.corpus.floor,
@@ -162,6 +168,10 @@ class AutoBertZero:
         return train_and_record(
             model, recipe, self.batches, self.held_out, self.accelerator, checkpoint, f"training {name}", inherited
         )
+
+    def record(self, name: str, data: Mapping[str, Any]) -> None:
+        if self.is_main:
+            write_json(self.path / "report" / f"{name}.json", dict(data))
 
     def start_of(self, winner: Trial) -> AutoBertForMaskedLM:
         if self.settings.final_training == "scratch":
@@ -186,4 +196,9 @@ def run(settings: SearchSettings, folder: RunFolder, source: Source) -> tuple[Pa
     if not ranked:
         raise TrainingError(f"None of {len(trials)} candidates could be trained; the last: {trials[-1].reason}.")
     model = job.train_winner(ranked[0])
-    return save_model(model, job.corpus.tokenizer, folder.path / "model"), ranked[0]
+    if job.is_main:
+        save_model(model, job.corpus.tokenizer, folder.path / "model")
+    # A process that ends while others still work is taken for one that failed.
+    job.accelerator.wait_for_everyone()
+    job.accelerator.end_training()
+    return folder.path / "model", ranked[0]
