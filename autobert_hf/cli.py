@@ -69,7 +69,7 @@ def search_command(arguments: Sequence[str]) -> int:
         settings.seed,
     )
     team = PartialState(cpu=settings.cpu)
-    if settings.mixed_precision == "auto":
+    if settings.mixed_precision == "auto":  # what a run records is what it ran with, here and on the next machine
         settings.mixed_precision = default_precision(settings.cpu)
     recorded = {name: value for name, value in asdict(settings).items() if name not in LOCAL}
     if team.is_main_process:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -45,7 +45,7 @@ class Recipe:
         return self.learning_rate * min(warm, left, 1.0)
 
 
-def default_precision(use_cpu: bool) -> str:
+def default_precision(use_cpu: bool) -> Literal["no", "bf16"]:
     """bf16 where the processor multiplies in it, else fp32 (`no`, as Accelerate says)."""
     if not use_cpu and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "no"

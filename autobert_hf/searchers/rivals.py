@@ -5,13 +5,18 @@ from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 
 
 def equal_bert(base: AutoBertConfig, parameters: int) -> AutoBertConfig:
+    """Standard attention in every layer of `base`, as a masked language model of (nearly) `parameters`."""
+    return with_parameters(base, parameters)
+
+
+def with_parameters(config: AutoBertConfig, parameters: int) -> AutoBertConfig:
     """
-    Standard attention in every layer of `base`, with the feed-forward width (a multiple of 8) that comes closest to
-    `parameters` of the masked language model.
+    The same network with the feed-forward width (a multiple of 8, the same in all layers) that comes closest to
+    `parameters` of its masked language model.
     """
 
     def with_width(width: int) -> AutoBertConfig:
-        return AutoBertConfig.from_dict(base.to_dict() | {"intermediate_size": width})
+        return AutoBertConfig.from_dict(config.to_dict() | {"intermediate_size": width})
 
     one, two = (count_parameters(with_width(width), "masked_lm") for width in (8, 16))
     steps = round((parameters - one) / (two - one))

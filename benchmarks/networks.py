@@ -1,0 +1,82 @@
+"""
+The network that a run found against controls of equal parameters: the same text, masks, recipe and tokens, from scratch.
+
+    python benchmarks/networks.py --run runs/prose --seeds 0 1 --output benchmarks/results/networks.json
+
+Resumes: a network that is in the output is not trained again, and one in the middle goes on.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from transformers import AutoTokenizer
+
+from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
+from autobert_hf.lab.files import read_tensors
+from autobert_hf.lab.final import train_and_record
+from autobert_hf.lab.mlm import MaskedBatches
+from autobert_hf.lab.run_folder import write_json
+from autobert_hf.lab.seeds import derive
+from autobert_hf.lab.train import Recipe, default_precision, fastest_attention
+from autobert_hf.modeling.arithmetic import count_parameters
+from autobert_hf.searchers.rivals import with_parameters
+
+
+def networks(found: AutoBertConfig) -> dict[str, AutoBertConfig]:
+    """Four layers each; `published` is the bottom of the published network, where no kernel is cut short."""
+    plain = found.to_dict() | {"per_layer_config": {}, "layer_types": ["full_attention"] * 4}
+    convolutions = plain | {"layer_types": ["conv"] * 4}
+    zoo = AutoBertConfig.from_zoo("autobert-zero-base")
+    formulas = {i: {"attention_formula": zoo.per_layer_config[i].attention_formula} for i in (1, 3)}
+    pattern = {0: {"conv_kernel_size": 65}, 2: {"conv_kernel_size": 9}} | formulas
+    types = ["conv", "full_attention"] * 2
+    return {
+        "found": found,
+        "convolutions of 3": AutoBertConfig.from_dict(convolutions | {"conv_kernel_size": 3}),
+        "published, layers 1 to 4": AutoBertConfig.from_dict(plain | {"layer_types": types, "per_layer_config": pattern}),
+        "alternating, standard attention": AutoBertConfig.from_dict(
+            plain | {"layer_types": types, "conv_kernel_size": 9}
+        ),
+        "BERT": AutoBertConfig.from_dict(plain),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="A finished search: its text and its model.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--tokens", type=int, default=3_000_000)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/networks.json"))
+    arguments = parser.parse_args()
+    found = AutoBertConfig.from_pretrained(arguments.run / "model")
+    rows, _ = read_tensors(arguments.run / "text" / "rows.safetensors")
+    tokenizer = AutoTokenizer.from_pretrained(arguments.run / "text" / "tokenizer")
+    accelerator = Accelerator(cpu=True, mixed_precision=default_precision(use_cpu=True))
+    held_out = MaskedBatches(rows["held_out"], tokenizer, 32, derive(0, "held-out")).held_out(256)
+    results = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
+    for seed in arguments.seeds:
+        for name, config in networks(found).items():
+            if f"{name}, seed {seed}" in results:
+                continue
+            config = with_parameters(config, count_parameters(found, "masked_lm"))
+            config._attn_implementation = fastest_attention(accelerator)
+            torch.manual_seed(derive(seed, "initialise"))
+            batches = MaskedBatches(rows["train"], tokenizer, 32, derive(seed, "batches"))
+            recipe = Recipe(arguments.tokens // batches.tokens_per_batch, 1e-3, decay=0.3)
+            checkpoint = arguments.run / "networks" / f"{name}-{seed}.safetensors"
+            curve = train_and_record(
+                AutoBertForMaskedLM(config), recipe, batches, held_out, accelerator, checkpoint, f"{name}, seed {seed}"
+            )
+            parameters = count_parameters(config, "masked_lm")
+            results[f"{name}, seed {seed}"] = {"parameters": parameters, "curve": curve}
+            write_json(arguments.output, results)
+            checkpoint.unlink()
+    for name, result in results.items():
+        print(name, result["parameters"], [f"{tokens / 1e6:.1f} M: {loss:.3f}" for tokens, loss in result["curve"]])
+
+
+if __name__ == "__main__":
+    main()
