@@ -57,6 +57,8 @@ class RunFolder:
                 "choose another --output-dir."
             )
         self._lock()
+        for left in list(self.path.rglob(".*.tmp")):  # what a killed process was writing
+            shutil.rmtree(left, ignore_errors=True)
         if changed or not held:
             shutil.rmtree(self.path / "text", ignore_errors=True)
             versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}

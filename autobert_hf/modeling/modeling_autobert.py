@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,8 +48,8 @@ def make_norm(config: AutoBertConfig, width: int) -> nn.Module:
     return norm(width, eps=config.layer_norm_eps)
 
 
-def make_resize(width_in: int, width_out: int) -> nn.Module:
-    return nn.Identity() if width_in == width_out else nn.Linear(width_in, width_out)
+def make_resize(width_in: int, width_out: int) -> nn.Linear | None:
+    return None if width_in == width_out else nn.Linear(width_in, width_out)
 
 
 class AutoBertEmbeddings(nn.Module):
@@ -70,7 +71,7 @@ class AutoBertEmbeddings(nn.Module):
         token_type_ids: torch.Tensor | None,
         position_ids: torch.Tensor | None,
         inputs_embeds: torch.Tensor | None,
-        past_length: int | torch.Tensor,
+        past_length: int | torch.Tensor | None,
     ) -> torch.Tensor:
         x = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
         if position_ids is None:
@@ -80,7 +81,9 @@ class AutoBertEmbeddings(nn.Module):
                     f"{x.shape[1]} tokens, but max_position_embeddings is {positions}: truncate the input "
                     f"(tokenizer(..., truncation=True, max_length={positions}))."
                 )
-            position_ids = self.position_ids[:, : x.shape[1]] + past_length
+            position_ids = self.position_ids[:, : x.shape[1]]
+            if past_length is not None:
+                position_ids = position_ids + past_length
         if self.token_type_embeddings is not None:
             if token_type_ids is None:
                 x = x + self.token_type_embeddings.weight[0]
@@ -98,7 +101,8 @@ class AutoBertOutput(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.dropout(self.dense(x))
+        x = self.dense(x)
+        return self.dropout(x) if self.training else x
 
 
 class AutoBertFeedForward(nn.Module):
@@ -188,9 +192,10 @@ class AutoBertAttention(nn.Module):
     form softmax(X Y^T c) Z go through transformers' attention interface, all others through a masked interpreter.
     """
 
-    def __init__(self, config: AutoBertConfig, layer_idx: int):
+    def __init__(self, config: AutoBertConfig, layer_idx: int, network: AutoBertConfig):
         super().__init__()
-        self.config = config
+        # The network's own configuration, since a layer's is a copy which set_attn_implementation does not reach.
+        self.config = network
         self.layer_idx = layer_idx
         self.head_dim = config.head_dim
         self.formula = Formula(config.attention_formula)
@@ -212,7 +217,8 @@ class AutoBertAttention(nn.Module):
         if self.qkv_conv is not None:
             projected = self.qkv_conv(torch.cat(projected, -1), padding, cache).chunk(len(names), -1)
         return {
-            name: y.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for name, y in zip(names, projected, strict=True)
+            name: y.view(*y.shape[:2], -1, self.head_dim).transpose(1, 2)
+            for name, y in zip(names, projected, strict=True)
         }
 
     def forward(
@@ -255,7 +261,9 @@ class AutoBertAttention(nn.Module):
 class AutoBertLayer(GradientCheckpointingLayer):
     """Resize to the layer's width, then mixer and feed-forward network, each with residual connection and norm."""
 
-    def __init__(self, config: AutoBertConfig, layer_type: str, layer_idx: int, width_in: int):
+    def __init__(
+        self, config: AutoBertConfig, layer_type: str, layer_idx: int, width_in: int, network: AutoBertConfig
+    ):
         super().__init__()
         self.norm_position = config.norm_position
         self.resize = make_resize(width_in, config.layer_width)
@@ -265,7 +273,8 @@ class AutoBertLayer(GradientCheckpointingLayer):
         self.feed_forward_norm: nn.Module = nn.Identity()
         if "mixer" not in config.skip:
             is_conv = layer_type == "conv"
-            self.mixer = AutoBertConvolution(config, layer_idx) if is_conv else AutoBertAttention(config, layer_idx)
+            mixer: Any = AutoBertConvolution if is_conv else partial(AutoBertAttention, network=network)
+            self.mixer = mixer(config, layer_idx)
             self.mixer_norm = make_norm(config, config.layer_width)
         if "feed_forward" not in config.skip:
             self.feed_forward = AutoBertFeedForward(config)
@@ -292,7 +301,7 @@ class AutoBertLayer(GradientCheckpointingLayer):
         past_key_values: Cache | None = None,
         **kwargs: Any,
     ) -> torch.Tensor:
-        x = self.resize(hidden_states)
+        x = hidden_states if self.resize is None else self.resize(hidden_states)
         if self.mixer is not None:
             if self.norm_position == "post":
                 x = self.mixer_norm(x + self.mix(x, mask, padding, past_key_values, **kwargs))
@@ -315,11 +324,11 @@ class AutoBertEncoder(nn.Module):
         super().__init__()
         layers, width = [], config.embedding_size
         for index, (kind, layer) in enumerate(config.layers()):
-            layers.append(AutoBertLayer(layer, kind, index, width))
+            layers.append(AutoBertLayer(layer, kind, index, width, config))
             width = layer.layer_width
         self.layers = nn.ModuleList(layers)
         self.resize = make_resize(width, config.hidden_size)
-        self.norm = make_norm(config, config.hidden_size) if config.final_norm else nn.Identity()
+        self.norm = make_norm(config, config.hidden_size) if config.final_norm else None
         self.gradient_checkpointing = False
 
     def forward(
@@ -332,7 +341,9 @@ class AutoBertEncoder(nn.Module):
     ) -> torch.Tensor:
         for layer in self.layers:
             hidden_states = layer(hidden_states, mask, padding, past_key_values=past_key_values, **kwargs)
-        return self.norm(self.resize(hidden_states))
+        if self.resize is not None:
+            hidden_states = self.resize(hidden_states)
+        return hidden_states if self.norm is None else self.norm(hidden_states)
 
 
 class AutoBertPooler(nn.Module):
@@ -457,7 +468,7 @@ class AutoBertModel(AutoBertPreTrainedModel):
         use_cache = bool(use_cache) and self.config.is_decoder
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
-        past_length: int | torch.Tensor = 0
+        past_length: int | torch.Tensor | None = None
         if self.config.is_decoder and past_key_values is not None:
             past_length = past_key_values.get_seq_length()
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, past_length)
@@ -479,6 +490,8 @@ class AutoBertModel(AutoBertPreTrainedModel):
         if isinstance(attention_mask, dict):  # generate() with a compileable cache prepares masks by layer type
             padding = attention_mask.get("conv", attention_mask.get("linear_attention"))
             return attention_mask.get("full_attention"), padding
+        if attention_mask is None and past_key_values is None and not self.config.is_decoder:
+            return None, None
         make_mask = create_causal_mask if self.config.is_decoder else create_bidirectional_mask
         mask = make_mask(self.config, x, attention_mask, past_key_values=past_key_values)
         return mask, create_recurrent_attention_mask(self.config, x, attention_mask, past_key_values)

@@ -53,8 +53,10 @@ def centre(kernel: torch.Tensor, size: int) -> torch.Tensor:
 class BranchedLayer(AutoBertLayer):
     """A layer whose mixer is attention with all four projections, or beside it the convolution."""
 
-    def __init__(self, config: AutoBertConfig, layer_idx: int, width_in: int, kernels: tuple[int, ...]) -> None:
-        super().__init__(config, "full_attention", layer_idx, width_in)
+    def __init__(
+        self, config: AutoBertConfig, layer_idx: int, width_in: int, network: AutoBertConfig, kernels: tuple[int, ...]
+    ) -> None:
+        super().__init__(config, "full_attention", layer_idx, width_in, network)
         self.convolution = AutoBertConvolution(config, layer_idx)
         self.convolution.conv = ElasticConv(config, config.conv_num_heads, kernels, layer_idx)
         self.active = "full_attention"
@@ -105,7 +107,7 @@ class Supernet:
             torch.manual_seed(derive(seed, "supernet"))
             width = config.embedding_size
             for index, (_, layer) in enumerate(config.layers()):
-                self.layers.append(BranchedLayer(layer, index, width, space.kernels))
+                self.layers.append(BranchedLayer(layer, index, width, config, space.kernels))
                 width = layer.layer_width
             self.model.autobert.encoder.layers = nn.ModuleList(self.layers)
             self.model.apply(self.model._init_weights)

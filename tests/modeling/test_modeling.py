@@ -205,3 +205,16 @@ def test_too_long_an_input_says_so():
     config.max_position_embeddings = 8
     with pytest.raises(ValueError, match="9 tokens, but max_position_embeddings is 8"):
         AutoBertModel(config)(torch.ones(1, 9, dtype=torch.long))
+
+
+def test_the_attention_library_can_be_changed_in_a_heterogeneous_network():
+    config = AutoBertConfig(
+        vocab_size=VOCAB, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, per_layer_config={1: {"head_dim": 4}}
+    )
+    ids, mask = torch.ones(2, 7, dtype=torch.long), (torch.arange(7) < torch.tensor([[7], [4]])).long()
+    model = enlarged(AutoBertModel._from_config(config, attn_implementation="eager"))
+    eager = model(ids, attention_mask=mask).last_hidden_state
+    model.set_attn_implementation("sdpa")
+    assert {layer.mixer.config._attn_implementation for layer in model.encoder.layers} == {"sdpa"}
+    sdpa = model(ids, attention_mask=mask).last_hidden_state
+    torch.testing.assert_close(sdpa[mask.bool()], eager[mask.bool()], atol=1e-5, rtol=1e-5)

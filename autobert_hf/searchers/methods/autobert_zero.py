@@ -92,6 +92,8 @@ class AutoBertZero:
         is_done = any(self.evaluator.folder.glob("round-*.safetensors"))
         self.accelerator.wait_for_everyone()
         if is_done:
+            if self.is_main:
+                checkpoint.unlink(missing_ok=True)
             return
         recipe = Recipe(self.settings.warmup_steps, self.settings.learning_rate)
         trainer = Trainer(self.supernet.model, recipe, self.accelerator, shared=True)
