@@ -193,7 +193,7 @@ class AutoBertConfig(PreTrainedConfig):
         yield from (key for key in keys if key not in hidden)
 
     @classmethod
-    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:  # noqa: ANN401
         # Which attention library or kernel runs is the choice of whoever loads, never of a file from the Hub.
         return super().from_dict({k: v for k, v in config_dict.items() if "_implementation" not in k}, **kwargs)
 
@@ -233,12 +233,12 @@ class AutoBertConfig(PreTrainedConfig):
             )
 
 
-def _refuse_bad_size(name: str, value: Any) -> None:
+def _refuse_bad_size(name: str, value: object) -> None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise ValueError(f"{name} must be a positive integer, got {value!r}.")
 
 
-def _refuse_bad_overrides(per_layer_config: Any, num_hidden_layers: int) -> None:
+def _refuse_bad_overrides(per_layer_config: object, num_hidden_layers: int) -> None:
     if per_layer_config is None:
         return
     if not isinstance(per_layer_config, dict) or not all(isinstance(o, dict) for o in per_layer_config.values()):

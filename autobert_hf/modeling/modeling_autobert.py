@@ -1,4 +1,4 @@
-"""The AutoBert network: embeddings, mixers, feed-forward networks and heads, in the order of transformers' own files."""
+"""The AutoBert network: embeddings, mixers, feed-forward networks and heads, in the order of a transformers file."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def make_resize(width_in: int, width_out: int) -> nn.Linear | None:
 class AutoBertEmbeddings(nn.Module):
     """Sum of word, position and token type embeddings, (batch, tokens) -> (batch, tokens, embedding_size)."""
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__()
         size = config.embedding_size
         self.word_embeddings = nn.Embedding(config.vocab_size, size, padding_idx=config.pad_token_id)
@@ -75,27 +75,30 @@ class AutoBertEmbeddings(nn.Module):
     ) -> torch.Tensor:
         x = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
         if position_ids is None:
-            positions = self.position_ids.shape[-1]
-            if not torch.compiler.is_compiling() and x.shape[1] > positions:
-                raise ValueError(
-                    f"{x.shape[1]} tokens, but max_position_embeddings is {positions}: truncate the input "
-                    f"(tokenizer(..., truncation=True, max_length={positions}))."
-                )
-            position_ids = self.position_ids[:, : x.shape[1]]
-            if past_length is not None:
-                position_ids = position_ids + past_length
+            position_ids = self.next_positions(x.shape[1], past_length)
         if self.token_type_embeddings is not None:
-            if token_type_ids is None:
-                x = x + self.token_type_embeddings.weight[0]
-            else:
-                x = x + self.token_type_embeddings(token_type_ids)
+            # Through the module, never by its weight: where weights are offloaded only modules fetch them.
+            types = x.new_zeros(1, 1, dtype=torch.long) if token_type_ids is None else token_type_ids
+            x = x + self.token_type_embeddings(types)
         return self.dropout(self.norm(x + self.position_embeddings(position_ids)))
+
+    def next_positions(self, tokens: int, past_length: int | torch.Tensor | None) -> torch.Tensor:
+        """The positions (1, tokens) after `past_length` others; ValueError where the table ends before them."""
+        positions = self.position_ids.shape[-1]
+        total = tokens if past_length is None else tokens + past_length
+        if not torch.compiler.is_compiling() and total > positions:
+            raise ValueError(
+                f"{int(total)} tokens, but max_position_embeddings is {positions}: truncate the input "
+                f"(tokenizer(..., truncation=True, max_length={positions}))."
+            )
+        position_ids = self.position_ids[:, :tokens]
+        return position_ids if past_length is None else position_ids + past_length
 
 
 class AutoBertOutput(nn.Module):
     """The linear map that ends a mixer or a feed-forward network, with dropout."""
 
-    def __init__(self, config: AutoBertConfig, width_in: int, width_out: int):
+    def __init__(self, config: AutoBertConfig, width_in: int, width_out: int) -> None:
         super().__init__()
         self.dense = nn.Linear(width_in, width_out)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
@@ -106,7 +109,7 @@ class AutoBertOutput(nn.Module):
 
 
 class AutoBertFeedForward(nn.Module):
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__()
         width = config.layer_width
         self.intermediate = nn.Linear(width, config.intermediate_size)
@@ -128,7 +131,7 @@ class AutoBertDepthwiseConv(nn.Module):
 
     def __init__(
         self, config: AutoBertConfig, groups: int, kernel_size: int, layer_idx: int, after_projection: bool = False
-    ):
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(groups, kernel_size))
         self.after_projection = after_projection
@@ -153,7 +156,7 @@ class AutoBertDepthwiseConv(nn.Module):
 class AutoBertConvolution(nn.Module):
     """A convolutional mixer: light-weight with GLU (Wu et al., 2019) or separable (NAS-BERT, Xu et al., 2021)."""
 
-    def __init__(self, config: AutoBertConfig, layer_idx: int):
+    def __init__(self, config: AutoBertConfig, layer_idx: int) -> None:
         super().__init__()
         width = config.layer_width
         lightweight = config.conv_type == "lightweight"
@@ -192,7 +195,7 @@ class AutoBertAttention(nn.Module):
     form softmax(X Y^T c) Z go through transformers' attention interface, all others through a masked interpreter.
     """
 
-    def __init__(self, config: AutoBertConfig, layer_idx: int, network: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig, layer_idx: int, network: AutoBertConfig) -> None:
         super().__init__()
         # The network's own configuration, since a layer's is a copy which set_attn_implementation does not reach.
         self.config = network
@@ -263,7 +266,7 @@ class AutoBertLayer(GradientCheckpointingLayer):
 
     def __init__(
         self, config: AutoBertConfig, layer_type: str, layer_idx: int, width_in: int, network: AutoBertConfig
-    ):
+    ) -> None:
         super().__init__()
         self.norm_position = config.norm_position
         self.resize = make_resize(width_in, config.layer_width)
@@ -320,7 +323,7 @@ class AutoBertLayer(GradientCheckpointingLayer):
 class AutoBertEncoder(nn.Module):
     """The layers, then the map back to hidden_size and the final norm where the configuration has them."""
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__()
         layers, width = [], config.embedding_size
         for index, (kind, layer) in enumerate(config.layers()):
@@ -347,7 +350,7 @@ class AutoBertEncoder(nn.Module):
 
 
 class AutoBertPooler(nn.Module):
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
@@ -358,7 +361,7 @@ class AutoBertPooler(nn.Module):
 class AutoBertPredictionHead(nn.Module):
     """BERT's language-model head: dense, activation, norm, then the (tied) vocabulary matrix."""
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.embedding_size)
         self.activation = ACT2FN[config.per_layer_config[-1].hidden_act]
@@ -383,7 +386,7 @@ class AutoBertPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": AutoBertLayer, "attentions": AutoBertAttention}
 
     @classmethod
-    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
+    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401
         """
         As ever, but from safetensors only, and never with an encoder drawn at random in place of a foreign one.
 
@@ -414,8 +417,8 @@ def _refuse_foreign_weights(model: PreTrainedModel, missing: Iterable[str]) -> N
     lost = sorted(set(missing) & set(encoder))
     if lost:
         raise ValueError(
-            f"{len(lost)} of the encoder's {len(encoder)} weights are not in the file (the first is {lost[0]!r}): these "
-            "are weights of another architecture. `autobert convert` brings BERT checkpoints over."
+            f"{len(lost)} of the encoder's {len(encoder)} weights are not in the file (the first is {lost[0]!r}): "
+            "these are weights of another architecture. `autobert convert` brings BERT checkpoints over."
         )
 
 
@@ -436,7 +439,7 @@ class AutoBertModel(AutoBertPreTrainedModel):
     `add_pooling_layer`, pooler_output (batch, hidden_size).
     """
 
-    def __init__(self, config: AutoBertConfig, add_pooling_layer: bool = True):
+    def __init__(self, config: AutoBertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config)
         self.embeddings = AutoBertEmbeddings(config)
         self.encoder = AutoBertEncoder(config)
@@ -486,7 +489,7 @@ class AutoBertModel(AutoBertPreTrainedModel):
         attention_mask: torch.Tensor | dict[str, torch.Tensor] | None,
         past_key_values: Cache | None,
     ) -> tuple[Any, torch.Tensor | None]:
-        """The mask of the attention interface in its own form, and which of the current tokens are real (batch, tokens)."""
+        """The mask in the attention interface's own form, and which of the current tokens are real (batch, tokens)."""
         if isinstance(attention_mask, dict):  # generate() with a compileable cache prepares masks by layer type
             padding = attention_mask.get("conv", attention_mask.get("linear_attention"))
             return attention_mask.get("full_attention"), padding
@@ -495,6 +498,11 @@ class AutoBertModel(AutoBertPreTrainedModel):
         make_mask = create_causal_mask if self.config.is_decoder else create_bidirectional_mask
         mask = make_mask(self.config, x, attention_mask, past_key_values=past_key_values)
         return mask, create_recurrent_attention_mask(self.config, x, attention_mask, past_key_values)
+
+
+def _needs_padding(module: nn.Module) -> bool:
+    formula = module.formula if isinstance(module, AutoBertAttention) else None
+    return isinstance(module, AutoBertDepthwiseConv) or (formula is not None and not formula.causal)
 
 
 def select_labelled(
@@ -512,7 +520,7 @@ class AutoBertLanguageModel(AutoBertPreTrainedModel):
 
     _tied_weights_keys = {"predictions.decoder.weight": "autobert.embeddings.word_embeddings.weight"}
 
-    def __init__(self, config: AutoBertConfig, add_pooling_layer: bool):
+    def __init__(self, config: AutoBertConfig, add_pooling_layer: bool) -> None:
         super().__init__(config)
         self.autobert = AutoBertModel(config, add_pooling_layer)
         self.predictions = AutoBertPredictionHead(config)
@@ -527,7 +535,7 @@ class AutoBertLanguageModel(AutoBertPreTrainedModel):
 class AutoBertForMaskedLM(AutoBertLanguageModel):
     """Masked language model; logits (batch, tokens, vocab_size), or (labelled, vocab_size) if `sparse_prediction`."""
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__(config, add_pooling_layer=False)
         if config.is_decoder:
             logger.warning_once("AutoBertForMaskedLM wants is_decoder=False: a causal network cannot look ahead.")
@@ -558,7 +566,7 @@ class AutoBertForMaskedLM(AutoBertLanguageModel):
 class AutoBertForCausalLM(AutoBertLanguageModel, GenerationMixin):
     """Causal language model, for configurations with `is_decoder=True`."""
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__(config, add_pooling_layer=False)
         if not config.is_decoder:
             logger.warning_once("AutoBertForCausalLM sees the future unless the configuration has is_decoder=True.")
@@ -593,9 +601,7 @@ class AutoBertForCausalLM(AutoBertLanguageModel, GenerationMixin):
         loss = None
         if labels is not None:
             loss = self.loss_function(logits, labels, vocab_size=self.config.vocab_size, **kwargs)
-        return CausalLMOutputWithPast(
-            loss, logits, outputs.past_key_values, outputs.hidden_states, outputs.attentions
-        )
+        return CausalLMOutputWithPast(loss, logits, outputs.past_key_values, outputs.hidden_states, outputs.attentions)
 
 
 @dataclass
@@ -613,7 +619,7 @@ class AutoBertForPreTraining(AutoBertLanguageModel):
     # The two losses are means over different things, so that no single count of items fits both.
     accepts_loss_kwargs = False
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__(config, add_pooling_layer=True)
         self.seq_relationship = nn.Linear(config.hidden_size, 2)
         self.post_init()
@@ -641,9 +647,7 @@ class AutoBertForPreTraining(AutoBertLanguageModel):
         if next_sentence_label is not None:
             follows = nn.functional.cross_entropy(relation.float(), next_sentence_label.flatten())
             loss = follows if loss is None else loss + follows
-        return AutoBertForPreTrainingOutput(
-            loss, logits, relation, outputs.hidden_states, outputs.attentions
-        )
+        return AutoBertForPreTrainingOutput(loss, logits, relation, outputs.hidden_states, outputs.attentions)
 
 
 class AutoBertForNextSentencePrediction(AutoBertPreTrainedModel):
@@ -651,7 +655,7 @@ class AutoBertForNextSentencePrediction(AutoBertPreTrainedModel):
 
     accepts_loss_kwargs = False
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__(config)
         self.autobert = AutoBertModel(config)
         self.seq_relationship = nn.Linear(config.hidden_size, 2)
@@ -679,7 +683,7 @@ class AutoBertForNextSentencePrediction(AutoBertPreTrainedModel):
 class AutoBertForReplacedTokenDetection(AutoBertPreTrainedModel):
     """ELECTRA's discriminator: labels (batch, tokens), 1 where a token was replaced, -100 ignored; logits alike."""
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__(config)
         self.autobert = AutoBertModel(config, add_pooling_layer=False)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
@@ -726,7 +730,7 @@ class AutoBertForSequenceClassification(AutoBertPreTrainedModel):
     # The loss is a mean over examples, which knows no count of items (gradient accumulation stays exact this way).
     accepts_loss_kwargs = False
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__(config)
         self.num_labels: int = config.num_labels or 2
         self.autobert = AutoBertModel(config)
@@ -758,7 +762,7 @@ class AutoBertForSequenceClassification(AutoBertPreTrainedModel):
 class AutoBertForTokenClassification(AutoBertPreTrainedModel):
     """A label for each token; labels (batch, tokens) with -100 ignored, logits (batch, tokens, num_labels)."""
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__(config)
         self.num_labels: int = config.num_labels or 2
         self.autobert = AutoBertModel(config, add_pooling_layer=False)
@@ -788,7 +792,7 @@ class AutoBertForTokenClassification(AutoBertPreTrainedModel):
 class AutoBertForQuestionAnswering(AutoBertPreTrainedModel):
     """Extractive question answering: start and end logits, each (batch, tokens)."""
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__(config)
         self.autobert = AutoBertModel(config, add_pooling_layer=False)
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
@@ -822,7 +826,7 @@ class AutoBertForMultipleChoice(AutoBertPreTrainedModel):
 
     accepts_loss_kwargs = False
 
-    def __init__(self, config: AutoBertConfig):
+    def __init__(self, config: AutoBertConfig) -> None:
         super().__init__(config)
         self.autobert = AutoBertModel(config)
         self.dropout = classifier_dropout(config)

@@ -60,7 +60,7 @@ class ModelTester:
     num_choices = 4
     is_training = True
 
-    def __init__(self, shape: str):
+    def __init__(self, shape: str) -> None:
         self.settings = settings_of(shape)
         self.num_hidden_layers = self.settings["num_hidden_layers"]
         self.num_attention_heads = self.settings["num_attention_heads"]
