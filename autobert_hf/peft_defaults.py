@@ -28,9 +28,7 @@ def add_defaults(constants: ModuleType) -> None:
 class _AfterPeft(importlib.abc.MetaPathFinder):
     """Finds PEFT's table as ever, and adds our rows once its module has run."""
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name != CONSTANTS:
             return None
         sys.meta_path.remove(self)

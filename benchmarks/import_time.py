@@ -14,6 +14,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+
 PROMISE_S = 0.2
 BASELINE = "from transformers import AutoModel, PreTrainedModel"
 OURS = "import autobert_hf"

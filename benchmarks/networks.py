@@ -1,5 +1,5 @@
 """
-The network that a run found against controls of equal parameters: the same text, masks, recipe and tokens, from scratch.
+The network that a run found against controls of equal parameters: the same text, recipe and tokens, from scratch.
 
     python benchmarks/networks.py --run runs/prose --seeds 0 1 --output benchmarks/results/networks.json
 
@@ -36,7 +36,9 @@ def networks(found: AutoBertConfig) -> dict[str, AutoBertConfig]:
     return {
         "found": found,
         "convolutions of 3": AutoBertConfig.from_dict(convolutions | {"conv_kernel_size": 3}),
-        "published, layers 1 to 4": AutoBertConfig.from_dict(plain | {"layer_types": types, "per_layer_config": pattern}),
+        "published, layers 1 to 4": AutoBertConfig.from_dict(
+            plain | {"layer_types": types, "per_layer_config": pattern}
+        ),
         "alternating, standard attention": AutoBertConfig.from_dict(
             plain | {"layer_types": types, "conv_kernel_size": 9}
         ),

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+
 # Our heads need GenerationMixin, which transformers loads on demand, and tokenizers with it.
 EXPECTED = {"autobert_hf", "transformers", "tokenizers"}
 

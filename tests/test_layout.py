@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from transformers.dynamic_module_utils import get_relative_imports
 
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "autobert_hf"
 MODELING = sorted((PACKAGE / "modeling").glob("*.py"))

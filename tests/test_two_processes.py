@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,11 @@ from safetensors.torch import load_file
 
 
 ROOT = Path(__file__).parents[1]
-SMALL = (
+SMALL = shlex.split(
     "--cpu --mixed-precision no --num-hidden-layers 2 --hidden-size 16 --num-attention-heads 2 --intermediate-size 24 "
     "--vocab-size 300 --length 24 --batch-size 4 --population 4 --parents 2 --children 2 --warmup-steps 4 "
     "--candidate-steps 2 --held-out-rows 8 --final-tokens 800"
-).split()
+)
 
 
 def search(folder: Path, processes: int, num_trials: int) -> list[dict]:

@@ -33,7 +33,7 @@ def scale_command(arguments: Sequence[str]) -> int:
     sizes = {name: getattr(given, name) for name in ("hidden_size", "num_attention_heads", "intermediate_size")}
     chosen = {name: value for name, value in sizes.items() if value is not None}
     if not chosen and not given.deeper:
-        raise ValueError("Nothing to scale: give --deeper, --hidden-size, --num-attention-heads or --intermediate-size.")
+        raise ValueError("Nothing to scale: give --deeper or one of the three sizes (see --help).")
     _save((deeper if given.deeper else resized)(load_config(given.source), **chosen), given.destination)
     return 0
 

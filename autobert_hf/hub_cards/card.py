@@ -53,5 +53,5 @@ def facts(
 
 def _curve_rows(curves: dict[str, list[list[float]]]) -> list[dict[str, float]]:
     """Token counts at which both networks were measured."""
-    bert = {tokens: loss for tokens, loss in curves["bert"]}
+    bert = {point[0]: point[1] for point in curves["bert"]}
     return [{"tokens": t, "found": loss, "bert": bert[t]} for t, loss in curves["found"] if t in bert]

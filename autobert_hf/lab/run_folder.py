@@ -38,8 +38,8 @@ class RunFolder:
         self, settings: Mapping[str, Any], inputs: Mapping[str, str], local: Mapping[str, Any] | None = None
     ) -> None:
         """
-        Starts the run or continues it; `local` may differ between two calls. A run that ended before it learned anything (the text was unfit, say) has left
-        nothing that another one could spoil, so it gives way.
+        Starts the run or continues it; `local` may differ between two calls. A run that ended before it learned
+        anything (the text was unfit, say) has left nothing that another one could spoil, so it gives way.
 
         Raises:
             RunError: if the folder holds something else, naming what differs, or is in use.

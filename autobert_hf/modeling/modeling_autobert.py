@@ -495,6 +495,11 @@ class AutoBertModel(AutoBertPreTrainedModel):
             return attention_mask.get("full_attention"), padding
         if attention_mask is None and past_key_values is None and not self.config.is_decoder:
             return None, None
+        if attention_mask is not None and attention_mask.ndim != 2 and any(map(_needs_padding, self.modules())):
+            raise ValueError(
+                f"attention_mask has the shape {tuple(attention_mask.shape)}. A mask of token pairs does not say "
+                "which tokens are padding, as convolutions and some formulas have to know: give (batch, tokens)."
+            )
         make_mask = create_causal_mask if self.config.is_decoder else create_bidirectional_mask
         mask = make_mask(self.config, x, attention_mask, past_key_values=past_key_values)
         return mask, create_recurrent_attention_mask(self.config, x, attention_mask, past_key_values)

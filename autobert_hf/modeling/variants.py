@@ -79,9 +79,7 @@ def _previous(kinds: list[str], index: int) -> int:
 
 def _with_kernels(layers: list[Layer], kernels: list[int]) -> list[Layer]:
     left = iter(kernels)
-    return [
-        (kind, values | {"conv_kernel_size": next(left)} if kind == "conv" else values) for kind, values in layers
-    ]
+    return [(kind, values | {"conv_kernel_size": next(left)} if kind == "conv" else values) for kind, values in layers]
 
 
 def _shuffled(kernels: list[int], seed: int) -> list[int]:

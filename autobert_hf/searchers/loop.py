@@ -48,7 +48,8 @@ def search(
     team: Accelerator | None = None,
 ) -> list[Trial]:
     """
-    Several processes (`team`) evaluate different candidates and end with the same trials as one. Runs until the journal holds `num_trials` trials, failed ones included, and returns all that it holds, in order.
+    Runs until the journal holds `num_trials` trials, failed ones included, and returns all that it holds, in order.
+    Several processes (`team`) evaluate different candidates and end with the same trials as one process.
     Trials that the journal holds already are told to the searcher again, never evaluated again.
 
     Raises:
@@ -88,7 +89,7 @@ def _trials(
     proposals: Sequence[Proposal],
     team: Accelerator | None,
 ) -> Iterator[Trial]:
-    """A round's trials in order: from the journal as far as it goes, then evaluated, as many at a time as processes."""
+    """A round's trials in order: from the journal as far as it goes, then evaluated, one on each process at a time."""
     asked = list(enumerate(proposals, start=first))
     replayed = [(trial_id, proposal) for trial_id, proposal in asked if trial_id < len(journal.records)]
     for trial_id, proposal in replayed:

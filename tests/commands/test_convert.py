@@ -8,7 +8,8 @@ from autobert_hf.cli import main
 from autobert_hf.modeling.zoo import ZOO
 
 
-SIZES = {"vocab_size": 12, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+SIZES = {"vocab_size": 12, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+SIZES["intermediate_size"] = 24
 
 
 @pytest.fixture

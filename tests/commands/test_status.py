@@ -7,7 +7,8 @@ from autobert_hf.lab.run_folder import write_json
 
 
 def trial(number: int, loss: float | None) -> str:
-    record = {"trial": number, "parent": None, "mutation": "sample", "seed": 1, "reason": "" if loss else "loss is nan"}
+    record = {"trial": number, "parent": None, "mutation": "sample", "seed": 1}
+    record["reason"] = "" if loss else "the loss is nan"
     record |= {"architecture": {"layers": [{"layer_type": "conv", "conv_kernel_size": 3}], "settings": {}}}
     record |= {"scores": {"loss": loss} if loss else {}, "cost": {"seconds": 30.0} if loss else {}}
     return json.dumps(record | {"status": "done" if loss else "failed"}) + "\n"

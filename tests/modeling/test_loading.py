@@ -10,7 +10,8 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceCl
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM, AutoBertModel
 
 
-SIZES = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+SIZES = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+SIZES["intermediate_size"] = 24
 
 
 @pytest.fixture

@@ -209,7 +209,11 @@ def test_too_long_an_input_says_so():
 
 def test_the_attention_library_can_be_changed_in_a_heterogeneous_network():
     config = AutoBertConfig(
-        vocab_size=VOCAB, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, per_layer_config={1: {"head_dim": 4}}
+        vocab_size=VOCAB,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        per_layer_config={1: {"head_dim": 4}},
     )
     ids, mask = torch.ones(2, 7, dtype=torch.long), (torch.arange(7) < torch.tensor([[7], [4]])).long()
     model = enlarged(AutoBertModel._from_config(config, attn_implementation="eager"))

@@ -17,6 +17,8 @@ Draw = Callable[[Hashable, Sequence, Random], object]
 # How a path changes (not in the paper; argued defaults): another operation, another operand, a longer or shorter path.
 MUTATIONS = {"replace": 0.5, "rewire": 0.2, "insert": 0.15, "delete": 0.15}
 MAX_ATTEMPTS = 10_000
+# Operations that are good one by one may hardly ever fit together; then the plain draw decides.
+GUIDED_ATTEMPTS = 500
 
 
 def uniform(position: Hashable, choices: Sequence, rng: Random) -> object:
@@ -44,18 +46,18 @@ class FormulaSampler:
     drawn: Counter = field(default_factory=Counter, compare=False)
 
     def sample(self, rng: Random, draw: Draw = uniform) -> Graph:
-        return self._until_legal(lambda: self._random_nodes(rng, draw))
+        return self._until_legal(lambda guide: self._random_nodes(rng, guide), draw)
 
     def mutate(self, graph: Graph, rng: Random, draw: Draw = uniform) -> Graph:
         """One changed primitive, operand or path length; never the same formula again."""
-        return self._until_legal(lambda: _mutated_nodes(graph, rng, draw), unlike=graph)
+        return self._until_legal(lambda guide: _mutated_nodes(graph, rng, guide), draw, unlike=graph)
 
     def contains(self, graph: Graph) -> bool:
         return self._refusal(graph) is None
 
-    def _until_legal(self, propose: Callable[[], list[Node]], unlike: Graph | None = None) -> Graph:
-        for _ in range(MAX_ATTEMPTS):
-            nodes = propose()
+    def _until_legal(self, propose: Callable[[Draw], list[Node]], draw: Draw, unlike: Graph | None = None) -> Graph:
+        for attempt in range(MAX_ATTEMPTS):
+            nodes = propose(draw if attempt < GUIDED_ATTEMPTS else uniform)
             try:
                 graph = canonicalize(nodes, len(nodes) - 1, PRIMITIVES)
             except GraphError:  # more nodes than any graph may have

@@ -34,25 +34,28 @@ class OpNas(Evolution):
         super().__init__(space, objective, seed, population, parents, children)
         self.alpha = alpha
         self.temperature = temperature
-        self.scores: dict[Hashable, dict[object, list[float]]] = {}
+        self.tried: dict[Hashable, dict[object, tuple[float, int]]] = {}
 
     def tell(self, trials: Sequence[Trial]) -> None:
         super().tell(trials)
         done = [trial for trial in self.history if trial.ok]
         fitness = [self.objective.fitness(trial) for trial in done]
         mean, spread = (fmean(fitness), pstdev(fitness) or 1.0) if done else (0.0, 1.0)
-        self.scores = defaultdict(lambda: defaultdict(list))
+        scores: dict[Hashable, dict[object, list[float]]] = defaultdict(lambda: defaultdict(list))
         for trial, value in zip(done, fitness, strict=True):
             for position, operation in self.space.genes(trial.architecture):
-                self.scores[position][operation].append((value - mean) / spread)
+                scores[position][operation].append((value - mean) / spread)
+        self.tried = {
+            position: {operation: (fmean(values), len(values)) for operation, values in at.items()}
+            for position, at in scores.items()
+        }
 
     def bounds(self, position: Hashable, choices: Sequence) -> list[float]:
         """u_i of every choice at this position; infinite where nobody tried it."""
-        at = self.scores.get(position, {})
-        total = sum(len(scores) for scores in at.values())
+        at = self.tried.get(position, {})
+        total = sum(number for _, number in at.values())
         return [
-            fmean(at[c]) + self.alpha * math.sqrt(2 * math.log(total) / len(at[c])) if c in at else math.inf
-            for c in choices
+            at[c][0] + self.alpha * math.sqrt(2 * math.log(total) / at[c][1]) if c in at else math.inf for c in choices
         ]
 
     def draw(self, position: Hashable, choices: Sequence, rng: Random) -> object:
