@@ -64,7 +64,8 @@ class AutoBertZeroSpace:
 
     def contains(self, architecture: Architecture) -> bool:
         layers = architecture.layer_dicts
-        return len(layers) == self.num_hidden_layers and all(self._holds(layer) for layer in layers)
+        fits = len(layers) == self.num_hidden_layers and not architecture.settings
+        return fits and all(self._holds(layer) for layer in layers)
 
     def largest(self) -> Architecture:
         """A network with every projection in every layer: attention costs more than any convolution here."""
@@ -82,11 +83,14 @@ class AutoBertZeroSpace:
 
     def _changed(self, index: int, layer: dict[str, Any], rng: Random, draw: Draw) -> dict[str, Any]:
         if layer["layer_type"] == "conv":
-            return self._layer(index, True, rng, draw)
+            others = [kernel for kernel in self.kernels if kernel != layer["conv_kernel_size"]] or self.kernels
+            return {"layer_type": "conv", "conv_kernel_size": draw(("kernel", index), others, rng)}
         graph = parse_formula(layer["attention_formula"])
         return _attention(format_formula(self.formulas.mutate(graph, rng, draw)))
 
     def _holds(self, layer: dict[str, Any]) -> bool:
+        if set(layer) != {"layer_type", *FIELDS.get(layer.get("layer_type", ""), ())}:
+            return False
         if layer["layer_type"] == "conv":
             return layer["conv_kernel_size"] in self.kernels
         try:
