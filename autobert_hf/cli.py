@@ -106,7 +106,9 @@ def parse_settings(arguments: Sequence[str]) -> SearchSettings:
     parser = Parser(SearchSettings, prog="autobert search", parents=[first])  # type: ignore[arg-type]
     if given.config:
         rest = [*yaml_arguments(Path(given.config), parser), *rest]
-    settings, _ = parser.parse_args_into_dataclasses(rest, look_for_args_file=False)
+    settings, _, unknown = parser.parse_args_into_dataclasses(rest, True, look_for_args_file=False)
+    if unknown:
+        parser.error(f"unknown arguments: {' '.join(unknown)}")
     return settings
 
 

@@ -54,7 +54,7 @@ def settings_of(shape: str) -> dict[str, Any]:
 
 
 def build(head: type[PreTrainedModel], shape: str, **overrides: Any) -> PreTrainedModel:
-    """A network with weights so large that a lost cache or leaking padding shows; at 0.02 it stays in any tolerance."""
+    """A network with weights so large that a lost cache or leaking padding shows; at 0.02 neither does."""
     torch.manual_seed(0)
     model = head(AutoBertConfig(**settings_of(shape) | overrides))
     with torch.no_grad():

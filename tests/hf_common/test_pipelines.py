@@ -19,7 +19,8 @@ from autobert_hf import (
 from .shapes import build
 
 
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] the cat dog sat ran on a mat . this example is about nature".split()
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = [*SPECIAL, "the", "a", "this", "cat", "dog", "sat", "ran", "on", "mat", ".", "about", "nature"]
 TEXTS = ["the cat sat", "the dog ran on the mat . a cat sat on a mat ."]
 NLI = {0: "contradiction", 1: "neutral", 2: "entailment"}
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ from filelock import FileLock
 from transformers.models.auto import modeling_auto
 
 
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autobert_hf"
 PACKAGE = "transformers_own_tests"
 FILES = ("test_modeling_common", "test_configuration_common", "test_training_mixin")
 
@@ -69,8 +71,10 @@ LEFT_OUT = {
 def load() -> dict[str, ModuleType]:
     """The modules of FILES by name; skips the importing test file where the source cannot be had."""
     if PACKAGE not in sys.modules:
-        folder = _source_folder()
-        spec = importlib.util.spec_from_file_location(PACKAGE, folder / "__init__.py")
+        source = _source()
+        if isinstance(source, str):
+            pytest.skip(source, allow_module_level=True)
+        spec = importlib.util.spec_from_file_location(PACKAGE, source / "__init__.py")
         sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
         for name, members in LEFT_OUT.items():
             module = sys.modules[f"{PACKAGE}.{name}"] = ModuleType(name)
@@ -80,26 +84,24 @@ def load() -> dict[str, ModuleType]:
     return {name: importlib.import_module(f"{PACKAGE}.{name}") for name in FILES}
 
 
-def _source_folder() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autobert_hf"
-    folder = cache / f"transformers-{transformers.__version__}-tests"
-    cache.mkdir(parents=True, exist_ok=True)
+@cache
+def _source() -> Path | str:
+    """The folder that holds FILES, or the reason why there is none."""
+    folder = CACHE / f"transformers-{transformers.__version__}-tests"
+    CACHE.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):  # the workers of one test run all come here at once
-        if not folder.exists():
-            _fetch(folder)
-    return folder
+        return folder if folder.exists() else _fetch(folder)
 
 
-def _fetch(folder: Path) -> None:
+def _fetch(folder: Path) -> Path | str:
     version = transformers.__version__
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        # --no-binary for this one package: its build tools may come as wheels.
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        # --no-binary for this one package: the tools that pip needs to read its metadata may come as wheels.
         options = ["--quiet", "--no-deps", "--no-binary=transformers", "--timeout=20", "--retries=1"]
         command = [sys.executable, "-m", "pip", "download", *options, f"--dest={scratch}", f"transformers=={version}"]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            pytest.skip(f"no source distribution of transformers {version}: {reason}", allow_module_level=True)
+            return f"no source distribution of transformers {version}: {done.stderr.strip().splitlines()[-1:]}"
         unpacked = Path(scratch, "unpacked")
         unpacked.mkdir()
         with tarfile.open(next(Path(scratch).glob("*.tar.gz"))) as archive:
@@ -107,4 +109,4 @@ def _fetch(folder: Path) -> None:
                 member = archive.extractfile(f"transformers-{version}/tests/{name}.py")
                 (unpacked / f"{name}.py").write_bytes(member.read())
         (unpacked / "__init__.py").touch()
-        unpacked.rename(folder)  # whole or not at all
+        return unpacked.rename(folder)  # whole or not at all

@@ -1,6 +1,5 @@
 """The published architectures: built without memory, counted in two ways, and held against the papers' figures."""
 
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -296,11 +295,9 @@ def test_unknown_name_leads_on(name: str, message: str) -> None:
     "sizes", [{"hidden_size": 10**6}, {"vocab_size": 10**12}, {"intermediate_size": 10**15}, {"head_dim": 10**9}]
 )
 def test_absurd_sizes_are_refused_before_anything_is_built(sizes: dict[str, int]) -> None:
-    """2e13 parameters and more could not be allocated here at all, nor in this time."""
-    start = time.perf_counter()
-    with pytest.raises(StrictDataclassClassValidationError, match="more than the budget of 20,000,000,000"):
+    """2e13 parameters and more could not be allocated here at all."""
+    with pytest.raises(StrictDataclassClassValidationError, match="more than the budget of 4,000,000,000"):
         AutoBertConfig.from_zoo("bert-base", **sizes)
-    assert time.perf_counter() - start < 5
 
 
 def test_documentation_is_up_to_date() -> None:

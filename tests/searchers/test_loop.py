@@ -1,0 +1,215 @@
+"""The loop with an evaluator of paper: what is in the journal is never done again, and everything else once."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from autobert_hf.lab.journal import Journal, JournalError
+from autobert_hf.lab.train import TrainingError
+from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.loop import search
+from autobert_hf.searchers.objectives import OBJECTIVES
+from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
+from autobert_hf.searchers.strategies import STRATEGIES
+from autobert_hf.searchers.trial import Trial
+
+
+class Paper:
+    """Scores by looking at the text of the architecture; writes down what it was asked, in order."""
+
+    def __init__(self, fails: Sequence[int] = (), error: Exception | None = None, dies: int | None = None) -> None:
+        self.asked: list[tuple[str, Any]] = []
+        self.fails, self.error, self.dies = fails, error, dies
+
+    def start_round(self, number: int) -> None:
+        self.asked.append(("start", number))
+
+    def evaluate(self, trial_id: int, architecture: Architecture) -> tuple[dict[str, float], dict[str, float]]:
+        if trial_id == self.dies:
+            raise KeyboardInterrupt
+        self.asked.append(("evaluate", trial_id))
+        if trial_id in self.fails and self.error:
+            raise self.error
+        return {"loss": sum(map(ord, str(architecture))) % 997 / 100 + 0.001}, {"tokens": 7}
+
+    def keep(self, trials: Sequence[Trial], known: int) -> None:
+        self.asked.append(("keep", [trial.id for trial in trials]))
+
+    def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None:
+        self.asked.append(("end", (number, [trial.id for trial in born_parents], journal_lines)))
+
+    def of_kind(self, kind: str) -> list[Any]:
+        return [value for name, value in self.asked if name == kind]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.jsonl"
+
+
+def run(path: Path, evaluator: Paper | None = None, num_trials: int = 13, method: str = "op-nas") -> list[Trial]:
+    """Rounds of 5, then 4 (two children of two parents) each: 0-4, 5-8, 9-12."""
+    space = AutoBertZeroSpace(num_hidden_layers=2)
+    searcher = STRATEGIES[method](space, OBJECTIVES["loss"], seed=3, population=5, parents=2, children=2)
+    return search(searcher, evaluator or Paper(), Journal(path), num_trials)
+
+
+def test_every_trial_is_on_the_disk_as_it_was_made(path: Path) -> None:
+    trials = run(path)
+    assert [trial.id for trial in trials] == list(range(13))
+    assert [Trial.from_record(record) for record in Journal(path).records] == trials
+    assert len({trial.seed for trial in trials}) == 13
+    assert all(trial.scores["loss"] > 0 and trial.cost == {"tokens": 7} for trial in trials)
+
+
+def test_the_order_of_a_search(path: Path) -> None:
+    evaluator = Paper()
+    trials = run(path, evaluator, num_trials=9)
+    best = [t.id for t in OBJECTIVES["loss"].ranked(trials[:5])]
+    later = [t.id for t in OBJECTIVES["loss"].ranked(trials)]
+    assert evaluator.asked[0] == ("start", 0)
+    assert evaluator.of_kind("evaluate") == list(range(9))
+    assert evaluator.of_kind("end") == [(0, best[:2], 5), (1, [i for i in later[:2] if i >= 5], 9)]
+    assert {trial.proposal.parent for trial in trials[5:]} == set(best[:2])
+    keeps = evaluator.of_kind("keep")
+    assert keeps[0] == [0]
+    assert keeps[4:6] == [best[:2], best[:1]], "after the last trial all next parents, after the round the best one"
+
+
+@pytest.mark.parametrize("method", STRATEGIES)
+def test_a_replayed_journal_gives_the_same_trials_and_work_is_done_once(path: Path, method: str) -> None:
+    whole = run(path, method=method)
+    evaluator = Paper()
+    assert run(path, evaluator, method=method) == whole
+    assert evaluator.of_kind("evaluate") == evaluator.of_kind("start") == []
+    assert len(evaluator.of_kind("end")) <= 1, "only of the last round is it not known whether it was ended"
+
+
+@pytest.mark.parametrize("dies", range(13))
+def test_killed_at_any_trial_the_rest_is_the_same(path: Path, tmp_path: Path, dies: int) -> None:
+    uninterrupted, killed, resumed = Paper(), Paper(dies=dies), Paper()
+    whole = run(tmp_path / "whole", uninterrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(path, killed)
+    assert run(path, resumed) == whole
+    assert killed.of_kind("evaluate") + resumed.of_kind("evaluate") == list(range(13))
+    ends = killed.of_kind("end") + resumed.of_kind("end")
+    assert {number for number, *_ in ends} == {0, 1, 2}
+    assert [end for end in ends if end[0] == 1][0] == uninterrupted.of_kind("end")[1]
+
+
+@pytest.mark.parametrize("dies", range(1, 13))
+def test_nothing_is_thrown_away_during_a_replay(path: Path, dies: int) -> None:
+    """Else the children that the killed process kept would go while its first trials are read again."""
+    with pytest.raises(KeyboardInterrupt):
+        run(path, Paper(dies=dies))
+    resumed = Paper()
+    trials = run(path, resumed)
+    first = resumed.of_kind("keep")[0]
+    assert first == [t.id for t in OBJECTIVES["loss"].ranked(trials[:dies])[:2]]
+
+
+def test_a_cut_round_hands_nothing_back_until_it_is_whole(path: Path, tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    cut = Paper()
+    assert run(path, cut, num_trials=7) == whole[:7]
+    assert [number for number, *_ in cut.of_kind("end")] == [0]
+    longer = Paper()
+    assert run(path, longer, num_trials=11) == whole[:11]
+    assert longer.of_kind("evaluate") == [7, 8, 9, 10]
+    assert [number for number, *_ in longer.of_kind("end")] == [1]
+    assert run(path) == whole
+
+
+def test_a_smaller_budget_still_knows_all_trials(path: Path) -> None:
+    whole = run(path, num_trials=11)
+    evaluator = Paper()
+    assert run(path, evaluator, num_trials=2) == whole
+    assert evaluator.of_kind("evaluate") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TrainingError("the loss is nan at step 2"), "the loss is nan at step 2"),
+        (MemoryError(), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "out of memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out of memory"),
+    ],
+)
+def test_a_candidate_that_fails_is_a_trial(path: Path, error: Exception, reason: str) -> None:
+    fails = (0, 3, 6)
+    trials = run(path, Paper(fails, error))
+    assert [trial.id for trial in trials if not trial.ok] == list(fails)
+    assert {trial.reason for trial in trials if not trial.ok} == {reason}
+    assert len(trials) == 13, "it has its place in the budget"
+    assert not {trial.proposal.parent for trial in trials} & set(fails)
+    assert run(path) == trials, "and is not tried again"
+
+
+def test_a_search_in_which_all_fail_ends(path: Path) -> None:
+    trials = run(path, Paper(range(13), TrainingError("no number")))
+    assert {trial.status for trial in trials} == {"failed"}
+    assert {trial.proposal.parent for trial in trials} == {None}
+
+
+def test_mistakes_of_ours_are_no_trials(path: Path) -> None:
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(path, Paper((2,), RuntimeError("a bug")))
+    assert len(Journal(path).records) == 2
+
+
+def edited(path: Path, line: int, **changes: Any) -> None:
+    records = Journal(path).records
+    records[line] |= changes
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architecture": {"layers": [{"layer_type": "conv", "conv_kernel_size": 3}] * 2, "settings": {}}},
+        {"trial": 4},
+        {"parent": 1},
+        {"mutation": "by hand"},
+    ],
+)
+def test_another_trial_in_its_place(path: Path, changes: dict[str, Any]) -> None:
+    run(path)
+    edited(path, 2, **changes)
+    with pytest.raises(
+        JournalError, match=r"journal\.jsonl, line 3 holds another trial.*changed by hand.*--output-dir"
+    ):
+        run(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"architecture": {}}, {"architecture": []}, {"architecture": {"layers": ["conv"], "settings": {}}}]
+    + [{"scores": {}}, {"scores": {"loss": "small"}}, {"scores": None}],
+)
+def test_no_trial_in_its_place(path: Path, changes: dict[str, Any]) -> None:
+    run(path)
+    edited(path, 2, **changes)
+    with pytest.raises(JournalError, match=r"journal\.jsonl, line 3 is not a trial .*: restore it"):
+        run(path)
+
+
+def test_a_score_improved_by_hand_shows_in_the_children(path: Path) -> None:
+    trials = run(path)
+    (worst,) = OBJECTIVES["loss"].ranked(trials[:5])[-1:]
+    edited(path, worst.id, scores={"loss": 0.0001})
+    with pytest.raises(JournalError, match="line [6-9] holds another trial"):
+        run(path)
+
+
+def test_another_seed_is_another_search(path: Path, tmp_path: Path) -> None:
+    run(path)
+    space = AutoBertZeroSpace(num_hidden_layers=2)
+    other = STRATEGIES["op-nas"](space, OBJECTIVES["loss"], seed=4, population=5, parents=2, children=2)
+    with pytest.raises(JournalError, match="line 1 holds another trial"):
+        search(other, Paper(), Journal(path), 13)
