@@ -29,7 +29,7 @@ from autobert_hf.searchers.settings import SearchSettings
 LOCAL = {"output_dir", "train_file", "validation_file", "cpu", "num_trials"}
 
 # How YAML writes that a setting has no value.
-NOTHING = ([""], ["null"], ["~"])
+NOTHING = ([], [""], ["null"], ["~"])
 
 
 class UsageError(ValueError):
@@ -125,7 +125,9 @@ def yaml_arguments(path: Path, parser: Parser) -> list[str]:
         if values not in NOTHING:
             arguments += [f"--{name}", *values]
     try:
-        parser.parse_known_args(["--output_dir", "", *arguments])
+        _, unknown = parser.parse_known_args(["--output_dir", "", *arguments])
+        if unknown:
+            parser.error(f"{' '.join(unknown)}: more values than the setting takes")
     except UsageError as error:
         raise UsageError(f"--config {path}: {error}") from error
     return arguments

@@ -1,4 +1,4 @@
-"""What transformers' own tests do not see: padding beside convolutions, ties after loading, offloaded weights."""
+"""What transformers' own tests do not see: padding beside convolutions, ties after loading, weights left on disk."""
 
 from pathlib import Path
 
@@ -66,6 +66,18 @@ def test_masks_of_token_pairs_hold_for_plain_attention() -> None:
     with torch.no_grad():
         first = model(ids, attention_mask=pairs).last_hidden_state[:, :4]
         torch.testing.assert_close(first, model(ids[:, :4]).last_hidden_state, **CLOSE)
+
+
+@pytest.mark.parametrize("shape", ["bert", "autobert_zero", "mixed_decoder"])
+def test_flex_attention_agrees(shape: str) -> None:
+    """Transformers runs its own test of it with gradients, and so on a GPU only."""
+    model, ids = build(AutoBertModel, shape, num_attention_heads=2), tokens(2, 8)
+    real = torch.arange(8) < torch.tensor([[5], [8]])
+    with torch.no_grad():
+        expected = model(ids, attention_mask=real.long()).last_hidden_state
+        model.set_attn_implementation("flex_attention")
+        found = model(ids, attention_mask=real.long()).last_hidden_state
+    torch.testing.assert_close(found[real], expected[real], **CLOSE)
 
 
 LANGUAGE_MODELS = [(AutoBertForMaskedLM, "bert"), (AutoBertForPreTraining, "bert"), (AutoBertForCausalLM, "decoder")]

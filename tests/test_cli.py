@@ -1,0 +1,319 @@
+"""The command line: what a user may get wrong is one sentence, and the main job works in processes of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import BertTokenizer
+
+from autobert_hf.cli import main, parse_settings
+from autobert_hf.lab.builtin_text import corpus
+
+
+TINY = {
+    "num-trials": "7",
+    "population": "3",
+    "parents": "2",
+    "children": "1",
+    "vocab-size": "200",
+    "length": "16",
+    "num-hidden-layers": "2",
+    "hidden-size": "16",
+    "num-attention-heads": "2",
+    "intermediate-size": "32",
+    "warmup-steps": "3",
+    "candidate-steps": "2",
+    "batch-size": "8",
+    "held-out-rows": "16",
+    "final-tokens": "1280",
+    "mixed-precision": "no",
+}
+
+
+@pytest.fixture(scope="session")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text("\n\n".join(corpus(60, seed=0)))
+    return path
+
+
+def arguments(folder: Path, text: Path, **settings: str) -> list[str]:
+    given = TINY | {name.replace("_", "-"): value for name, value in settings.items()}
+    options = [part for name, value in given.items() for part in (f"--{name}", value)]
+    return ["search", "--cpu", "--train-file", str(text), "--output-dir", str(folder), *options]
+
+
+def refused(capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    """The one sentence that a wrong command gets."""
+    assert main(list(command)) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    lines = [line for line in shown.err.splitlines() if "step/s" not in line and "trial/s" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"autobert {command[0]}: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", r"text\.txt is empty: give a file with text in it"),
+        (b" \n\t\n", r"text\.txt holds nothing but white space"),
+        (b"PNG\0\1\2", r"text\.txt is binary: .*Give UTF-8 text"),
+        ("Größe\n\nzwei\n".encode("latin-1"), r"text\.txt is not UTF-8: byte 0xf6 at offset 2.*iconv"),
+        (b"one\n\ntwo\n", r"The text has \d+ tokens, but a row of 16 needs at least 14"),
+    ],
+    ids=["empty", "white", "binary", "latin-1", "short"],
+)
+def test_text_that_cannot_be_used(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    assert re.search(sentence, refused(capsys, *arguments(tmp_path / "run", path)))
+
+
+def test_a_text_that_is_mended_is_taken_in_the_same_folder(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: Path
+) -> None:
+    """Neither the wrong text nor a batch that was too large binds the folder."""
+    path, folder = tmp_path / "text.txt", tmp_path / "run"
+    path.write_bytes(b"\0")
+    refused(capsys, *arguments(folder, path))
+    path.write_bytes(text.read_bytes())
+    sentence = refused(capsys, *arguments(folder, path, batch_size="9999", final_tokens="999999"))
+    assert re.search(r"The text makes \d+ rows of 16 tokens, fewer than one batch of 9999: give more text", sentence)
+    assert main(arguments(folder, path)) == 0
+    assert (folder / "model" / "config.json").exists()
+
+
+def test_a_file_that_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    sentence = refused(capsys, *arguments(tmp_path / "run", tmp_path / "missing.txt"))
+    assert "missing.txt is not there, or is no file: check the path" in sentence
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_tokenizer_without_a_mask(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: Path) -> None:
+    words = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"])}
+    BertTokenizer(vocab=words, mask_token=None).save_pretrained(tmp_path / "tokenizer")
+    sentence = refused(capsys, *arguments(tmp_path / "run", text, tokenizer=str(tmp_path / "tokenizer")))
+    assert "has no mask_token: masked-language training needs one" in sentence
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"method": "gradient"}, "--method gradient is unknown: use one of op-nas, evolution, random"),
+        ({"num_trials": "0"}, "num_trials is 0: give at least 1"),
+        ({"population": "-3"}, "population is -3: give at least 1"),
+        ({"min_path": "9", "max_path": "4"}, "min_path is 9, more than max_path, 4"),
+        ({"temperature": "0"}, "temperature is 0.0: give a number above 0"),
+        ({"hidden_size": "17"}, "hidden_size 17 cannot be shared out to 2 heads"),
+        ({"final_tokens": "127"}, "final_tokens is 127, less than one batch of 8 rows with 16 tokens"),
+        ({"seed": "abc"}, "argument --seed: invalid int value: 'abc'. `autobert search --help`"),
+        ({"norm_position": "middle"}, "invalid choice: 'middle' (choose from"),
+        ({"no_such_thing": "1"}, "unknown arguments: --no-such-thing 1. `autobert search --help`"),
+        ({"config": "/no/such.yaml"}, "--config /no/such.yaml cannot be read: "),
+    ],
+)
+def test_settings_that_cannot_be(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: Path, settings: dict[str, str], sentence: str
+) -> None:
+    assert sentence in refused(capsys, *arguments(tmp_path / "run", text, **settings))
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_folder_no_command_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--output_dir/--output-dir. `autobert search --help`" in refused(capsys, "search")
+    assert (main([]), main(["--help"]), main(["serach"])) == (0, 0, 2)
+    assert capsys.readouterr().out.count("usage: autobert {search,") == 3
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "--help"])
+    assert ended.value.code == 0
+    assert "--candidate-steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("seed: abc", "argument --seed: invalid int value: 'abc'"),
+        ("seed: 1.5", "argument --seed: invalid int value: '1.5'"),
+        ("seed: [1, 2]", "2: more values than the setting takes"),
+        ("seed: {a: 1}", "seed holds {'a': '1'}; give a value or a list of values"),
+        ("norm_position: middle", "invalid choice: 'middle'"),
+        ("cpu: perhaps", "argument --cpu: Truthy value expected: got perhaps"),
+        ("sede: 1\nalfa: 2", "holds 'alfa', 'sede'; known are alpha, batch_size"),
+        ("- seed", "holds no settings: write `name: value` lines; known are alpha"),
+        ("seed: [1", "cannot be read: while parsing a flow sequence"),
+        ("\0", "cannot be read: "),
+    ],
+)
+def test_a_config_file_that_cannot_be(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str, sentence: str
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(content)
+    shown = refused(capsys, "search", "--config", str(path), "--output-dir", str(tmp_path / "run"))
+    assert sentence in shown
+    assert shown.startswith(f"autobert search: --config {path}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_config_file_says_what_it_says(tmp_path: Path) -> None:
+    """`no` is a precision, 1e-3 a number, one file a list of one; the command line wins."""
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "output_dir: out\nmixed_precision: no\ncpu: yes\nlearning_rate: 1e-2\nalpha: -0.5\nfinal_tokens: 2_000_000\n"
+        "train_file: a.txt\nvalidation_file: [b.txt, c.txt]\ntokenizer: null\ndataset:\nseed: 3\n"
+    )
+    found = parse_settings(["--config", str(path), "--seed", "4", "--num-trials", "9"])
+    assert (found.output_dir, found.mixed_precision, found.cpu) == ("out", "no", True)
+    assert (found.learning_rate, found.alpha, found.final_tokens) == (0.01, -0.5, 2_000_000)
+    assert (found.train_file, found.validation_file) == (["a.txt"], ["b.txt", "c.txt"])
+    assert (found.tokenizer, found.dataset) == ("", "")
+    assert (found.seed, found.num_trials) == (4, 9)
+
+
+def test_a_folder_that_holds_something_else(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("my only copy")
+    assert "is not empty and holds no run: choose another" in refused(capsys, *arguments(tmp_path, text))
+    assert "thesis.tex is a file" in refused(capsys, *arguments(tmp_path / "thesis.tex", text))
+
+
+def test_inherited_weights_are_trained_on_and_counted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: Path
+) -> None:
+    """The BERT beside it gets as many tokens as the supernet, the candidate and the final training saw together."""
+    folder = tmp_path / "run"
+    assert main(arguments(folder, text, final_training="inherit", warmup_steps="6")) == 0
+    capsys.readouterr()
+    report = json.loads((folder / "report" / "training.json").read_text())
+    trials = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    winner = min(trials, key=lambda trial: trial["scores"]["loss"])
+    inherited = winner["cost"]["inherited_tokens"] + winner["cost"]["tokens"]
+    assert inherited >= (6 + 2) * 8 * 16
+    assert report["inherited_tokens"] == inherited
+    found, bert = report["curves"]["found"], report["curves"]["bert"]
+    assert found[-1][0] == bert[-1][0] == inherited + 1280
+    assert found[0][0] == inherited + 128
+    assert bert[0][0] == 128 * round((inherited + 1280) / 1280)
+    assert (
+        f"| {inherited + 1280:,} | {found[-1][1]:.4f} | {bert[-1][1]:.4f} |"
+        in (folder / "model/README.md").read_text()
+    )
+    assert "holds another run (final_training: 'inherit' then, 'scratch' now" in refused(
+        capsys, *arguments(folder, text, warmup_steps="6")
+    )
+
+
+def in_a_process(command: list[str], **options: Any) -> subprocess.Popen[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, *command], env=environment, **pipes, **options)
+
+
+def search_process(folder: Path, text: Path, **settings: str) -> subprocess.Popen[str]:
+    return in_a_process(["-m", "autobert_hf", *arguments(folder, text, **settings)])
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory, text: Path) -> Iterator[dict[str, Any]]:
+    """The main job: stopped by Ctrl-C during the search, then started again and finished."""
+    folder = tmp_path_factory.mktemp("job") / "run"
+    process = search_process(folder, text, num_trials="100000")
+    journal = folder / "journal.jsonl"
+    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 2):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    stopped = {"folder": folder, "code": process.returncode, "errors": errors, "journal": journal.read_bytes()}
+    again = search_process(folder, text)
+    output, errors = again.communicate(timeout=100)
+    assert again.returncode == 0, errors
+    yield stopped | {"output": output}
+
+
+def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(job: dict[str, Any]) -> None:
+    assert job["code"] == 130
+    assert "Traceback" not in job["errors"]
+    assert job["errors"].endswith("autobert search: stopped; the same command goes on from here.\n")
+    after = (job["folder"] / "journal.jsonl").read_bytes()
+    whole = job["journal"][: job["journal"].rfind(b"\n") + 1]
+    assert after.startswith(whole)
+    assert [json.loads(line)["trial"] for line in after.splitlines()] == list(range(max(7, whole.count(b"\n"))))
+
+
+LOAD = """
+import json, sys
+from pathlib import Path
+import autobert_hf
+from accelerate import Accelerator
+from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+from autobert_hf.lab.files import read_tensors
+from autobert_hf.lab.mlm import MaskedBatches
+from autobert_hf.lab.seeds import derive
+from autobert_hf.lab.train import evaluate
+
+run = Path(sys.argv[1])
+model = AutoModelForMaskedLM.from_pretrained(run / "model")
+tokenizer = AutoTokenizer.from_pretrained(run / "model")
+rows, _ = read_tensors(run / "text" / "rows.safetensors")
+held_out = MaskedBatches(rows["held_out"], tokenizer, 8, derive(0, "held-out")).held_out(16)
+fill = pipeline("fill-mask", model=model, tokenizer=tokenizer)
+print(json.dumps({
+    "class": type(model).__name__,
+    "loss": evaluate(model, held_out, Accelerator(cpu=True)),
+    "layers": model.config.layer_types,
+    "filled": len(fill(f"the {tokenizer.mask_token} is")),
+}))
+"""
+
+
+def test_the_model_loads_elsewhere_and_is_what_was_trained(job: dict[str, Any]) -> None:
+    """In a fresh process, by the three lines that the command prints; its loss is the last one of the report."""
+    folder = job["folder"]
+    printed = re.search(r'from_pretrained\("(.*)"\)', job["output"])
+    assert printed
+    assert Path(printed[1]) == folder / "model"
+    process = in_a_process(["-c", LOAD, str(folder)])
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    found = json.loads(output.splitlines()[-1])
+    report = json.loads((folder / "report" / "training.json").read_text())
+    assert found["class"] == "AutoBertForMaskedLM"
+    assert found["loss"] == pytest.approx(report["curves"]["found"][-1][1], abs=1e-5)
+    assert len(found["layers"]) == 2
+    assert found["filled"] == 5
+
+
+def test_the_card_says_what_the_records_say(job: dict[str, Any]) -> None:
+    folder = job["folder"]
+    card = (folder / "model" / "README.md").read_text()
+    report = json.loads((folder / "report" / "training.json").read_text())
+    trials = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    best = min(trials, key=lambda trial: trial["scores"]["loss"])
+    for (tokens, found), (_, bert) in zip(report["curves"]["found"], report["curves"]["bert"], strict=True):
+        assert f"| {tokens:,} | {found:.4f} | {bert:.4f} |" in card
+    assert len(report["curves"]["found"]) == 10
+    assert f"trial {best['trial']}" in card
+    assert f"{best['scores']['loss']:.4f}" in card
+    assert f"{report['floor']:.3f}" in card
+    assert f"{len(trials)} candidates" in card
+    assert f"trial {best['trial']}, held-out loss {best['scores']['loss']:.4f}" in job["output"]
+    for layer in best["architecture"]["layers"]:
+        assert layer.get("attention_formula", f"kernel {layer.get('conv_kernel_size')}") in card
+    assert {"search.png", "training.png"} <= {path.name for path in (folder / "model").iterdir()}
+
+
+def test_nothing_of_this_machine_is_in_what_is_published(job: dict[str, Any]) -> None:
+    published = [job["folder"] / "run.json", *(job["folder"] / "model").rglob("*")]
+    for path in published:
+        assert str(job["folder"]).encode() not in path.read_bytes(), path
