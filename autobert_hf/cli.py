@@ -29,7 +29,7 @@ from autobert_hf.searchers.settings import SearchSettings
 LOCAL = {"output_dir", "train_file", "validation_file", "cpu", "num_trials"}
 
 # How YAML writes that a setting has no value.
-NOTHING = ([], [""], ["null"], ["~"])
+NOTHING: tuple[list[str], ...] = ([], [""], ["null"], ["~"])
 
 
 class UsageError(ValueError):
