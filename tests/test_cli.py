@@ -233,7 +233,7 @@ def job(tmp_path_factory: pytest.TempPathFactory, text: Path) -> Iterator[dict[s
     while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 2):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=90)
     stopped = {"folder": folder, "code": process.returncode, "errors": errors, "journal": journal.read_bytes()}
     again = search_process(folder, text)
     output, errors = again.communicate(timeout=100)

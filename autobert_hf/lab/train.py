@@ -15,6 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from autobert_hf.lab.files import read_tensors, write_tensors
+from autobert_hf.lab.interrupt import stop_after_step
 from autobert_hf.lab.parallel import sum_gradients
 
 
@@ -110,12 +111,13 @@ class Trainer:
     ) -> None:
         """Trains on `batch(step)` up to step `until`; `on_step` gets the number of steps done and the loss."""
         self.model.train()
-        with sparse_prediction(self.model):
+        with sparse_prediction(self.model), stop_after_step() as check:
             while self.step < (self.recipe.steps if until is None else until):
                 loss = self.update(batch(self.step))
                 self.step += 1
                 if on_step is not None:
                     on_step(self.step, loss)
+                check()
 
     def update(self, batch: Batch) -> float:
         for group in self.optimizer.param_groups:

@@ -68,6 +68,7 @@ def test_masks_of_token_pairs_hold_for_plain_attention() -> None:
         torch.testing.assert_close(first, model(ids[:, :4]).last_hidden_state, **CLOSE)
 
 
+@pytest.mark.slow  # compiles its kernels
 @pytest.mark.parametrize("shape", ["bert", "autobert_zero", "mixed_decoder"])
 def test_flex_attention_agrees(shape: str) -> None:
     """Transformers runs its own test of it with gradients, and so on a GPU only."""

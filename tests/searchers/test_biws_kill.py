@@ -258,15 +258,18 @@ def assert_sentence(log: str, path: Path, reason: str) -> None:
     assert last.endswith("then run the same command to go on.")
 
 
-@pytest.mark.parametrize(
-    "kilobytes", [64, 128, *(pytest.param(size, marks=pytest.mark.slow) for size in (0, *range(32, 160, 8)))]
-)
+FULL = [("line", 64), ("line", 128), ("write training", 99)]
+SLOW_SIZES = [pytest.param("line", size, marks=pytest.mark.slow) for size in (0, *range(36, 160, 8))]
+
+
+@pytest.mark.parametrize(("killed_at", "kilobytes"), [*FULL, *SLOW_SIZES])
 def test_a_full_disk_stops_the_run_and_loses_nothing(
-    runner: Runner, undisturbed: Path, tmp_path: Path, kilobytes: int
+    runner: Runner, undisturbed: Path, tmp_path: Path, killed_at: str, kilobytes: int
 ) -> None:
+    """In the search (children, weights of rounds, journal) and while the model is saved."""
     with small_disk(tmp_path / "disk") as disk:
         folder = disk / "run"
-        runner.killed(folder, "line", 1)
+        runner.killed(folder, killed_at)
         with filled(disk, but=kilobytes):
             assert runner(folder) == 1, runner.log.read_text()
             assert_sentence(runner.log.read_text(), folder, "the disk is full: free some space")

@@ -1,0 +1,36 @@
+"""Ctrl-C ends a training after the step that it falls into, not in the middle of a write or of a backward pass."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def stop_after_step() -> Iterator[Callable[[], None]]:
+    """
+    Inside, a first Ctrl-C only takes note, and the function that this yields, called after each step, raises the
+    KeyboardInterrupt; a second one raises it at once. A KeyboardInterrupt that falls into a callback of torch would be
+    lost there.
+    """
+    asked = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    def check() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # signals belong to the main thread alone
+        yield check
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+        check()
+    finally:
+        signal.signal(signal.SIGINT, before)
