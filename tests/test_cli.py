@@ -217,7 +217,12 @@ def test_inherited_weights_are_trained_on_and_counted(
 def in_a_process(command: list[str], **options: Any) -> subprocess.Popen[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, *command], env=environment, **pipes, **options)
+    return subprocess.Popen([sys.executable, *command], env=environment, preexec_fn=hear_ctrl_c, **pipes, **options)
+
+
+def hear_ctrl_c() -> None:
+    """What a shell starts in the background ignores the signal, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def search_process(folder: Path, text: Path, **settings: str) -> subprocess.Popen[str]:
