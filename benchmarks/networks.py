@@ -9,6 +9,7 @@ Resumes: a network that is in the output is not trained again, and one in the mi
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -19,37 +20,54 @@ from autobert_hf.lab.files import read_tensors
 from autobert_hf.lab.final import train_and_record
 from autobert_hf.lab.mlm import MaskedBatches
 from autobert_hf.lab.run_folder import write_json
+from autobert_hf.lab.save import save_model
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.train import Recipe, default_precision, fastest_attention
 from autobert_hf.modeling.arithmetic import count_parameters
+from autobert_hf.modeling.variants import ablations
 from autobert_hf.searchers.rivals import with_parameters
 
 
 def networks(found: AutoBertConfig) -> dict[str, AutoBertConfig]:
     """Four layers each; `published` is the bottom of the published network, where no kernel is cut short."""
     plain = found.to_dict() | {"per_layer_config": {}, "layer_types": ["full_attention"] * 4}
-    convolutions = plain | {"layer_types": ["conv"] * 4}
     zoo = AutoBertConfig.from_zoo("autobert-zero-base")
     formulas = {i: {"attention_formula": zoo.per_layer_config[i].attention_formula} for i in (1, 3)}
     pattern = {0: {"conv_kernel_size": 65}, 2: {"conv_kernel_size": 9}} | formulas
     types = ["conv", "full_attention"] * 2
+    published = AutoBertConfig.from_dict(plain | {"layer_types": types, "per_layer_config": pattern})
+    ablated = ablations(published)
+    kernels = sorted(layer.conv_kernel_size for kind, layer in found.layers() if kind == "conv")
     return {
         "found": found,
-        "convolutions of 3": AutoBertConfig.from_dict(convolutions | {"conv_kernel_size": 3}),
-        "published, layers 1 to 4": AutoBertConfig.from_dict(
-            plain | {"layer_types": types, "per_layer_config": pattern}
-        ),
+        "convolutions of 3": convolutions(plain, [3] * 4),
+        "found kernels, ascending": convolutions(plain, kernels),
+        "found kernels, descending": convolutions(plain, kernels[::-1]),
+        "published, layers 1 to 4": published,
+        "published, attention only": ablated["attention-only"],
+        "published, convolution only": ablated["convolution-only"],
         "alternating, standard attention": AutoBertConfig.from_dict(
             plain | {"layer_types": types, "conv_kernel_size": 9}
         ),
         "BERT": AutoBertConfig.from_dict(plain),
+        "no mixing": AutoBertConfig.from_dict(
+            plain | {"per_layer_config": dict.fromkeys(range(4), {"skip": ["mixer"]})}
+        ),
     }
+
+
+def convolutions(plain: dict[str, Any], kernels: list[int]) -> AutoBertConfig:
+    layers = {i: {"conv_kernel_size": kernel} for i, kernel in enumerate(kernels)}
+    return AutoBertConfig.from_dict(
+        plain | {"num_hidden_layers": len(kernels), "layer_types": ["conv"] * len(kernels), "per_layer_config": layers}
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="A finished search: its text and its model.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--only", nargs="+", help="Some of the networks. Without: all.")
     parser.add_argument("--tokens", type=int, default=3_000_000)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/networks.json"))
     arguments = parser.parse_args()
@@ -61,7 +79,7 @@ def main() -> None:
     results = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
     for seed in arguments.seeds:
         for name, config in networks(found).items():
-            if f"{name}, seed {seed}" in results:
+            if f"{name}, seed {seed}" in results or name not in (arguments.only or [name]):
                 continue
             config = with_parameters(config, count_parameters(found, "masked_lm"))
             config._attn_implementation = fastest_attention(accelerator)
@@ -69,9 +87,9 @@ def main() -> None:
             batches = MaskedBatches(rows["train"], tokenizer, 32, derive(seed, "batches"))
             recipe = Recipe(arguments.tokens // batches.tokens_per_batch, 1e-3, decay=0.3)
             checkpoint = arguments.run / "networks" / f"{name}-{seed}.safetensors"
-            curve = train_and_record(
-                AutoBertForMaskedLM(config), recipe, batches, held_out, accelerator, checkpoint, f"{name}, seed {seed}"
-            )
+            model = AutoBertForMaskedLM(config)
+            curve = train_and_record(model, recipe, batches, held_out, accelerator, checkpoint, f"{name}, seed {seed}")
+            save_model(model, tokenizer, checkpoint.with_suffix(""))
             parameters = count_parameters(config, "masked_lm")
             results[f"{name}, seed {seed}"] = {"parameters": parameters, "curve": curve}
             write_json(arguments.output, results)
