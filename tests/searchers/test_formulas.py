@@ -131,7 +131,7 @@ def test_limits_that_nothing_meets_are_a_sentence(monkeypatch: pytest.MonkeyPatc
 def test_more_nodes_than_a_graph_may_have_are_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formulas, "MAX_ATTEMPTS", 30)
     sampler = FormulaSampler(60, 64)
-    chain = [("q", ()), ("k", ()), *(("neg", (position,)) for position in range(1, 65))]
+    chain = [("q", ()), ("k", ()), ("add", (0, 1)), *(("neg", (position,)) for position in range(2, 65))]
     with pytest.raises(SpaceError):
         sampler._until_legal(lambda guide: chain, uniform)
     assert sampler.drawn == {"path length": 30}

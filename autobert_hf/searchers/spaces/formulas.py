@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from autobert_hf.modeling.formula import check_formula
+from autobert_hf.modeling.formula import check_formula, path
 from autobert_hf.modeling.formula_primitives import FEATURES, INPUTS, PRIMITIVES, TOKENS
 from autobert_hf.modeling.graph import Graph, GraphError, Node, canonicalize, types
 
@@ -58,12 +58,14 @@ class FormulaSampler:
     def _until_legal(self, propose: Callable[[Draw], list[Node]], draw: Draw, unlike: Graph | None = None) -> Graph:
         for attempt in range(MAX_ATTEMPTS):
             nodes = propose(draw if attempt < GUIDED_ATTEMPTS else uniform)
-            try:
-                graph = canonicalize(nodes, len(nodes) - 1, PRIMITIVES)
-            except GraphError:  # more nodes than any graph may have
-                self.drawn["path length"] += 1
-                continue
-            refusal = self._refusal(graph) or ("unchanged" if graph == unlike else None)
+            # Nearly all draws end here, before the canonical order, which costs more than all the rest.
+            refusal = self._misfit(_needed(nodes))
+            if refusal is None:
+                try:
+                    graph = canonicalize(nodes, len(nodes) - 1, PRIMITIVES)
+                    refusal = self._refusal(graph) or ("unchanged" if graph == unlike else None)
+                except GraphError:  # more nodes than any graph may have
+                    refusal = "path length"
             self.drawn[refusal or "accepted"] += 1
             if refusal is None:
                 return graph
@@ -73,22 +75,26 @@ class FormulaSampler:
         )
 
     def _refusal(self, graph: Graph) -> str | None:
-        leaves = sum(not args for _, args in graph.nodes)
-        if leaves < self.min_inputs:
-            return "too few inputs"
-        if not self.min_path <= len(graph.nodes) - leaves <= self.max_path:
+        misfit = self._misfit(graph.nodes)
+        if misfit is not None:
+            return misfit
+        if not self.min_path <= len(path(graph)) <= self.max_path:
             return "path length"
-        try:
-            result = types(graph.nodes, PRIMITIVES, INPUTS)[-1]
-        except GraphError:
-            return "operand shapes"
-        if result != (TOKENS, FEATURES):
-            return "output shape"
         try:
             check_formula(graph)
         except GraphError:
             return "growth"
         return None
+
+    def _misfit(self, nodes: Sequence[Node]) -> str | None:
+        """What is wrong with the needed nodes whatever their order, and with equal ones merged or not."""
+        if sum(not args for _, args in nodes) < self.min_inputs:
+            return "too few inputs"
+        try:
+            result = types(nodes, PRIMITIVES, INPUTS)[-1]
+        except GraphError:
+            return "operand shapes"
+        return None if result == (TOKENS, FEATURES) else "output shape"
 
     def _random_nodes(self, rng: Random, draw: Draw) -> list[Node]:
         names = rng.sample(LEAVES, rng.randint(self.min_inputs, len(LEAVES)))
@@ -100,6 +106,16 @@ class FormulaSampler:
             unused = [node for node in unused if node not in args] + [len(nodes)]
             nodes.append((operation, args))
         return nodes
+
+
+def _needed(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes that the last one depends on, and itself, in the same order."""
+    needed = {len(nodes) - 1}
+    for index in range(len(nodes) - 1, -1, -1):
+        if index in needed:
+            needed.update(nodes[index][1])
+    place = {old: new for new, old in enumerate(sorted(needed))}
+    return [(nodes[old][0], tuple(place[arg] for arg in nodes[old][1])) for old in place]
 
 
 def _operand(rng: Random, known: int, unused: list[int]) -> int:
