@@ -1,0 +1,40 @@
+"""Figures of `autobert analyze`, from its plain reports."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib import pyplot as plt
+
+from autobert_hf.hub_cards.figures import BLUE, GREY, ORANGE
+
+
+def draw_ranking(report: Mapping[str, Any], path: Path) -> None:
+    """The inherited score against stand-alone training, and the rank agreement of every score below its ceiling."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 3.8), layout="constrained")
+    points = report["points"]
+    shades = left.scatter(points["inherited"], points["real"], c=points["attention layers"], cmap="cividis", s=18)
+    figure.colorbar(shades, ax=left, label="attention layers")
+    left.set_xlabel("loss after inheritance and a short training")
+    left.set_ylabel("loss of stand-alone training")
+    left.set_title("nats per masked token", fontsize="medium")
+    scores = {
+        name: found["kendall"] for name, found in report["scores"].items() if found["kendall"]["low"] is not None
+    }
+    for place, (name, tau) in enumerate(reversed(scores.items())):
+        colour = BLUE if name == "inherited" else GREY
+        right.plot([tau["low"], tau["high"]], [place, place], color=colour, linewidth=2)
+        right.plot(tau["value"], place, marker="o", color=colour)
+    right.set_yticks(range(len(scores)), reversed(list(scores)))
+    right.axvline(0, color="black", linewidth=0.8)
+    if report["ceiling"]:
+        right.axvline(report["ceiling"]["kendall"]["value"], color=ORANGE, linestyle="--", label="two seeds (ceiling)")
+        right.legend(frameon=False, loc="lower left")
+    right.set_xlabel("Kendall's tau with stand-alone training, 95 % interval")
+    _save(figure, path)
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=160)
+    plt.close(figure)
