@@ -140,11 +140,11 @@ class Trainer:
             number = max(PARTS, self.accelerator.num_processes)
             rows = {name: tensor.tensor_split(number) for name, tensor in batch.items()}
             parts = [{name: rows[name][i] for name in rows} for i in range(number)]
-        labelled = (batch["labels"] != -100).sum().to(self.accelerator.device)
+        counts = {name: count.to(self.accelerator.device) for name, count in count_items(batch).items()}
         total = torch.zeros((), device=self.accelerator.device)
         for part in parts[self.accelerator.process_index :: self.accelerator.num_processes] if self.shared else parts:
             with self.accelerator.autocast():
-                loss = self.model(**to_device(part, self.accelerator), num_items_in_batch=labelled).loss
+                loss = self.model(**to_device(part, self.accelerator), **counts).loss
             self.accelerator.backward(loss)
             total += loss.detach()
         if self.shared:
@@ -186,6 +186,11 @@ class Clock:
             return False
         self.last = time.monotonic()
         return True
+
+
+def count_items(batch: Batch) -> Batch:
+    """Of how many items the losses of a whole batch are the means; heads without `labels` take means themselves."""
+    return {"num_items_in_batch": (batch["labels"] != -100).sum()} if "labels" in batch else {}
 
 
 def to_device(batch: Batch, accelerator: Accelerator) -> Batch:
