@@ -1,4 +1,4 @@
-"""Where the rows of a proxy task come from: a folder of files, or a data set on the Hub."""
+"""Where the rows of a proxy task come from: a folder of files, a data set on the Hub, or the built-in grammar."""
 
 import glob
 import random
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autobert_hf.lab import builtin_text
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.text import TABLES
 
@@ -15,6 +16,8 @@ SHORT_NAMES = {"squad": "rajpurkar/squad", "squad_v2": "rajpurkar/squad_v2"}
 # Rows that share one of these must not stand on both sides of a split.
 DOCUMENT = ("title", "source", "context")
 HELD_OUT = 0.2
+BUILT_IN = "builtin/"
+BUILT_IN_ROWS = 2000, 400
 
 Table = Any  # datasets.Dataset, which has no type information
 Row = dict[str, Any]
@@ -30,8 +33,11 @@ def load_splits(name: str, seed: int) -> tuple[Table, Table]:
     Training and validation rows of `glue/TASK`, `squad`, `squad_v2`, another data set on the Hub (`NAME` or
     `NAME:CONFIGURATION`) or a folder with files train.* and validation.* (or validation_matched.*; parquet, csv, json,
     jsonl). Where there is one of the two only, 20 % of it is held out: of the documents, if a column `title`,
-    `source` or `context` names them, else of the rows.
+    `source` or `context` names them, else of the rows. `builtin/TASK` is one of `builtin_text.TASKS`, drawn from
+    `seed` without any file: for trying out.
     """
+    if name.startswith(BUILT_IN):
+        return _built_in(name.removeprefix(BUILT_IN), seed)
     folder = Path(name)
     splits = _folder(folder) if folder.is_dir() else _hub(name)
     validation = next((splits[key] for key in VALIDATION if key in splits), None)
@@ -41,6 +47,19 @@ def load_splits(name: str, seed: int) -> tuple[Table, Table]:
     if only is None:
         raise TaskError(f"The task {name} has the splits {', '.join(splits)}, but neither train nor validation.")
     return _split(name, only, seed)
+
+
+def _built_in(task: str, seed: int) -> tuple[Table, Table]:
+    import datasets
+
+    if task not in builtin_text.TASKS:
+        names = ", ".join(BUILT_IN + known for known in builtin_text.TASKS)
+        raise TaskError(f"There is no task {BUILT_IN}{task}: choose one of {names}.")
+    train, validation = (
+        datasets.Dataset.from_list(builtin_text.task(task, rows, derive(seed, task, part)))
+        for part, rows in enumerate(BUILT_IN_ROWS)
+    )
+    return train, validation
 
 
 def _folder(folder: Path) -> dict[str, Table]:
