@@ -1,57 +1,103 @@
-"""The model card of a finished run, from the run's records alone."""
+"""The model card of a run: README.md and figures beside the weights, from the records alone."""
 
-import json
-from importlib.resources import files
+import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard, ModelCardData
-from jinja2 import Environment, StrictUndefined
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from autobert_hf.hub_cards.figures import draw_search, draw_training
-
-
-def write_card(run: Path) -> None:
-    """Figures into `report/` and beside the model, README.md into `model/`."""
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    training = json.loads((run / "report" / "training.json").read_text(encoding="utf-8"))
-    trials = [json.loads(line) for line in (run / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
-    config = json.loads((run / "model" / "config.json").read_text(encoding="utf-8"))
-    draw_search(trials, run / "model" / "search.png")
-    draw_training(training, run / "model" / "training.png")
-    data = ModelCardData(
-        library_name="transformers",
-        pipeline_tag="fill-mask",
-        tags=["autobert", "neural-architecture-search"],
-    )
-    template = files("autobert_hf.hub_cards").joinpath("model_card.md").read_text(encoding="utf-8")
-    text = Environment(undefined=StrictUndefined, autoescape=False).from_string(template)  # noqa: S701 (Markdown)
-    body = text.render(metadata=data.to_yaml(), **facts(record, training, trials, config))
-    ModelCard(body, ignore_metadata_errors=False).save(run / "model" / "README.md")
+from autobert_hf.hub_cards.architecture import Network
+from autobert_hf.hub_cards.escape import Safe, markdown, one_line
+from autobert_hf.hub_cards.facts import HUB_ID, facts, latency
+from autobert_hf.hub_cards.figures import draw_front, draw_predicted, draw_training
+from autobert_hf.hub_cards.records import Records
+from autobert_hf.hub_cards.search_figure import draw_search
+from autobert_hf.hub_cards.strip import draw_architecture
 
 
-def facts(
-    record: dict[str, Any], training: dict[str, Any], trials: list[dict[str, Any]], config: dict[str, Any]
-) -> dict[str, Any]:
-    done = [trial for trial in trials if trial["status"] == "done"]
-    best = min(done, key=lambda trial: (trial["scores"]["loss"], trial["trial"]))
-    return {
-        "settings": record["settings"],
-        "versions": record["versions"],
-        "inputs": record["inputs"],
-        "trials": len(trials),
-        "failed": len(trials) - len(done),
-        "hours": sum(trial["cost"].get("seconds", 0) for trial in trials) / 3600,
-        "best": best,
-        "layers": best["architecture"]["layers"],
-        "parameters": training["parameters"],
-        "floor": training["floor"],
-        "rows": _curve_rows(training["curves"]),
-        "hidden_size": config["hidden_size"],
+SEAL = "\n<!-- written by autobert-hf, {} -->\n"
+
+
+def write_card(run: Path, folder: Path | None = None, trial: int | None = None) -> None:
+    """
+    Writes README.md and its figures into `folder`, which holds a model of `run`: one made from `trial`. Without them
+    it is `run/model`, the best trial.
+
+    Raises:
+        RecordError: if the records are no finished run's.
+    """
+    folder = folder or run / "model"
+    records, network = Records.read(run, trial), Network(folder)
+    known = facts(records, network)
+    figures = draw_figures(records, network, folder)
+    body = markdown("model_card.md", metadata=Safe(metadata(known).to_yaml()), figures=figures, **known)
+    ModelCard(body, ignore_metadata_errors=False)  # refuses metadata that the Hub would refuse
+    (folder / "README.md").write_text(sealed(body), encoding="utf-8")
+
+
+def sealed(body: str) -> str:
+    """A text with its digest at the end, by which a change by hand shows."""
+    return body + SEAL.format(hashlib.sha256(body.encode()).hexdigest()[:16])
+
+
+def is_ours(card: Path) -> bool:
+    """Whether a card is as it was written here, or is not there: one that was changed by hand is never replaced."""
+    text = card.read_text(encoding="utf-8") if card.exists() else sealed("")
+    return text == sealed(text[: text.rfind(SEAL[:5])])
+
+
+def draw_figures(records: Records, network: Network | None, folder: Path) -> list[str]:
+    """Every figure that the records are enough for, in the order of reading; returns their file names."""
+    training = records.training
+    predicted = [row for row in latency(records) if row["predicted"] is not None]
+    drawings = {
+        "architecture.png": partial(draw_architecture, network) if network and network.fits_a_figure else None,
+        "search.png": partial(draw_search, records),
+        "front.png": partial(draw_front, records),
+        "training.png": partial(draw_training, training) if training else None,
+        "predicted.png": partial(draw_predicted, predicted) if predicted else None,
     }
+    found = {name: draw for name, draw in drawings.items() if draw}
+    for name, draw in found.items():
+        draw(folder / name)
+    return list(found)
 
 
-def _curve_rows(curves: dict[str, list[list[float]]]) -> list[dict[str, float]]:
-    """Token counts at which both networks were measured."""
-    bert = {point[0]: point[1] for point in curves["bert"]}
-    return [{"tokens": t, "found": loss, "bert": bert[t]} for t, loss in curves["found"] if t in bert]
+def metadata(known: dict[str, Any]) -> ModelCardData:
+    """What the Hub reads; of others' strings only what has the form of an id."""
+    network, settings = known["network"], known["settings"]
+    method, dataset = one_line(settings["method"]), settings.get("dataset")
+    return ModelCardData(
+        library_name="sentence-transformers" if network.is_sentence_transformer else "transformers",
+        pipeline_tag=network.pipeline_tag,
+        tags=[tag for tag in ("autobert", "neural-architecture-search", identifier(method)) if tag],
+        license=identifier(settings.get("license")),
+        base_model=(known["teacher"] or {}).get("id"),
+        datasets=identifier(dataset),
+        model_name=f"found by {method}",
+        eval_results=evaluation(known),
+    )
+
+
+def identifier(name: str | None) -> str | None:
+    """What has the form of a repository's name, or of a tag or a licence: all that the Hub accepts there."""
+    return name if name and HUB_ID.fullmatch(name) else None
+
+
+def evaluation(known: dict[str, Any]) -> list[EvalResult] | None:
+    """The loss after the final training: the one score that belongs to the published weights."""
+    if known["training"] is None:
+        return None
+    hub = [row["what"] for row in known["inputs"] if row["name"] == "dataset"]
+    name = one_line((hub or known["held_out"] or [known["inputs"][0]["name"]])[0])
+    return [
+        EvalResult(
+            task_type="fill-mask",
+            dataset_type=name if hub else "text",
+            dataset_name=name,
+            metric_type="loss",
+            metric_name="held-out loss (nats per masked token)",
+            metric_value=float(known["training"]["loss"]),
+        )
+    ]

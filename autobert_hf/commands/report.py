@@ -1,0 +1,27 @@
+"""`autobert report RUN_DIR`: a run in figures and one HTML page, and its model card again from what is known now."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from autobert_hf.hub_cards.card import is_ours, write_card
+from autobert_hf.hub_cards.page import write_report
+from autobert_hf.lab.files import disk_errors
+
+
+def report_command(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="autobert report", description=__doc__)
+    parser.add_argument("run", type=Path, help="The --output-dir of a search; it may still be going on.")
+    given = parser.parse_args(arguments)
+    with disk_errors(given.run / "report"):
+        print(f"Figures and page: {write_report(given.run)}")
+    model, card = given.run / "model", given.run / "model" / "README.md"
+    if not (model / "config.json").exists():
+        print("No model yet, so no card.")
+    elif not is_ours(card):
+        print(f"{card} was changed by hand and stays as it is; remove it to have it written again.")
+    else:
+        with disk_errors(model):
+            write_card(given.run)
+        print(f"Model card: {card}")
+    return 0

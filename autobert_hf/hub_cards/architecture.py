@@ -1,0 +1,152 @@
+"""A network as rows of a table, and its formulas, from the model folder's configuration."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from transformers import BertConfig
+
+from autobert_hf.hub_cards.maths import latex
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.modeling.convert import from_bert_config, stock_refusal
+from autobert_hf.modeling.formula import STANDARD_ATTENTION, Formula
+
+
+KINDS = {  # one of them, several of them
+    "conv": ("convolution", "convolutions"),
+    "full_attention": ("attention layer", "attention layers"),
+    "hybrid": ("attention layer with convolutions", "attention layers with convolutions"),
+}
+MOST_DRAWN = 96  # layers; a longer strip nobody reads
+HEADS = {  # what it is, the Hub's name of its task
+    "Model": ("An encoder", "feature-extraction"),
+    "ForMaskedLM": ("A masked language model", "fill-mask"),
+    "ForPreTraining": ("A masked language model with next-sentence prediction", "fill-mask"),
+    "ForCausalLM": ("A causal language model", "text-generation"),
+    "ForNextSentencePrediction": ("A next-sentence classifier", "text-classification"),
+    "ForSequenceClassification": ("A text classifier", "text-classification"),
+    "ForTokenClassification": ("A token classifier", "token-classification"),
+    "ForQuestionAnswering": ("An extractive question-answering model", "question-answering"),
+    "ForMultipleChoice": ("A multiple-choice model", "multiple-choice"),
+}
+
+
+def count_tensors(path: Path) -> int:
+    """Numbers in a file of weights, tied ones once."""
+    with safe_open(path, framework="pt") as file:
+        return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 (no dict)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A formula of the network: `number` from 1 (0 is standard attention), canonical text, LaTeX line by line."""
+
+    number: int
+    text: str
+    latex: list[str]
+    is_standard: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """`kernel`: taps of its convolution, 0 without; sizes of halves that are skipped are 0."""
+
+    number: int
+    kind: str
+    skipped: bool
+    kernel: int
+    convolution: str
+    heads: int
+    head_dim: int
+    attention: Attention | None
+    width: int
+    inner: int
+    activation: str
+
+
+class Network:
+    """What a card says about the network in a model folder; `config` is in AutoBert's vocabulary."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self.is_bert = self.data.get("model_type") == "bert"
+        self.config = (
+            from_bert_config(BertConfig.from_dict(self.data)) if self.is_bert else AutoBertConfig.from_dict(self.data)
+        )
+        self.parameters = sum(count_tensors(path) for path in folder.glob("*.safetensors"))
+        self.is_sentence_transformer = (folder / "modules.json").exists()
+        self.has_code = (folder / "modeling_autobert.py").exists()
+        self.has_tokenizer = (folder / "tokenizer_config.json").exists()
+        self.formulas: dict[str, Attention] = {}
+        self.layers = [self._layer(index, kind, layer) for index, (kind, layer) in enumerate(self.config.layers())]
+
+    def _layer(self, index: int, kind: str, layer: AutoBertConfig) -> Layer:
+        attends = kind != "conv" and "mixer" not in layer.skip
+        return Layer(
+            number=index + 1,
+            kind=kind,
+            skipped="mixer" in layer.skip,
+            kernel=layer.conv_kernel_size if kind == "conv" else layer.qkv_conv_size,
+            convolution="light-weight" if layer.conv_type == "lightweight" else "separable",
+            heads=layer.num_attention_heads if attends else 0,
+            head_dim=layer.head_dim if attends else 0,
+            attention=self._attention(layer.attention_formula) if attends else None,
+            width=layer.layer_width,
+            inner=0 if "feed_forward" in layer.skip else layer.intermediate_size,
+            activation=layer.hidden_act,
+        )
+
+    def _attention(self, text: str) -> Attention:
+        formula = Formula(text)
+        is_standard = formula.text == Formula(STANDARD_ATTENTION).text
+        if formula.text not in self.formulas:
+            number = 0 if is_standard else 1 + sum(not known.is_standard for known in self.formulas.values())
+            self.formulas[formula.text] = Attention(number, formula.text, latex(formula.graph), is_standard)
+        return self.formulas[formula.text]
+
+    @property
+    def grade(self) -> str:
+        """`stock` loads with transformers alone, `plugin` with this package or with the code beside the weights."""
+        return "stock" if self.is_bert else "plugin"
+
+    @property
+    def could_be_stock(self) -> bool:
+        return not self.is_bert and stock_refusal(self.config) is None
+
+    @property
+    def head(self) -> str:
+        name = (self.data.get("architectures") or ["Model"])[0]
+        return next((head for head in HEADS if name in (f"AutoBert{head}", f"Bert{head}")), "Model")
+
+    @property
+    def fits_a_figure(self) -> bool:
+        return len(self.layers) <= MOST_DRAWN
+
+    @property
+    def auto_class(self) -> str:
+        return "AutoModel" + self.head.removeprefix("Model")
+
+    @property
+    def what(self) -> str:
+        return "A sentence encoder" if self.is_sentence_transformer else HEADS[self.head][0]
+
+    @property
+    def pipeline_tag(self) -> str:
+        return "sentence-similarity" if self.is_sentence_transformer else HEADS[self.head][1]
+
+    @property
+    def labels(self) -> list[str]:
+        """Of a classifier, where they are more than numbers."""
+        names = self.data.get("id2label") or {}
+        is_classifier = self.head in ("ForSequenceClassification", "ForTokenClassification")
+        return [str(names[key]) for key in sorted(names, key=int)] if is_classifier else []
+
+    @property
+    def summary(self) -> str:
+        """E.g. `3 convolutions and 1 attention layer`."""
+        counts = Counter(layer.kind for layer in self.layers if not layer.skipped)
+        return " and ".join(f"{n} {KINDS[kind][n > 1]}" for kind, n in counts.most_common()) or "no mixers"

@@ -1,0 +1,106 @@
+"""
+The one place where strings of others (configs, labels, data sets, journals) become part of a document.
+
+Templates escape by default: whatever `{{ ... }}` prints goes through `plain`, unless it is `Safe`, which only the
+functions here return. A string without special characters stays as it is; in any other, every character that is no
+letter, digit, space, dot or comma becomes an entity, which no reader of Markdown, HTML or LaTeX takes for structure.
+"""
+
+import re
+import shlex
+import unicodedata
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+
+# Filters of both kinds of templates.
+NUMBERS: dict[str, Callable[[Any], str]] = {
+    "thousands": lambda number: f"{number:,.10g}",
+    "millions": lambda number: f"{number / 1e6:,.2f}",
+    "interval": lambda of: interval(of["value"], of["low"], of["high"]),
+}
+LONGEST, LONGEST_LABEL = 300, 40  # of a string of others; the records hold the rest
+
+_INERT = re.compile(r"(?:[^\W_]|[ .,;/%=+'()-])*")  # in running text
+_INERT_CODE = re.compile(r"""[\w.,;:/%=+'"()@?!*^#\[\]-]+(?: +[\w.,;:/%=+'"()@?!*^#\[\]-]+)*""")  # between backticks
+_INERT_SHELL = re.compile(r"[\w.,:/=@%+ -]*", re.ASCII)  # between quotes, also inside a Markdown fence
+
+
+class Safe(str):
+    """Text that is already fit for Markdown."""
+
+
+def one_line(value: object) -> str:
+    """White space and control, formatting and unassigned characters (Unicode's Z and C) become single spaces."""
+    text = re.sub(" +", " ", "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in str(value)))
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def plain(value: object) -> Safe:
+    """For running text and table cells."""
+    if isinstance(value, Safe):
+        return value
+    text = one_line(value)
+    return Safe(text if _INERT.fullmatch(text) else _entities(text))
+
+
+def code(value: object) -> Safe:
+    """Monospaced, for running text and table cells."""
+    text = one_line(value).strip()
+    return Safe(f"`{text}`" if _INERT_CODE.fullmatch(text) else f"<code>{_entities(text)}</code>")
+
+
+def word(value: object) -> Safe:
+    """One word of a shell line (bash), exactly the value, also where the line stands between Markdown's fences."""
+    text = str(value)
+    if _INERT_SHELL.fullmatch(text):
+        return Safe(shlex.quote(text))
+    data = text.encode("utf-8", "replace")
+    return Safe(
+        "$'"
+        + "".join(chr(b) if chr(b).isalnum() and b < 128 or chr(b) in "./_-" else f"\\x{b:02x}" for b in data)
+        + "'"
+    )
+
+
+def interval(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "not defined"
+    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def label(value: object) -> str:
+    """For figures: short, and no dollar sign starts a formula."""
+    text = one_line(value)
+    return (text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…").replace("$", r"\$")
+
+
+def _entities(text: str) -> str:
+    return "".join(char if char.isalnum() or char in " .," else f"&#{ord(char)};" for char in text)
+
+
+def markdown(template: str, **values: Any) -> str:
+    """A Markdown template of this package, filled."""
+    environment = Environment(
+        undefined=StrictUndefined, finalize=plain, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )  # Markdown is escaped by `finalize`, not by HTML's rules
+    environment.filters |= {"code": code, "word": word, "latex": Safe, **NUMBERS}
+    return environment.from_string(_read(template)).render(values)
+
+
+def html(template: str, **values: Any) -> str:
+    """An HTML template of this package, filled; Jinja escapes, `Markup` is what this package made itself."""
+    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"one_line": one_line, **NUMBERS}
+    return environment.from_string(_read(template)).render(values)
+
+
+def _read(template: str) -> str:
+    return files("autobert_hf.hub_cards").joinpath(template).read_text(encoding="utf-8")
+
+
+__all__ = ["Markup", "Safe", "code", "html", "label", "markdown", "one_line", "plain", "word"]

@@ -1,0 +1,158 @@
+"""What card and page say, worked out from the records: plain values, no words, nothing that is not known."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autobert_hf.hub_cards.architecture import Network
+from autobert_hf.hub_cards.escape import Safe
+from autobert_hf.hub_cards.records import Records, found_first
+from autobert_hf.modeling.arithmetic import count_flops
+
+
+REPO_ID = Safe("PATH_OR_ID")  # stands on the card where a push writes the repository's name
+SHA256 = re.compile(r"[0-9a-f]{64}")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?", re.ASCII)
+
+# The arguments of a search that are no settings of the record, or name what is on a disk.
+DISK = ("output_dir", "train_file", "validation_file", "cpu", "num_trials")
+
+
+def facts(records: Records, network: Network | None) -> dict[str, Any]:
+    """Everything that the templates print."""
+    settings = {name: public(value) for name, value in records.settings.items()}
+    return {
+        "repo_id": REPO_ID,
+        "settings": settings,
+        "versions": records.run["versions"],
+        "machine": records.run.get("machine"),
+        "inputs": inputs(records),
+        "held_out": text_files(records)[1],
+        "teacher": teacher(records.settings),
+        "network": network,
+        "flops": count_flops(network.config) if network else None,
+        "trials": len(records.trials),
+        "failed": len(records.trials) - len(records.done),
+        "chosen": records.chosen,
+        "is_winner": records.chosen is records.best,
+        "quality": records.quality,
+        "size": records.size,
+        "front": records.front,
+        "baselines": records.baselines,
+        "rounds": len(records.round_starts) + 1,
+        "tasks": tasks(records),
+        "cost": cost(records),
+        "training": training(records),
+        "ranking": ranking(records.reports.get("ranking")),
+        "latency": latency(records),
+        "space": records.reports.get("space"),
+        "accepted": accepted(records.reports.get("draws")),
+        "command": command(records, settings),
+    }
+
+
+def inputs(records: Records) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "sha256": what} if SHA256.fullmatch(str(what)) else {"name": name, "what": what}
+        for name, what in records.run["inputs"].items()
+    ]
+
+
+def public(setting: Any) -> Any:  # noqa: ANN401 (any setting)
+    """A setting as it may be shown: of a file or folder its last part, since the others say something of a machine."""
+    if isinstance(setting, list):
+        return [public(item) for item in setting]
+    is_path = isinstance(setting, str) and (setting.startswith(("/", "~", ".")) or Path(setting).exists())
+    return Path(setting).name if is_path else setting
+
+
+def teacher(settings: Mapping[str, Any]) -> dict[str, str] | None:
+    """Its name, and its `id` where that can be one of the Hub."""
+    given = settings.get("teacher") or ""
+    if not given:
+        return None
+    if public(given) != given:
+        return {"name": Path(given).name}
+    return {"name": given} | ({"id": given} if HUB_ID.fullmatch(given) else {})
+
+
+def tasks(records: Records) -> dict[str, float]:
+    """Scores of the chosen candidate beyond its loss and its sizes."""
+    known = {"loss", "parameters", "flops", "latency"}
+    return {name: score for name, score in records.chosen["scores"].items() if name not in known}
+
+
+def cost(records: Records) -> dict[str, float | None]:
+    """Tokens and hours; `warm_up` is what the first candidates inherited."""
+    inherited = [t["cost"]["inherited_tokens"] for t in records.done if "inherited_tokens" in t["cost"]]
+    return {
+        "hours": records.cost("seconds") / 3600,
+        "tokens": records.cost("tokens"),
+        "warm_up": min(inherited, default=None),
+    }
+
+
+def training(records: Records) -> dict[str, Any] | None:
+    """The final training: networks by name, and a row for each token count at which all were measured."""
+    data = records.training
+    if data is None:
+        return None
+    curves = {name: dict(data["curves"][name]) for name in found_first(data["curves"])}
+    shared = [tokens for tokens in curves["found"] if all(tokens in curve for curve in curves.values())]
+    return {
+        "names": list(curves),
+        "parameters": data["parameters"],
+        "rows": [(int(tokens), [curve[tokens] for curve in curves.values()]) for tokens in shared],
+        "tokens": int(max(curves["found"])),
+        "loss": curves["found"][max(curves["found"])],
+        "floor": data["floor"],
+        "inherited": data.get("inherited_tokens", 0),
+    }
+
+
+def ranking(data: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Rank agreement of cheap scores with stand-alone training, as `autobert analyze ranking` writes it."""
+    if data is None:
+        return None
+    return {
+        "networks": data["networks"],
+        "seeds": data["study"]["seeds"],
+        "tokens": data["study"]["tokens"],
+        "scores": data["scores"],
+        "ceiling": data["ceiling"],
+        "buckets": data["buckets"].get("parameters", []),
+    }
+
+
+def latency(records: Records) -> list[dict[str, Any]]:
+    """A row for each network that was timed against a reference."""
+    rows = records.reports.get("latency", {}).items()
+    return [{"predicted": None, "machine": None, "name": name} | row for name, row in rows]
+
+
+def accepted(draws: Mapping[str, int] | None) -> dict[str, Any] | None:
+    """How many of the formulas drawn at random were legal."""
+    total = sum((draws or {}).values())
+    return {"drawn": total, "share": (draws or {}).get("accepted", 0) / total} if total else None
+
+
+def text_files(records: Records) -> tuple[list[str], list[str]]:
+    """Names for training and held out. The records do not tell them apart, so that a name has to."""
+    files = [row["name"] for row in inputs(records) if "sha256" in row]
+    held_out = [name for name in files if "valid" in name.lower() and len(files) > 1]
+    return [name for name in files if name not in held_out], held_out
+
+
+def command(records: Records, settings: Mapping[str, Any]) -> list[tuple[str, list[Any]]]:
+    """The search again, option by option; inputs by their names."""
+    train, held_out = text_files(records)
+    options: dict[str, list[Any]] = {
+        "--train-file": train,
+        "--validation-file": held_out,
+        "--num-trials": [len(records.trials)],
+    }
+    for name, value in settings.items():
+        options[f"--{name.replace('_', '-')}"] = value if isinstance(value, list) else [value]
+    empty: tuple[list[Any], ...] = ([], [""], [None])
+    return [(name, values) for name, values in options.items() if values not in empty]

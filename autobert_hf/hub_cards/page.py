@@ -1,0 +1,64 @@
+"""A run as one HTML page that holds everything itself: figures inside, no script, no request to anywhere."""
+
+import base64
+import io
+from pathlib import Path
+
+from markupsafe import Markup
+from matplotlib import mathtext
+
+from autobert_hf.hub_cards.architecture import Network
+from autobert_hf.hub_cards.card import draw_figures
+from autobert_hf.hub_cards.escape import html
+from autobert_hf.hub_cards.facts import facts
+from autobert_hf.hub_cards.records import Records
+
+
+CAPTIONS = {
+    "architecture.png": "Layers from left (next to the embeddings) to right: mixer below, feed-forward network above.",
+    "search.png": "Scores of the candidates in the order of the search, and what they were made of.",
+    "front.png": "Candidates by size and score.",
+    "training.png": "Held-out loss over the final training.",
+    "predicted.png": "Predicted against measured latency.",
+}
+SHOWN = 20  # candidates in the table; the journal has all
+
+
+def write_report(run: Path) -> Path:
+    """
+    Figures as PNG files and `index.html` into `run/report`. A search that still goes on is enough.
+
+    Raises:
+        RecordError: if the folder holds no run with a finished candidate.
+    """
+    records, folder = Records.read(run), run / "report"
+    network = Network(run / "model") if (run / "model" / "config.json").exists() else None
+    figures = [
+        {"name": name, "caption": CAPTIONS[name], "uri": data_uri((folder / name).read_bytes(), "image/png")}
+        for name in draw_figures(records, network, folder)
+    ]
+    ranked = sorted(records.done, key=lambda trial: (records.badness(trial), trial["trial"]))[:SHOWN]
+    formulas = list(network.formulas.values()) if network else []
+    known = facts(records, network)
+    text = html(
+        "report.html",
+        figures=figures,
+        ranked=ranked,
+        best_first=SHOWN,
+        formulas=[(formula, [equation_uri(line) for line in formula.latex]) for formula in formulas],
+        **known,
+    )
+    page = folder / "index.html"
+    page.write_text(text, encoding="utf-8")
+    return page
+
+
+def equation_uri(line: str) -> Markup:
+    """An equation as a picture: browsers read no LaTeX, and a script that does would have to come from elsewhere."""
+    picture = io.BytesIO()
+    mathtext.math_to_image(f"${line}$", picture, format="svg")
+    return data_uri(picture.getvalue(), "image/svg+xml")
+
+
+def data_uri(data: bytes, kind: str) -> Markup:
+    return Markup(f"data:{kind};base64,{base64.b64encode(data).decode()}")  # noqa: S704 (made of base64 alone)

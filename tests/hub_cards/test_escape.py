@@ -1,0 +1,149 @@
+"""Strings of others stay strings: in Markdown, in its tables, in YAML, in HTML, in a shell line, in figures."""
+
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from autobert_hf.hub_cards import card
+from autobert_hf.hub_cards.card import write_card
+from autobert_hf.hub_cards.escape import code, label, plain, word
+from autobert_hf.hub_cards.page import write_report
+
+from .conftest import LATENCY, RANKING, TRAINING, MadeRun
+
+
+HOSTILE = [
+    "a | b || c",
+    "`tick` ``` and \\` more",
+    "line\n# heading\n\n---\ntitle: x\n---\n",
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "{{ 7 * 7 }} {% raw %} ${HOME} $(touch /tmp/hacked) `id` ; rm -rf ~ && '\"",
+    "$$\\href{javascript:alert(1)}{x}$$ \\(x\\) $x$",
+    "[link](javascript:alert(1)) ![i](http://evil.example/x.png) *b* _i_ ~~s~~",
+    "- item\n1. one\n> quote\n| a |\n| --- |\n```\nfence\n",
+    "\u202e reversed \u2028 line \u0000 nul \x1b[31m red \ud800 half",
+    "key: value, [a, b] !!python/object:os.system {x: y} # comment & *anchor",
+    "--help",
+    "<!-- comment",
+    " spaces ",
+    "\\|\\\\|",
+    "",
+]
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
+
+
+def structure(markdown: str) -> list:
+    """The kinds of everything in a document, in order, without its text."""
+    return [
+        (token.type, token.tag, [child.type for child in token.children or [] if child.type != "html_inline"])
+        for token in MARKDOWN.parse(markdown)
+    ]
+
+
+def html_tags(markdown: str) -> set[str]:
+    children = [
+        child for token in MARKDOWN.parse(markdown) for child in token.children or [] if child.type == "html_inline"
+    ]
+    return {child.content for child in children}  # fmt: skip
+
+
+@settings(max_examples=50)
+@given(st.one_of(st.sampled_from(HOSTILE), st.text()))
+@pytest.mark.parametrize("escape", [plain, code])
+def test_in_a_cell_of_a_table_nothing_changes_but_the_text(escape, text):
+    kinds = [token.type for token in MARKDOWN.parse(f"| a | b |\n| --- | --- |\n| x{escape(text)} | c |\n\nafter\n")]
+    assert kinds == [token.type for token in MARKDOWN.parse("| a | b |\n| --- | --- |\n| x | c |\n\nafter\n")]
+
+
+@settings(max_examples=50)
+@given(st.one_of(st.sampled_from(HOSTILE), st.text(), st.text("`|\\$<>*_ a")))
+def test_in_running_text_a_string_is_text(text):
+    _, inline, _ = MARKDOWN.parse(f"x{plain(text)}x")
+    assert {child.type for child in inline.children} <= {"text", "text_special"}
+    assert "$" not in plain(text) + code(text)
+    kinds = {child.type for child in MARKDOWN.parse(f"x {code(text)}")[1].children}
+    assert kinds <= {"text", "text_special", "code_inline", "html_inline"}
+    assert html_tags(f"x {code(text)}") <= {"<code>", "</code>"}
+
+
+def test_what_is_harmless_stays_readable():
+    assert plain("all-MiniLM, 3.5 M (a/b)") == "all-MiniLM, 3.5 M (a/b)"
+    assert code("softmax(q @ k.T / sqrt(d)) @ v") == "`softmax(q @ k.T / sqrt(d)) @ v`"
+    assert code("candidate_steps") == "`candidate_steps`"
+
+
+@pytest.mark.parametrize("text", [*HOSTILE[:8], *HOSTILE[9:], "größe ☃"])
+def test_a_shell_gets_exactly_the_word(text):
+    if "\0" in text:
+        pytest.skip("no word of a shell holds a zero")
+    line = word(text)
+    assert "\n" not in line and "`" not in line
+    done = subprocess.run(["bash", "-c", f"printf %s {line}"], capture_output=True, check=True)
+    assert done.stdout.decode() == text
+
+
+def hostile_run(folder, model, text):
+    """A run in which every string that comes from elsewhere is `text`, where its place allows any."""
+    made = MadeRun(folder)
+    made.write_all(model)
+    made.settings |= {"teacher": text, "license": text, "dataset": text, "tokenizer": text, "method": text, text: text}
+    made.inputs = {text: text, f"{text}2": "0" * 64}
+    for trial in made.trials:
+        trial["mutation"] = text
+        trial["scores"] |= {text: 0.5} if trial["scores"] else {}
+    made.report("training", TRAINING | {"curves": TRAINING["curves"] | {text: TRAINING["curves"]["bert"]}})
+    words = ("reference", "runtime", "dtype", "machine")
+    made.report("latency", {text: LATENCY["a cut"] | dict.fromkeys(words, text)})
+    made.report("ranking", RANKING | {"scores": {text: RANKING["scores"]["inherited"]}})
+    config = folder / "model" / "config.json"
+    data = json.loads(config.read_text()) | {"architectures": ["AutoBertForSequenceClassification"]}
+    config.write_text(json.dumps(data | {"id2label": {"0": text, "1": text}, "label2id": {text: 0}}))
+    made.write()
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(run | {"versions": {text: text}, "machine": {text: text}}))
+    return folder
+
+
+def without_figures(monkeypatch, *names):
+    for name in names:
+        monkeypatch.setattr(card, f"draw_{name}", lambda *data: data[-1].write_bytes(b""))
+
+
+def written_card(run):
+    write_card(run)
+    return (run / "model" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_card_keeps_its_structure(model, tmp_path, monkeypatch):
+    without_figures(monkeypatch, "architecture", "search", "front", "training", "predicted")
+    wanted = structure(written_card(hostile_run(tmp_path / "harmless", model, "harmless")).partition("\n---\n")[2])
+    for number, text in enumerate(HOSTILE[:-1]):
+        written = written_card(hostile_run(tmp_path / str(number), model, text))
+        front, _, rest = written.removeprefix("---\n").partition("\n---\n")
+        assert yaml.safe_load(front)["library_name"] == "transformers"
+        assert "\n---\n" not in rest
+        assert [kinds[:2] for kinds in structure(rest)] == [kinds[:2] for kinds in wanted], text
+        assert html_tags(rest) <= {"<code>", "</code>"}
+        equations = [line for line in written.splitlines() if line.startswith("$$") and line.endswith("$$")]
+        assert rest.count("$$") == 2 * len(equations) > 0
+        assert "{{" not in rest
+
+
+def test_a_page_and_its_figures_take_any_string(model, tmp_path, monkeypatch):
+    without_figures(monkeypatch, "architecture", "search", "front")
+    page = write_report(hostile_run(tmp_path, model, "".join(HOSTILE[3:7]) + HOSTILE[8])).read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "{{ 7 * 7 }}" in page
+    assert not re.search(
+        r"<script|<img(?! src=\"data:)|<img class|evil.example/x.png\"", page.replace('<img class="equation"', "<img")
+    )
+
+
+def test_a_label_starts_no_formula():
+    assert label("a$b$\nc") == r"a\$b\$ c"
