@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from transformers import BertTokenizer
 
-from autobert_hf.cli import main, parse_settings
+from autobert_hf.cli import main
+from autobert_hf.commands.search import parse_settings
 from autobert_hf.lab.builtin_text import corpus
 
 
@@ -151,7 +152,7 @@ def test_no_folder_no_command_and_help(capsys: pytest.CaptureFixture[str]) -> No
         ("norm_position: middle", "invalid choice: 'middle'"),
         ("cpu: perhaps", "argument --cpu: Truthy value expected: got perhaps"),
         ("sede: 1\nalfa: 2", "holds 'alfa', 'sede'; known are alpha, batch_size"),
-        ("- seed", "holds no settings: write `name: value` lines; known are alpha"),
+        ("- seed", "holds no settings: write `name: value` lines; known are batch_size"),
         ("seed: [1", "cannot be read: while parsing a flow sequence"),
         ("\0", "cannot be read: "),
     ],
@@ -171,12 +172,12 @@ def test_a_config_file_says_what_it_says(tmp_path: Path) -> None:
     """`no` is a precision, 1e-3 a number, one file a list of one; the command line wins."""
     path = tmp_path / "run.yaml"
     path.write_text(
-        "output_dir: out\nmixed_precision: no\ncpu: yes\nlearning_rate: 1e-2\nalpha: -0.5\nfinal_tokens: 2_000_000\n"
+        "output_dir: out\nmixed_precision: no\ncpu: yes\nlearning_rate: 1e-2\nalpha: 0.25\nfinal_tokens: 2_000_000\n"
         "train_file: a.txt\nvalidation_file: [b.txt, c.txt]\ntokenizer: null\ndataset:\nseed: 3\n"
     )
     found = parse_settings(["--config", str(path), "--seed", "4", "--num-trials", "9"])
     assert (found.output_dir, found.mixed_precision, found.cpu) == ("out", "no", True)
-    assert (found.learning_rate, found.alpha, found.final_tokens) == (0.01, -0.5, 2_000_000)
+    assert (found.learning_rate, found.alpha, found.final_tokens) == (0.01, 0.25, 2_000_000)
     assert (found.train_file, found.validation_file) == (["a.txt"], ["b.txt", "c.txt"])
     assert (found.tokenizer, found.dataset) == ("", "")
     assert (found.seed, found.num_trials) == (4, 9)

@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from autobert_hf.lab.journal import read_journal
 from autobert_hf.lab.run_folder import RunFolder
-from autobert_hf.searchers.objectives import OBJECTIVES
+from autobert_hf.searchers.objectives import Goals
 from autobert_hf.searchers.trial import Trial
 
 
@@ -25,7 +25,8 @@ def status_lines(run: Path) -> list[str]:
     record, local = RunFolder(run).read("run.json"), RunFolder(run).read("local.json")
     trials = [Trial.from_record(line) for line in read_journal(run / "journal.jsonl")]
     lines = [f"{run}: {record['settings']['method']}, seed {record['settings']['seed']}"]
-    lines += [_warm_up(run, record["settings"]["warmup_steps"]), *_search(trials, local["num_trials"])]
+    lines += [_warm_up(run, record["settings"]["warmup_steps"])]
+    lines += _search(trials, local["num_trials"], Goals.of(record["settings"]))
     lines += [_training(path) for path in sorted((run / "final").glob("*.safetensors"))]
     done = (run / "model" / "config.json").exists()
     lines.append(f"model: in {run / 'model'}" if done else "model: not there yet; the same command goes on")
@@ -40,12 +41,12 @@ def _warm_up(run: Path, steps: int) -> str:
     return f"supernet: warm-up at step {done} of {steps} (last checkpoint)"
 
 
-def _search(trials: list[Trial], wanted: int) -> list[str]:
+def _search(trials: list[Trial], wanted: int, goals: Goals) -> list[str]:
     failed = sum(not trial.ok for trial in trials)
     lines = [f"search: {len(trials)} of {wanted} candidates, {failed} failed"]
-    ranked = OBJECTIVES["loss"].ranked(trials)
+    ranked = goals.best(trials)
     if ranked:
-        lines.append(f"best so far: trial {ranked[0].id}, held-out loss {ranked[0].scores['loss']:.4f}")
+        lines.append(f"best so far: trial {ranked[0].id}, {goals.main.label} {ranked[0].scores[goals.main.name]:.4f}")
         seconds = median(trial.cost["seconds"] for trial in ranked)
         left = max(wanted - len(trials), 0)
         lines.append(f"left: {left} candidates, about {left * seconds / 60:.0f} min at {seconds:.1f} s each")

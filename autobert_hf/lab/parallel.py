@@ -1,6 +1,9 @@
 """Several processes as one: means of gradients that are exact whatever sub-network each process has trained."""
 
-from collections.abc import Iterable, Sequence
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +16,29 @@ class TeamError(RuntimeError):
     """A process of the team is gone."""
 
 
+@contextmanager
+def team_errors() -> Iterator[None]:
+    """Around every exchange: what the communication library says of a lost connection, in words."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise TeamError(
+            "Another process of this run has died; its own message says why. Nothing that was finished is lost: the "
+            "same command goes on."
+        ) from error
+
+
+def warn_of_missing_processes() -> None:
+    """`accelerate launch --cpu --num_processes 2` starts one process and says nothing; all it leaves is an address."""
+    if "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
+        warnings.warn(
+            "accelerate launch was asked for several processes and has started one: on a CPU it needs a configuration "
+            "file with `distributed_type: MULTI_GPU` and `use_cpu: true`, such as examples/cpu2.yaml "
+            "(`accelerate launch --config_file examples/cpu2.yaml ...`). This run goes on with one.",
+            stacklevel=2,
+        )
+
+
 def sum_gradients(parameters: Iterable[nn.Parameter], accelerator: Accelerator) -> None:
     """
     Each parameter's gradient becomes the sum over all processes. Where no process has one it stays None, so that the
@@ -23,9 +49,12 @@ def sum_gradients(parameters: Iterable[nn.Parameter], accelerator: Accelerator) 
         return
     parameters = list(parameters)
     has = torch.tensor([float(p.grad is not None) for p in parameters], device=accelerator.device)
-    used = [p for p, count in zip(parameters, accelerator.reduce(has, "sum").tolist(), strict=True) if count]
+    with team_errors():
+        counts = accelerator.reduce(has, "sum").tolist()
+    used = [p for p, count in zip(parameters, counts, strict=True) if count]
     flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in used])
-    flat = accelerator.reduce(flat, "sum")
+    with team_errors():
+        flat = accelerator.reduce(flat, "sum")
     for parameter, part in zip(used, flat.split([p.numel() for p in used]), strict=True):
         parameter.grad = part.view_as(parameter).clone()
 
@@ -39,10 +68,5 @@ def gather_in_order(mine: Sequence[Any], accelerator: Accelerator) -> list[Any]:
     """
     if accelerator.num_processes == 1:
         return list(mine)
-    try:
+    with team_errors():
         return gather_object(list(mine))
-    except RuntimeError as error:
-        raise TeamError(
-            "Another process of this run has died; its own message says why. Nothing that was finished is lost: the "
-            "same command goes on."
-        ) from error

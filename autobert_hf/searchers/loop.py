@@ -10,7 +10,7 @@ from autobert_hf.lab.parallel import gather_in_order
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.train import TrainingError, memory_errors
 from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.objectives import Objective
+from autobert_hf.searchers.objectives import Goals
 from autobert_hf.searchers.trial import Proposal, Trial
 
 
@@ -21,7 +21,7 @@ class Searcher(Protocol):
     """Ask and tell; deterministic in (seed, trial id, the rounds told so far)."""
 
     seed: int
-    objective: Objective
+    goals: Goals
     parents_per_round: int
 
     def round_size(self) -> int: ...
@@ -68,7 +68,7 @@ def search(
             trials.append(trial)
             # What an earlier process kept is decided by all of its trials, so nothing goes while they are replayed.
             if len(trials) == len(journal.records):
-                evaluator.keep(searcher.objective.ranked(trials)[: searcher.parents_per_round], len(trials))
+                evaluator.keep(_wanted(searcher, trials, searcher.parents_per_round), len(trials))
             on_trial(trial)
         searcher.tell(trials[first:])
         # A round that the budget cuts short hands nothing back: with a larger budget it goes on as if never cut. A
@@ -76,9 +76,16 @@ def search(
         if count == size and len(trials) == len(journal.records):
             born = [trial for trial in searcher.survivors() if trial.id >= first]
             evaluator.end_round(number, born, len(trials))
-            evaluator.keep(searcher.objective.ranked(trials)[:1], len(trials))
+            evaluator.keep(_wanted(searcher, trials, 0), len(trials))
         number += 1
     return trials
+
+
+def _wanted(searcher: Searcher, trials: Sequence[Trial], parents: int) -> list[Trial]:
+    """Those that may become parents, and those that nothing beats: one of them will be the result."""
+    goals = searcher.goals
+    wanted = [*goals.ranked(trials)[:parents], *goals.best(trials)[:1], *goals.front(trials)]
+    return list({trial.id: trial for trial in wanted}.values())
 
 
 def _trials(
@@ -118,7 +125,7 @@ def _evaluated(searcher: Searcher, evaluator: Evaluator, trial_id: int, proposal
 def _replayed(searcher: Searcher, journal: Journal, trial_id: int, proposal: Proposal) -> Trial:
     try:
         trial = Trial.from_record(journal.records[trial_id])
-        searcher.objective.ranked([trial])
+        searcher.goals.ranked([trial])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise JournalError(f"{journal.path}, line {trial_id + 1} is not a trial ({error!r}): restore it.") from error
     if trial.id != trial_id or trial.proposal != proposal:

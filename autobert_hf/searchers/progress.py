@@ -25,7 +25,7 @@ class TrialBar:
 
     def show(self, trial: Trial) -> None:
         self.failed += not trial.ok
-        if trial.ok and (self.best is None or self.objective.fitness(trial) > self.objective.fitness(self.best)):
+        if trial.ok and (self.best is None or self.objective.value(trial) > self.objective.value(self.best)):
             self.best = trial
         if self.best is not None:
             best = f"{self.best.scores[self.objective.name]:.4f} (trial {self.best.id})"

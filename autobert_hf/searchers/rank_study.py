@@ -5,21 +5,21 @@ by everything cheap and trained on its own from scratch; every judgement is a tr
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from autobert_hf.lab.corpus import Source
 from autobert_hf.lab.journal import Journal, JournalError, read_journal
 from autobert_hf.lab.run_folder import RunError, RunFolder
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.text import sha256_of
-from autobert_hf.lab.train import Recipe, TrainingError, default_precision, evaluate, memory_errors
+from autobert_hf.lab.train import Recipe, TrainingError, evaluate, memory_errors
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.evaluators.stand_alone import StandAlone
-from autobert_hf.searchers.job import Job
-from autobert_hf.searchers.methods.autobert_zero import AutoBertZero, AutoBertZeroSettings
+from autobert_hf.searchers.methods import METHODS
+from autobert_hf.searchers.methods.autobert_zero import AutoBertZero
+from autobert_hf.searchers.methods.method import reopen
 from autobert_hf.searchers.trial import Proposal, Trial
 
 
@@ -49,15 +49,12 @@ def finished_search(run: Path) -> AutoBertZero:
     Raises:
         RunError: if there is no run, no supernet, or a setting that this version does not know.
     """
-    settings = RunFolder(run).read("run.json")["settings"]
+    RunFolder(run).read("run.json")  # says it better than a missing file does
     last_round(run)
-    if unknown := sorted(set(settings) - {field.name for field in fields(AutoBertZeroSettings)}):
-        raise RunError(f"{run} was made with settings that this version lacks ({', '.join(unknown)}): use its own.")
-    if settings["mixed_precision"] == "auto":
-        settings["mixed_precision"] = default_precision(use_cpu=False)
-    chosen = AutoBertZeroSettings(output_dir=str(run), **settings)
-    source = Source([], [], "", "", chosen.vocab_size, chosen.length, chosen.seed)
-    return AutoBertZero(Job(chosen, RunFolder(run), source), chosen)
+    search = reopen(run, METHODS)
+    if not isinstance(search, AutoBertZero):
+        raise RunError(f"{run} is no AutoBERT-Zero search: only there do candidates inherit and train on.")
+    return search
 
 
 def last_round(run: Path) -> Path:

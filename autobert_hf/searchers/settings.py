@@ -1,27 +1,30 @@
-"""Everything that a search can be told, with defaults that run on a laptop in minutes."""
+"""What every search can be told, with defaults that run on a laptop in minutes; a method adds its own."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+import re
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Literal, TypeVar
 
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.searchers.objectives import Limits
 
 
 T = TypeVar("T")
+UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
+
+
+class Quantity(float):
+    """A number that may be written with a unit: 250K, 5M, 1.2G."""
+
+    def __new__(cls, text: str | float) -> "Quantity":
+        found = re.fullmatch(r"([\d.eE+-]+)([KMGBT]?)", str(text))
+        if not found:
+            raise ValueError(f"{text} is no number: write 5000000, 5e6 or 5M.")
+        return super().__new__(cls, float(found[1]) * UNITS[found[2]])
 
 
 def described(text: str, default: T) -> T:
     return field(default=default, metadata={"help": text})
-
-
-# The smallest value that makes sense.
-LEAST = {"length": 3, "warmup_steps": 0, "candidate_steps": 0} | dict.fromkeys(
-    (
-        *("vocab_size", "num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size"),
-        *("num_trials", "population", "parents", "children", "min_path", "max_path", "batch_size", "held_out_rows"),
-    ),
-    1,
-)
 
 
 @dataclass
@@ -30,6 +33,22 @@ class SearchSettings:
     Raises:
         ValueError: for numbers that no run can have.
     """
+
+    # The smallest value that makes sense.
+    LEAST: ClassVar[dict[str, int]] = {"length": 3} | dict.fromkeys(
+        (
+            "vocab_size",
+            "num_hidden_layers",
+            "hidden_size",
+            "num_attention_heads",
+            "intermediate_size",
+            "proxy_rows",
+            "num_trials",
+            "batch_size",
+            "held_out_rows",
+        ),
+        1,
+    )
 
     output_dir: str = field(metadata={"help": "Folder of this run; the same command goes on with it."})
     method: str = described("Search method.", "op-nas")
@@ -52,37 +71,36 @@ class SearchSettings:
     intermediate_size: int = described("Inner width of the feed-forward networks.", 512)
     norm_position: Literal["post", "pre"] = described("post as BERT; pre learns sooner in short trainings.", "pre")
 
+    objective: Literal["mlm", "mlm+nsp"] = described("What networks are trained on.", "mlm")
+    proxy_task: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Judge candidates by the mean score of short fine-tunings: glue/sst2, squad, a folder, ..."},
+    )
+    proxy_rows: int = described("Training rows of a proxy task.", 2000)
+    trade_off: list[str] = field(
+        default_factory=list, metadata={"help": "Also make small: parameters, flops. The non-dominated set is kept."}
+    )
+    max_params: Quantity | None = described("Most parameters of the masked language model, e.g. 5M.", None)
+    max_flops: Quantity | None = described("Most FLOPs of a row of 128 tokens, e.g. 1.2G.", None)
+
     num_trials: int = described("Candidates to evaluate, failed ones included.", 100)
-    population: int = described("Random candidates of the first round.", 25)
-    parents: int = described("Best candidates that have children in a round (K of the paper).", 5)
-    children: int = described("Children of each parent.", 5)
-    alpha: float = described("Weight of exploration in the upper confidence bound (op-nas).", 0.5)
-    temperature: float = described("Of the softmax over upper confidence bounds (op-nas).", 0.5)
-    min_path: int = described("Fewest primitives of a formula.", 3)
-    max_path: int = described("Most primitives of a formula.", 12)
-
-    warmup_steps: int = described("Single-path training steps of the supernet before the search.", 400)
-    candidate_steps: int = described("Training steps of each candidate, from inherited weights.", 20)
     batch_size: int = described("Rows in a training batch.", 32)
-    learning_rate: float = described("Peak rate of the warm-up and of the final training.", 1e-3)
-    candidate_learning_rate: float = described("Rate of the candidates.", 5e-4)
+    learning_rate: float = described("Peak rate of the long trainings.", 1e-3)
     held_out_rows: int = described("Rows on which candidates are scored.", 256)
-
-    final_training: Literal["scratch", "inherit"] = described("What the winner starts from.", "scratch")
     final_tokens: int = described("Training tokens of the winner and of the BERT beside it.", 3_000_000)
 
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = described("auto: bf16 where it is fast.", "auto")
     cpu: bool = described("Stay on the CPU.", False)
 
     def __post_init__(self) -> None:
-        for name, least in LEAST.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}.")
-        if self.min_path > self.max_path:
-            raise ValueError(f"min_path is {self.min_path}, more than max_path, {self.max_path}: swap them.")
-        for name in ("temperature", "learning_rate", "candidate_learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}: give a number above 0.")
+        for item in fields(self):
+            value, least = getattr(self, item.name), self.LEAST.get(item.name)
+            if least is not None and value < least:
+                raise ValueError(f"{item.name} is {value}: give at least {least}.")
+            if least is None and isinstance(value, float) and not 0 < value < math.inf:
+                raise ValueError(f"{item.name} is {value}: give a number above 0.")
+        if unknown := set(self.trade_off) - {"parameters", "flops"}:
+            raise ValueError(f"trade_off holds {', '.join(sorted(unknown))}: choose from parameters and flops.")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} cannot be shared out to {self.num_attention_heads} heads: give a "
@@ -93,6 +111,11 @@ class SearchSettings:
                 f"final_tokens is {self.final_tokens}, less than one batch of {self.batch_size} rows with "
                 f"{self.length} tokens: give more."
             )
+
+    @property
+    def limits(self) -> Limits:
+        given = {"parameters": self.max_params, "flops": self.max_flops}
+        return Limits({name: most for name, most in given.items() if most is not None})
 
     def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
         """What the search leaves alone. No dropout: it costs much on a CPU and helps nothing this short."""

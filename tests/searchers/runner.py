@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from autobert_hf import cli
+from autobert_hf.commands import search
 from autobert_hf.lab import files, journal
 from autobert_hf.lab.train import Clock, Trainer
 
@@ -75,7 +76,7 @@ def run(request: dict[str, Any]) -> int:
     os.dup2(log, 2)
     if "file_limit" in request:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"], request["file_limit"]))
-    cli.write_card = lambda run: None
+    search.write_card = lambda run: None
     Clock.rings = lambda clock: True
     events = Events(**request.get("kill", {}))
     watch(events)

@@ -12,10 +12,13 @@ from autobert_hf.lab.journal import Journal, JournalError
 from autobert_hf.lab.train import TrainingError
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.loop import search
-from autobert_hf.searchers.objectives import OBJECTIVES
+from autobert_hf.searchers.objectives import OBJECTIVES, Goals
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.strategies import STRATEGIES
 from autobert_hf.searchers.trial import Trial
+
+
+LOSS = Goals((OBJECTIVES["loss"],))
 
 
 class Paper:
@@ -54,7 +57,7 @@ def path(tmp_path: Path) -> Path:
 def run(path: Path, evaluator: Paper | None = None, num_trials: int = 13, method: str = "op-nas") -> list[Trial]:
     """Rounds of 5, then 4 (two children of two parents) each: 0-4, 5-8, 9-12."""
     space = AutoBertZeroSpace(num_hidden_layers=2)
-    searcher = STRATEGIES[method](space, OBJECTIVES["loss"], seed=3, population=5, parents=2, children=2)
+    searcher = STRATEGIES[method](space, LOSS, seed=3, population=5, parents=2, children=2)
     return search(searcher, evaluator or Paper(), Journal(path), num_trials)
 
 
@@ -69,8 +72,8 @@ def test_every_trial_is_on_the_disk_as_it_was_made(path: Path) -> None:
 def test_the_order_of_a_search(path: Path) -> None:
     evaluator = Paper()
     trials = run(path, evaluator, num_trials=9)
-    best = [t.id for t in OBJECTIVES["loss"].ranked(trials[:5])]
-    later = [t.id for t in OBJECTIVES["loss"].ranked(trials)]
+    best = [t.id for t in LOSS.ranked(trials[:5])]
+    later = [t.id for t in LOSS.ranked(trials)]
     assert evaluator.asked[0] == ("start", 0)
     assert evaluator.of_kind("evaluate") == list(range(9))
     assert evaluator.of_kind("end") == [(0, best[:2], 5), (1, [i for i in later[:2] if i >= 5], 9)]
@@ -110,7 +113,7 @@ def test_nothing_is_thrown_away_during_a_replay(path: Path, dies: int) -> None:
     resumed = Paper()
     trials = run(path, resumed)
     first = resumed.of_kind("keep")[0]
-    assert first == [t.id for t in OBJECTIVES["loss"].ranked(trials[:dies])[:2]]
+    assert first == [t.id for t in LOSS.ranked(trials[:dies])[:2]]
 
 
 def test_a_cut_round_hands_nothing_back_until_it_is_whole(path: Path, tmp_path: Path) -> None:
@@ -201,7 +204,7 @@ def test_no_trial_in_its_place(path: Path, changes: dict[str, Any]) -> None:
 
 def test_a_score_improved_by_hand_shows_in_the_children(path: Path) -> None:
     trials = run(path)
-    (worst,) = OBJECTIVES["loss"].ranked(trials[:5])[-1:]
+    (worst,) = LOSS.ranked(trials[:5])[-1:]
     edited(path, worst.id, scores={"loss": 0.0001})
     with pytest.raises(JournalError, match="line [6-9] holds another trial"):
         run(path)
@@ -210,6 +213,6 @@ def test_a_score_improved_by_hand_shows_in_the_children(path: Path) -> None:
 def test_another_seed_is_another_search(path: Path, tmp_path: Path) -> None:
     run(path)
     space = AutoBertZeroSpace(num_hidden_layers=2)
-    other = STRATEGIES["op-nas"](space, OBJECTIVES["loss"], seed=4, population=5, parents=2, children=2)
+    other = STRATEGIES["op-nas"](space, LOSS, seed=4, population=5, parents=2, children=2)
     with pytest.raises(JournalError, match="line 1 holds another trial"):
         search(other, Paper(), Journal(path), 13)

@@ -13,7 +13,7 @@ from autobert_hf.lab.journal import Journal
 from autobert_hf.lab.seeds import derive
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.loop import search
-from autobert_hf.searchers.objectives import OBJECTIVES, Objective
+from autobert_hf.searchers.objectives import OBJECTIVES, Goals, Objective
 from autobert_hf.searchers.spaces.autobert_zero import KERNELS, AutoBertZeroSpace
 from autobert_hf.searchers.spaces.formulas import OPERATIONS, FormulaSampler
 from autobert_hf.searchers.strategies import STRATEGIES
@@ -24,7 +24,7 @@ from autobert_hf.searchers.trial import Proposal, Trial
 
 
 SPACE = AutoBertZeroSpace(num_hidden_layers=2)
-LOSS = OBJECTIVES["loss"]
+LOSS = Goals((OBJECTIVES["loss"],))
 
 
 def trial(number: int, loss: float | None, *kernels: int) -> Trial:
@@ -103,7 +103,7 @@ def test_survivors_are_the_best_that_did_not_fail() -> None:
     searcher = told(Evolution(SPACE, LOSS, seed=0, parents=3), *trials)
     assert [survivor.id for survivor in searcher.survivors()] == [2, 4, 3]
     assert told(RandomSearch(SPACE, LOSS, seed=0), *trials).survivors() == []
-    highest = Objective("loss", "maximize", "trained")
+    highest = Goals((Objective("loss", "maximize", "trained", "score"),))
     assert [t.id for t in told(Evolution(SPACE, highest, seed=0, parents=2), *trials).survivors()] == [0, 3]
 
 

@@ -7,15 +7,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from accelerate import Accelerator
 
 from autobert_hf.lab.files import read_tensors, write_tensors
+from autobert_hf.lab.fine_tune import fine_tune
 from autobert_hf.lab.journal import JournalError
 from autobert_hf.lab.mlm import MaskedBatches
-from autobert_hf.lab.train import Batch, Recipe, Trainer, evaluate
-from autobert_hf.modeling.arithmetic import count_flops, count_parameters
+from autobert_hf.lab.tasks import Task
+from autobert_hf.lab.train import Batch, Recipe, Trainer, TrainingError, evaluate
 from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.objectives import Limits, arithmetic_scores
 from autobert_hf.searchers.supernet import Supernet
 from autobert_hf.searchers.trial import Trial
 
@@ -35,6 +38,8 @@ class Biws:
     recipe: Recipe
     accelerator: Accelerator
     folder: Path
+    limits: Limits = Limits({})
+    tasks: Sequence[Task] = ()
 
     def start_round(self, number: int) -> None:
         """
@@ -54,23 +59,22 @@ class Biws:
 
     def evaluate(self, trial_id: int, architecture: Architecture) -> tuple[dict[str, float], dict[str, float]]:
         """
-        Scores (held-out `loss` in nats a masked token, `parameters`, `flops` at length 128) and cost.
+        Scores (held-out `loss` in nats a masked token, `parameters`, `flops` at length 128; with proxy tasks each
+        task's score and `task_score`, their mean) and cost.
 
         Raises:
-            TrainingError: if the loss is no number.
+            TrainingError: if the candidate is too large, which costs nothing, or the loss is no number.
         """
         started = time.monotonic()
+        scores = arithmetic_scores(architecture.to_config(self.supernet.base))
+        if broken := self.limits.broken_by(scores):
+            raise TrainingError(broken)
         self.supernet.model.load_state_dict(self.weights, strict=False)
         self.supernet.activate(architecture)
         trainer = Trainer(self.supernet.model, self.recipe, self.accelerator)
         trainer.run(lambda step: self.batches.batch("round", self.round, step=step))
-        loss = evaluate(self.supernet.model, self.held_out, self.accelerator)
-        config = architecture.to_config(self.supernet.base)
-        scores = {
-            "loss": loss,
-            "parameters": count_parameters(config, "masked_lm"),
-            "flops": count_flops(config),
-        }
+        scores["loss"] = evaluate(self.supernet.model, self.held_out, self.accelerator)
+        scores |= self.task_scores(architecture)
         write_tensors(self.child_file(trial_id), self.supernet.active_parameters(), trial=trial_id)
         cost = {
             "seconds": round(time.monotonic() - started, 3),
@@ -78,6 +82,13 @@ class Biws:
             "inherited_tokens": self.seen_tokens,
         }
         return scores, cost
+
+    def task_scores(self, architecture: Architecture) -> dict[str, float]:
+        if not self.tasks:
+            return {}
+        candidate = self.supernet.extract(architecture)
+        found = {task.name: fine_tune(candidate, task, self.accelerator, self.batches.seed) for task in self.tasks}
+        return found | {"task_score": fmean(found.values())}
 
     @property
     def tokens_per_child(self) -> int:

@@ -1,6 +1,7 @@
-"""Published systems by the name that the command line knows: one function each."""
+"""Methods by the name that the command line knows; each brings the settings it takes."""
 
-from autobert_hf.searchers.methods import autobert_zero
+from autobert_hf.searchers.methods.autobert_zero import AutoBertZero
+from autobert_hf.searchers.methods.method import Method
 
 
-METHODS = {"op-nas": autobert_zero.run, "evolution": autobert_zero.run, "random": autobert_zero.run}
+METHODS: dict[str, type[Method]] = {"op-nas": AutoBertZero, "evolution": AutoBertZero, "random": AutoBertZero}

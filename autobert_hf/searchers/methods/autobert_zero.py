@@ -7,44 +7,25 @@ for every layer, the winner is trained from scratch.
 | 3.1 search space | spaces/autobert_zero.py, spaces/formulas.py | path limits are parameters, the paper gives none |
 | 3.2 BIWS | supernet.py, evaluators/biws.py | short warm-up by single paths; the next parents are written back |
 | 3.3 OP-NAS, Eq. 3 | strategies/op_nas.py | scores z-scored over the history; alpha, temperature are parameters |
-| 4.1 fitness: GLUE score | evaluators/biws.py | held-out masked-word loss |
+| 4.1 fitness: mean GLUE score | evaluators/biws.py | held-out loss, or `--proxy-task` with a short recipe |
+| 4.1 objective: MLM and NSP | lab/sentence_pairs.py | MLM alone, or `--objective mlm+nsp` |
 | 4.1 final training | this file | `--final-training inherit` as an alternative; a BERT of equal size beside it |
 """
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-import torch
-from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from autobert_hf.lab.corpus import Corpus, Source, prepare
 from autobert_hf.lab.files import read_tensors
-from autobert_hf.lab.final import Curve, train_and_record
-from autobert_hf.lab.journal import Journal
-from autobert_hf.lab.mlm import MaskedBatches
-from autobert_hf.lab.run_folder import RunFolder, write_json
-from autobert_hf.lab.save import save_model
-from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.train import (
-    Batch,
-    Clock,
-    Recipe,
-    Trainer,
-    TrainingError,
-    fastest_attention,
-)
+from autobert_hf.lab.train import Batch, Clock, Recipe, Trainer
 from autobert_hf.modeling.arithmetic import count_parameters
-from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
 from autobert_hf.searchers.evaluators.biws import Biws
-from autobert_hf.searchers.loop import search
-from autobert_hf.searchers.objectives import OBJECTIVES
+from autobert_hf.searchers.job import Job
 from autobert_hf.searchers.policies.single_path import single_path
-from autobert_hf.searchers.progress import TrialBar
 from autobert_hf.searchers.rivals import equal_bert
-from autobert_hf.searchers.settings import SearchSettings
+from autobert_hf.searchers.settings import SearchSettings, described
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.formulas import FormulaSampler
 from autobert_hf.searchers.strategies import STRATEGIES
@@ -52,155 +33,137 @@ from autobert_hf.searchers.supernet import Supernet
 from autobert_hf.searchers.trial import Trial
 
 
-class AutoBertZero:
-    """One run, phase by phase; every phase goes on where it was stopped."""
+@dataclass
+class AutoBertZeroSettings(SearchSettings):
+    LEAST = (
+        SearchSettings.LEAST
+        | {"alpha": 0, "warmup_steps": 0, "candidate_steps": 0}
+        | dict.fromkeys(("population", "parents", "children", "min_path", "max_path"), 1)
+    )
 
-    def __init__(self, settings: SearchSettings, folder: RunFolder, source: Source) -> None:
+    population: int = described("Random candidates of the first round.", 25)
+    parents: int = described("Best candidates that have children in a round (K of the paper).", 5)
+    children: int = described("Children of each parent.", 5)
+    alpha: float = described("Weight of exploration in the upper confidence bound (op-nas).", 0.5)
+    temperature: float = described("Of the softmax over upper confidence bounds (op-nas).", 0.5)
+    min_path: int = described("Fewest primitives of a formula.", 3)
+    max_path: int = described("Most primitives of a formula.", 12)
+
+    warmup_steps: int = described("Single-path training steps of the supernet before the search.", 400)
+    candidate_steps: int = described("Training steps of each candidate, from inherited weights.", 20)
+    candidate_learning_rate: float = described("Rate of the candidates.", 5e-4)
+    final_training: Literal["scratch", "inherit"] = described("What the winner starts from.", "scratch")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.min_path > self.max_path:
+            raise ValueError(f"min_path is {self.min_path}, more than max_path, {self.max_path}: swap them.")
+
+
+class AutoBertZero:
+    """The method, phase by phase; every phase goes on where it was stopped."""
+
+    Settings: ClassVar[type[SearchSettings]] = AutoBertZeroSettings
+
+    def __init__(self, job: Job, settings: AutoBertZeroSettings) -> None:
+        self.job = job
         self.settings = settings
-        self.path = folder.path
-        self.accelerator = Accelerator(mixed_precision=settings.mixed_precision, cpu=settings.cpu)
-        self.is_main = self.accelerator.is_main_process
-        with self.accelerator.main_process_first():
-            self.corpus: Corpus = prepare(source, folder.path / "text")
-        self.base = settings.base_config(len(self.corpus.tokenizer), self.corpus.tokenizer.pad_token_id)
-        self.base._attn_implementation = fastest_attention(self.accelerator)
         formulas = FormulaSampler(settings.min_path, settings.max_path)
         self.space = AutoBertZeroSpace(settings.num_hidden_layers, formulas=formulas)
-        self.supernet = Supernet(self.space, self.base, settings.seed)
-        self.batches = MaskedBatches(
-            self.corpus.train, self.corpus.tokenizer, settings.batch_size, derive(settings.seed, "batches")
-        )
-        held_out = MaskedBatches(
-            self.corpus.held_out,
-            self.corpus.tokenizer,
-            min(settings.batch_size, len(self.corpus.held_out)),
-            derive(settings.seed, "held-out"),
-        )
-        self.held_out: list[Batch] = held_out.held_out(settings.held_out_rows)
+        self.supernet = Supernet(self.space, job.base, settings.seed)
         self.evaluator = Biws(
             self.supernet,
-            self.batches,
-            self.held_out,
+            job.batches,
+            job.held_out,
             Recipe(settings.candidate_steps, settings.candidate_learning_rate, warmup=0.1),
-            self.accelerator,
-            folder.path / "supernet",
+            job.accelerator,
+            job.path / "supernet",
+            settings.limits,
         )
 
     def warm_up(self) -> None:
         """Single-path training of the supernet; its end is the weights of round 0."""
+        job, batches = self.job, self.job.batches
         checkpoint, clock = self.evaluator.folder / "warm-up.safetensors", Clock(30)
         is_done = any(self.evaluator.folder.glob("round-*.safetensors"))
-        self.accelerator.wait_for_everyone()
+        job.accelerator.wait_for_everyone()
         if is_done:
-            if self.is_main:
+            if job.is_main:
                 checkpoint.unlink(missing_ok=True)
             return
         recipe = Recipe(self.settings.warmup_steps, self.settings.learning_rate)
-        trainer = Trainer(self.supernet.model, recipe, self.accelerator, shared=True)
+        trainer = Trainer(self.supernet.model, recipe, job.accelerator, shared=True)
         if checkpoint.exists():
             trainer.load(checkpoint)
         bar = tqdm(
-            total=recipe.steps, initial=trainer.step, desc="supernet warm-up", unit="step", disable=not self.is_main
+            total=recipe.steps, initial=trainer.step, desc="supernet warm-up", unit="step", disable=not job.is_main
         )
 
         def batch(step: int) -> Batch:
             self.supernet.activate(single_path(self.space, self.settings.seed, step))
-            return self.batches.batch("warm-up", step=step)
+            return batches.batch("warm-up", step=step)
 
         def after(step: int, loss: float) -> None:
             bar.update()
             bar.set_postfix(loss=f"{loss:.3f}")
-            if self.is_main and clock.rings():
+            if job.is_main and clock.rings():
                 trainer.save(checkpoint)
 
         with bar:
             trainer.run(batch, on_step=after)
-        if self.is_main:
-            self.evaluator.save_round(0, 0, recipe.steps * self.batches.tokens_per_batch)
+        if job.is_main:
+            self.evaluator.save_round(0, 0, recipe.steps * batches.tokens_per_batch)
             checkpoint.unlink(missing_ok=True)
-        self.accelerator.wait_for_everyone()
+        job.accelerator.wait_for_everyone()
 
     def search(self) -> list[Trial]:
         s = self.settings
+        self.evaluator.tasks = self.job.tasks()
         options = {"alpha": s.alpha, "temperature": s.temperature} if s.method == "op-nas" else {}
         searcher = STRATEGIES[s.method](
-            self.space, OBJECTIVES["loss"], s.seed, s.population, s.parents, s.children, **options
+            self.space, self.job.goals, s.seed, s.population, s.parents, s.children, self.job.allowed, **options
         )
-        with self.accelerator.main_process_first():
-            journal = Journal(self.path / "journal.jsonl", writer=self.is_main)
-        self.space.formulas.drawn.clear()  # the warm-up's draws, as far as this process made them
-        with TrialBar(s.num_trials, OBJECTIVES["loss"], len(journal.records), not self.is_main) as bar:
-            trials = search(searcher, self.evaluator, journal, s.num_trials, bar.show, self.accelerator)
-        self.record("draws", self.space.formulas.drawn)
+        self.space.formulas.drawn.clear()  # the draws of profile and warm-up
+        trials = self.job.search(searcher, self.evaluator)
+        self.job.record("draws", self.space.formulas.drawn)
         return trials
 
-    def train_winner(self, winner: Trial) -> AutoBertForMaskedLM:
-        """The winner, and for the record a BERT of equal parameters trained on the same number of tokens."""
-        s = self.settings
-        inherited = 0
-        if s.final_training == "inherit":
-            inherited = int(winner.cost["inherited_tokens"] + winner.cost["tokens"])
-        found = self.start_of(winner)
-        rival_config = equal_bert(self.base, count_parameters(found.config, "masked_lm"))
-        rival = self.fresh(rival_config, "rival")
-        recipe = Recipe(s.final_tokens // self.batches.tokens_per_batch, s.learning_rate, decay=0.3)
-        more = Recipe(recipe.steps + inherited // self.batches.tokens_per_batch, s.learning_rate, decay=0.3)
+    def run(self) -> Trial:
+        self.warm_up()
+        return self.job.goals.best(self.search())[0]
+
+    def trained(self, trial: Trial, record: str) -> AutoBertForMaskedLM:
+        """The final training, and for the record that of a BERT of equal parameters on the same number of tokens."""
+        job, inherited = self.job, 0
+        if self.settings.final_training == "inherit":
+            inherited = int(trial.cost["inherited_tokens"] + trial.cost["tokens"])
+        found = self.start_of(trial)
+        rival_config = equal_bert(job.base, count_parameters(found.config, "masked_lm"))
+        tokens = self.settings.final_tokens
         curves = {
-            "found": self.train(found, recipe, "found", winner, inherited),
-            "bert": self.train(rival, more, "bert", winner),
+            "found": job.train(found, job.recipe(tokens), "found", trial, inherited),
+            "bert": job.train(job.fresh(rival_config, "rival"), job.recipe(tokens + inherited), "bert", trial),
         }
-        self.record(
-            "training",
+        configs = {"found": found.config, "bert": rival_config}
+        job.record(
+            record,
             {
                 "curves": curves,
-                "floor": self.corpus.floor,
+                "floor": job.corpus.floor,
                 "inherited_tokens": inherited,
-                "parameters": {
-                    "found": count_parameters(found.config, "masked_lm"),
-                    "bert": count_parameters(rival_config, "masked_lm"),
-                },
+                "parameters": {name: count_parameters(config, "masked_lm") for name, config in configs.items()},
                 "bert_intermediate_size": rival_config.intermediate_size,
             },
         )
         return found
 
-    def train(self, model: AutoBertForMaskedLM, recipe: Recipe, name: str, winner: Trial, inherited: int = 0) -> Curve:
-        # A larger budget may bring another winner, and with it a BERT of another size.
-        checkpoint = self.path / "final" / f"{name}-{winner.id:06d}.safetensors"
-        return train_and_record(
-            model, recipe, self.batches, self.held_out, self.accelerator, checkpoint, f"training {name}", inherited
-        )
-
-    def record(self, name: str, data: Mapping[str, Any]) -> None:
-        if self.is_main:
-            write_json(self.path / "report" / f"{name}.json", dict(data))
-
-    def start_of(self, winner: Trial) -> AutoBertForMaskedLM:
+    def start_of(self, trial: Trial) -> AutoBertForMaskedLM:
         if self.settings.final_training == "scratch":
-            return self.fresh(winner.architecture.to_config(self.base), "found")
-        state, _ = read_tensors(self.evaluator.child_file(winner.id))
-        self.supernet.write(winner.architecture, state)
-        return self.supernet.extract(winner.architecture)
+            return self.job.fresh(trial.architecture.to_config(self.job.base), "found")
+        return self.inherited(trial)
 
-    def fresh(self, config: AutoBertConfig, name: str) -> AutoBertForMaskedLM:
-        config._attn_implementation = self.base._attn_implementation
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.settings.seed, "initialise", name))
-            return AutoBertForMaskedLM(config)
-
-
-def run(settings: SearchSettings, folder: RunFolder, source: Source) -> tuple[Path, Trial]:
-    """The whole method; returns the folder of the saved model and the winning trial."""
-    job = AutoBertZero(settings, folder, source)
-    job.warm_up()
-    trials = job.search()
-    ranked = OBJECTIVES["loss"].ranked(trials)
-    if not ranked:
-        raise TrainingError(f"None of {len(trials)} candidates could be trained; the last: {trials[-1].reason}.")
-    model = job.train_winner(ranked[0])
-    if job.is_main:
-        save_model(model, job.corpus.tokenizer, folder.path / "model")
-    # A process that ends while others still work is taken for one that failed.
-    job.accelerator.wait_for_everyone()
-    job.accelerator.end_training()
-    return folder.path / "model", ranked[0]
+    def inherited(self, trial: Trial) -> AutoBertForMaskedLM:
+        """A candidate with the weights of its short training, which are kept of the winner and the front."""
+        state, _ = read_tensors(self.evaluator.child_file(trial.id))
+        self.supernet.write(trial.architecture, state)
+        return self.supernet.extract(trial.architecture)

@@ -15,14 +15,17 @@ class Evolution(RandomSearch):
     def round_size(self) -> int:
         return self.parents_per_round * self.children if self.history else self.population
 
+    def tell(self, trials: Sequence[Trial]) -> None:
+        super().tell(trials)
+        self.parents = self.goals.ranked(self.history)[: self.parents_per_round]
+
     def survivors(self) -> list[Trial]:
-        return self.objective.ranked(self.history)[: self.parents_per_round]
+        return self.parents
 
     def ask(self, trial_id: int) -> Proposal:
-        parents = self.survivors()
-        if not parents:
+        if not self.parents:
             return super().ask(trial_id)
-        parent = parents[(trial_id - len(self.history)) // self.children % len(parents)]
+        parent = self.parents[(trial_id - len(self.history)) // self.children % len(self.parents)]
         rng = Random(derive(self.seed, trial_id, "mutate"))
         child = self.unseen(lambda: self.space.mutate(parent.architecture, rng, self.draw))
         return Proposal(child, parent.id, "mutate")

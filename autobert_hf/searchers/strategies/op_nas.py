@@ -2,12 +2,13 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from random import Random
 from statistics import fmean, pstdev
 
-from autobert_hf.searchers.objectives import Objective
-from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
+from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.objectives import Goals
+from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.searchers.strategies.evolution import Evolution
 from autobert_hf.searchers.trial import Trial
 
@@ -22,16 +23,17 @@ class OpNas(Evolution):
 
     def __init__(
         self,
-        space: AutoBertZeroSpace,
-        objective: Objective,
+        space: Space,
+        goals: Goals,
         seed: int,
         population: int = 100,
         parents: int = 5,
         children: int = 5,
+        allowed: Callable[[Architecture], bool] = lambda architecture: True,
         alpha: float = 0.5,
         temperature: float = 0.5,
     ) -> None:
-        super().__init__(space, objective, seed, population, parents, children)
+        super().__init__(space, goals, seed, population, parents, children, allowed)
         self.alpha = alpha
         self.temperature = temperature
         self.tried: dict[Hashable, dict[object, tuple[float, int]]] = {}
@@ -39,7 +41,7 @@ class OpNas(Evolution):
     def tell(self, trials: Sequence[Trial]) -> None:
         super().tell(trials)
         done = [trial for trial in self.history if trial.ok]
-        fitness = [self.objective.fitness(trial) for trial in done]
+        fitness = self.goals.fitness(done)
         mean, spread = (fmean(fitness), pstdev(fitness) or 1.0) if done else (0.0, 1.0)
         scores: dict[Hashable, dict[object, list[float]]] = defaultdict(lambda: defaultdict(list))
         for trial, value in zip(done, fitness, strict=True):

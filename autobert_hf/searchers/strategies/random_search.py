@@ -5,9 +5,12 @@ from random import Random
 
 from autobert_hf.lab.seeds import derive
 from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.objectives import Objective
-from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
+from autobert_hf.searchers.objectives import Goals
+from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.searchers.trial import Proposal, Trial
+
+
+TRIES = 100
 
 
 class RandomSearch:
@@ -18,20 +21,23 @@ class RandomSearch:
 
     def __init__(
         self,
-        space: AutoBertZeroSpace,
-        objective: Objective,
+        space: Space,
+        goals: Goals,
         seed: int,
         population: int = 100,
         parents: int = 5,
         children: int = 5,
+        allowed: Callable[[Architecture], bool] = lambda architecture: True,
     ) -> None:
         self.space = space
-        self.objective = objective
+        self.goals = goals
         self.seed = seed
         self.population = population
         self.parents_per_round = parents
         self.children = children
+        self.allowed = allowed
         self.history: list[Trial] = []
+        self.parents: list[Trial] = []
         self.seen: set[Architecture] = set()
 
     def round_size(self) -> int:
@@ -51,10 +57,10 @@ class RandomSearch:
         return []
 
     def unseen(self, propose: Callable[[], Architecture]) -> Architecture:
-        """A new architecture, unless the space seems used up."""
+        """A new architecture within the limits, unless the space seems used up."""
         architecture = propose()
-        for _ in range(100):
-            if architecture not in self.seen:
+        for _ in range(TRIES):
+            if architecture not in self.seen and self.allowed(architecture):
                 break
             architecture = propose()
         self.seen.add(architecture)
