@@ -1,0 +1,22 @@
+"""What a space holds is told before training, and a space with nothing to offer is refused there."""
+
+import pytest
+
+from autobert_hf.searchers.objectives import Limits, arithmetic_scores
+from autobert_hf.searchers.profile import LimitError, profile
+
+
+def test_sizes_and_share(space, base):
+    everything = profile(space, base, Limits({}), seed=0, samples=40)
+    assert everything.share == 1
+    smallest, middle, largest = everything.sizes["parameters"]
+    assert smallest < middle < largest == arithmetic_scores(space.largest().to_config(base))["parameters"]
+    half = profile(space, base, Limits({"parameters": middle}), seed=0, samples=40)
+    assert 0.4 < half.share < 0.7
+    assert half.sizes == everything.sizes
+
+
+def test_limits_that_exclude_everything(space, base):
+    smallest = profile(space, base, Limits({}), seed=0, samples=40).sizes["parameters"][0]
+    with pytest.raises(LimitError, match=rf"None of 40 .* the smallest of them have {smallest:,.0f} parameters"):
+        profile(space, base, Limits({"parameters": smallest - 1}), seed=0, samples=40)
