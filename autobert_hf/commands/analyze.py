@@ -1,21 +1,29 @@
-"""`autobert analyze ranking`: how far cheap scores can be trusted."""
+"""`autobert analyze`: how far cheap scores can be trusted (`ranking`), how alike tokens become (`tokens`)."""
 
 import argparse
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 from tqdm.auto import tqdm
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from autobert_hf import AutoBertConfig, AutoBertModel
+from autobert_hf.lab.builtin_text import corpus
 from autobert_hf.lab.files import write_text
 from autobert_hf.lab.run_folder import RunFolder, write_json
+from autobert_hf.lab.text import read_documents, train_tokenizer
+from autobert_hf.modeling.zoo import ZOO
 
 
 def analyze_command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="autobert analyze", description="Instruments for searches and networks.")
-    commands = parser.add_subparsers(required=True, metavar="ranking")
+    commands = parser.add_subparsers(required=True)
     _ranking_parser(
         commands.add_parser("ranking", allow_abbrev=False, help="cheap scores against stand-alone training")
     )
+    _tokens_parser(commands.add_parser("tokens", allow_abbrev=False, help="how alike tokens become, layer by layer"))
     given = parser.parse_args(arguments)
     return given.call(given)
 
@@ -53,3 +61,48 @@ def ranking_command(given: argparse.Namespace) -> int:
     draw_ranking(report, folder.path / "ranking.png")
     print("\n".join(lines))
     return 0
+
+
+def _tokens_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="Hub ids, folders or names of the zoo (untrained).")
+    parser.add_argument("--output-dir", type=Path, required=True, help="Folder for the table and the figure.")
+    parser.add_argument("--text", type=Path, help="Text, parquet, csv or json file. Without: the built-in text.")
+    parser.add_argument("--samples", type=int, default=256, help="How many texts are taken.")
+    parser.add_argument("--length", type=int, default=64, help="Tokens after which a text is cut.")
+    parser.set_defaults(call=tokens_command)
+
+
+def tokens_command(given: argparse.Namespace) -> int:
+    from autobert_hf.hub_cards.analysis_figures import draw_tokens
+    from autobert_hf.lab.token_uniformity import token_uniformity
+
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    documents = read_documents([given.text]) if given.text else corpus(given.samples, seed=0)
+    texts = documents[: given.samples]
+    found = {}
+    for source in tqdm(given.models, desc="models", unit="model"):
+        layers = token_uniformity(*load_encoder(source, texts), texts, given.length)
+        found[source] = {name: [getattr(layer, name) for layer in layers] for name in ("residual", "cosine")}
+    report = {"text": given.text.name if given.text else "built-in", "texts": len(texts), "models": found}
+    write_json(given.output_dir / "tokens.json", report | {"length": given.length})
+    draw_tokens(report, given.output_dir / "tokens.png")
+    print("\n".join(tokens_table(found)))
+    return 0
+
+
+def load_encoder(source: str, texts: Sequence[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Encoder and tokenizer. A network of the zoo has random weights, for which any numbering of words will do."""
+    if source in ZOO:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = AutoBertModel(AutoBertConfig.from_zoo(source))
+        return model, train_tokenizer(texts, min(4000, model.config.vocab_size))
+    return AutoModel.from_pretrained(source), AutoTokenizer.from_pretrained(source)
+
+
+def tokens_table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
+    lines = [f"{'model':<40}{'layer':>6}{'residual':>10}{'cosine':>10}"]
+    for name, layers in found.items():
+        for number, (residual, cosine) in enumerate(zip(layers["residual"], layers["cosine"], strict=True)):
+            lines.append(f"{name if not number else '':<40}{number:>6}{residual:>10.3f}{cosine:>10.3f}")
+    return lines

@@ -9,12 +9,17 @@ from matplotlib import pyplot as plt
 from autobert_hf.hub_cards.figures import BLUE, GREY, ORANGE
 
 
+OKABE_ITO = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+MARKS = "osD^vPX"
+UNIFORMITY = {"residual": "residual norm (0: all tokens alike)", "cosine": "mean cosine of two tokens (1: all alike)"}
+
+
 def draw_ranking(report: Mapping[str, Any], path: Path) -> None:
     """The inherited score against stand-alone training, and the rank agreement of every score below its ceiling."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 3.8), layout="constrained")
     points = report["points"]
     shades = left.scatter(points["inherited"], points["real"], c=points["attention layers"], cmap="cividis", s=18)
-    figure.colorbar(shades, ax=left, label="attention layers")
+    figure.colorbar(shades, ax=left, label="attention layers", ticks=sorted(set(points["attention layers"])))
     left.set_xlabel("loss after inheritance and a short training")
     left.set_ylabel("loss of stand-alone training")
     left.set_title("nats per masked token", fontsize="medium")
@@ -29,8 +34,23 @@ def draw_ranking(report: Mapping[str, Any], path: Path) -> None:
     right.axvline(0, color="black", linewidth=0.8)
     if report["ceiling"]:
         right.axvline(report["ceiling"]["kendall"]["value"], color=ORANGE, linestyle="--", label="two seeds (ceiling)")
-        right.legend(frameon=False, loc="lower left")
-    right.set_xlabel("Kendall's tau with stand-alone training, 95 % interval")
+        right.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    right.set_xlabel("Kendall's tau (95 % interval)")
+    _save(figure, path)
+
+
+def draw_tokens(report: Mapping[str, Any], path: Path) -> None:
+    """Token uniformity layer by layer, a line for each model."""
+    figure, panels = plt.subplots(1, 2, figsize=(10.0, 3.8), layout="constrained")
+    for axes, (key, label) in zip(panels, UNIFORMITY.items(), strict=True):
+        for number, (name, layers) in enumerate(report["models"].items()):
+            colour, mark = OKABE_ITO[number % len(OKABE_ITO)], MARKS[number % len(MARKS)]
+            axes.plot(layers[key], color=colour, marker=mark, markersize=4, label=name)
+        axes.set_xlabel("layer (0: embeddings)")
+        axes.set_ylabel(label)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    panels[0].legend(frameon=False, fontsize="small")
     _save(figure, path)
 
 
