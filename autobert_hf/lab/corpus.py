@@ -1,14 +1,19 @@
 """The text of a run: documents in, tokenizer and packed rows out, kept in the run's folder."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from autobert_hf.lab import builtin_text
 from autobert_hf.lab.files import disk_errors, read_tensors, write_tensors
+from autobert_hf.lab.mlm import MaskedBatches
+from autobert_hf.lab.seeds import derive
+from autobert_hf.lab.sentence_pairs import PairBatches, pair_rows
 from autobert_hf.lab.text import (
     TextError,
     load_documents,
@@ -35,6 +40,7 @@ class Source:
     vocab_size: int
     length: int
     seed: int
+    objective: str = "mlm"  # or "mlm+nsp": rows are sentence pairs
 
     def inputs(self) -> Mapping[str, str]:
         """Every input by name, files with their sha256: what a run records, free of this machine's paths."""
@@ -68,12 +74,26 @@ class Source:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Packed rows (rows, length) of token ids; `floor` is the loss of knowing word frequencies alone, in nats."""
+    """
+    Packed rows (rows, length) of token ids, or sentence pairs with their labels (rows,). `floor` is the loss of
+    knowing word frequencies alone, in nats; of pairs it contains the ln 2 of guessing.
+    """
 
     tokenizer: PreTrainedTokenizerBase
     train: torch.Tensor
     held_out: torch.Tensor
     floor: float
+    train_is_random: torch.Tensor | None = None
+    held_out_is_random: torch.Tensor | None = None
+
+    def batches(self, side: Literal["train", "held_out"], batch_size: int, seed: int) -> MaskedBatches:
+        """Batches of one side, PairBatches where the rows are pairs."""
+        rows, is_random = self.train, self.train_is_random
+        if side == "held_out":
+            rows, is_random = self.held_out, self.held_out_is_random
+        if is_random is None:
+            return MaskedBatches(rows, self.tokenizer, batch_size, seed)
+        return PairBatches(rows, self.tokenizer, batch_size, seed, is_random)
 
 
 def prepare(source: Source, folder: Path) -> Corpus:
@@ -83,12 +103,27 @@ def prepare(source: Source, folder: Path) -> Corpus:
         tokenizer = _tokenizer(source, train)
         with disk_errors(folder):
             tokenizer.save_pretrained(folder / "tokenizer")
-        rows = {"train": pack(train, tokenizer, source.length), "held_out": pack(held_out, tokenizer, source.length)}
-        write_tensors(folder / "rows.safetensors", rows)
+        write_tensors(folder / "rows.safetensors", _rows(source, train, held_out, tokenizer))
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     rows, _ = read_tensors(folder / "rows.safetensors")
     floor = unigram_floor(rows["train"], rows["held_out"], len(tokenizer), tokenizer.all_special_ids)
-    return Corpus(tokenizer, rows["train"], rows["held_out"], floor)
+    if source.objective == "mlm":
+        return Corpus(tokenizer, rows["train"], rows["held_out"], floor)
+    labels = rows["train_is_random"], rows["held_out_is_random"]
+    return Corpus(tokenizer, rows["train"], rows["held_out"], floor + math.log(2), *labels)
+
+
+def _rows(
+    source: Source, train: Sequence[str], held_out: Sequence[str], tokenizer: PreTrainedTokenizerBase
+) -> dict[str, torch.Tensor]:
+    rows = {}
+    for side, documents in (("train", train), ("held_out", held_out)):
+        if source.objective == "mlm":
+            rows[side] = pack(documents, tokenizer, source.length)
+        else:
+            seed = derive(source.seed, side)
+            rows[side], rows[f"{side}_is_random"] = pair_rows(documents, tokenizer, source.length, seed)
+    return rows
 
 
 def _tokenizer(source: Source, documents: Sequence[str]) -> PreTrainedTokenizerBase:

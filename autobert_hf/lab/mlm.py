@@ -37,22 +37,24 @@ class MaskedBatches:
         per_epoch = len(self.rows) // self.batch_size
         epoch, index = divmod(step, per_epoch)
         order = torch.randperm(len(self.rows), generator=generator(self.seed, *purpose, "order", epoch))
-        chosen = self.rows[order[index * self.batch_size : (index + 1) * self.batch_size]]
+        chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
         return self.mask(chosen, *purpose, "mask", step)
 
     def held_out(self, num_rows: int) -> list[dict[str, torch.Tensor]]:
         """The first rows with fixed masks, so that every network answers the same questions."""
-        parts = self.rows[:num_rows].split(self.batch_size)
+        parts = torch.arange(min(num_rows, len(self.rows))).split(self.batch_size)
         masked = [self.mask(part, "held-out", number) for number, part in enumerate(parts)]
         asked = [batch for batch in masked if (batch["labels"] != -100).any()]
         if not asked:
             raise ValueError("The held-out text is so short that no word of it is masked: give more text.")
         return asked
 
-    def mask(self, rows: torch.Tensor, *purpose: object) -> dict[str, torch.Tensor]:
+    def mask(self, chosen: torch.Tensor, *purpose: object) -> dict[str, torch.Tensor]:
+        """`chosen`: indices of rows."""
+        rows = self.rows[chosen]
         special = torch.isin(rows, torch.tensor(self.tokenizer.all_special_ids))
         self.collator.generator = generator(self.seed, *purpose)
-        input_ids, labels = self.collator.torch_mask_tokens(rows.clone(), special_tokens_mask=special)
+        input_ids, labels = self.collator.torch_mask_tokens(rows, special_tokens_mask=special)
         return {"input_ids": input_ids, "labels": labels}
 
 

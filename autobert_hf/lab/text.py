@@ -4,7 +4,7 @@ import glob
 import hashlib
 import random
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -155,9 +155,10 @@ def _train(texts: Sequence[str], vocab_size: int, first: list[str]) -> dict[str,
     return backend.get_vocab()
 
 
-def token_stream(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, chunk: int = 1000) -> torch.Tensor:
-    """All token ids one after another, (tokens,) int64, without special tokens: "[MASK]" in a text is just text."""
-    parts = []
+def token_lists(
+    documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, chunk: int = 1000
+) -> Iterator[list[list[int]]]:
+    """Token ids of each document, by chunks, without special tokens: "[MASK]" in a text is just text."""
     for start in range(0, len(documents), chunk):
         encoded = tokenizer(
             list(documents[start : start + chunk]),
@@ -167,8 +168,13 @@ def token_stream(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, c
             return_token_type_ids=False,
             verbose=False,
         )
-        parts.append(torch.tensor(list(chain.from_iterable(encoded["input_ids"])), dtype=torch.int64))
-    return torch.cat(parts)
+        yield encoded["input_ids"]
+
+
+def token_stream(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, chunk: int = 1000) -> torch.Tensor:
+    """All token ids one after another, (tokens,) int64."""
+    lists = token_lists(documents, tokenizer, chunk)
+    return torch.cat([torch.tensor(list(chain.from_iterable(part)), dtype=torch.int64) for part in lists])
 
 
 def pack(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, length: int = 128) -> torch.Tensor:

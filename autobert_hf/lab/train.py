@@ -190,7 +190,12 @@ class Clock:
 
 def count_items(batch: Batch) -> Batch:
     """Of how many items the losses of a whole batch are the means; heads without `labels` take means themselves."""
-    return {"num_items_in_batch": (batch["labels"] != -100).sum()} if "labels" in batch else {}
+    counts = {}
+    if "labels" in batch:
+        counts["num_items_in_batch"] = (batch["labels"] != -100).sum()
+    if "next_sentence_label" in batch:
+        counts["num_pairs_in_batch"] = torch.tensor(len(batch["next_sentence_label"]))
+    return counts
 
 
 def to_device(batch: Batch, accelerator: Accelerator) -> Batch:
@@ -199,14 +204,25 @@ def to_device(batch: Batch, accelerator: Accelerator) -> Batch:
 
 @torch.no_grad()
 def evaluate(model: PreTrainedModel, batches: list[Batch], accelerator: Accelerator) -> float:
-    """Mean cross entropy over all labelled tokens, in nats. Raises TrainingError if that is no number."""
+    """
+    Mean cross entropy over all labelled tokens, in nats; of sentence pairs plus the mean cross entropy over all pairs.
+    Raises TrainingError if that is no number.
+    """
     model.eval()
-    total, count = 0.0, 0
+    total, count, pairs_total, pairs = 0.0, 0, 0.0, 0
     with sparse_prediction(model), accelerator.autocast():
         for batch in batches:
             labelled = int((batch["labels"] != -100).sum())
-            total += model(**to_device(batch, accelerator)).loss.item() * labelled
+            inputs = to_device(batch, accelerator)
+            follows = inputs.pop("next_sentence_label", None)
+            out = model(**inputs)
+            total += out.loss.item() * labelled
             count += labelled
-    if not math.isfinite(total):
-        raise TrainingError(f"the held-out loss is {total / count}: lower the learning rate")
-    return total / count
+            if follows is not None:
+                logits = out.seq_relationship_logits.float()
+                pairs_total += nn.functional.cross_entropy(logits, follows, reduction="sum").item()
+                pairs += len(follows)
+    loss = total / count + (pairs_total / pairs if pairs else 0.0)
+    if not math.isfinite(loss):
+        raise TrainingError(f"the held-out loss is {loss}: lower the learning rate")
+    return loss

@@ -12,6 +12,7 @@ from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation import GenerationMixin
+from transformers.loss.loss_utils import fixed_cross_entropy
 from transformers.masking_utils import (
     create_bidirectional_mask,
     create_causal_mask,
@@ -619,7 +620,10 @@ class AutoBertForPreTrainingOutput(ModelOutput):
 
 
 class AutoBertForPreTraining(AutoBertLanguageModel):
-    """BERT's pre-training: masked words and next-sentence prediction; the loss is the sum of the two."""
+    """
+    BERT's pre-training: masked words and next-sentence prediction; the loss is the sum of the two means. Where a batch
+    is cut in parts, `num_items_in_batch` (labelled tokens) and `num_pairs_in_batch` of the whole make them add up.
+    """
 
     # The two losses are means over different things, so that no single count of items fits both.
     accepts_loss_kwargs = False
@@ -639,6 +643,8 @@ class AutoBertForPreTraining(AutoBertLanguageModel):
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         next_sentence_label: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | None = None,
+        num_pairs_in_batch: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> AutoBertForPreTrainingOutput:
         outputs = self.autobert(
@@ -648,9 +654,9 @@ class AutoBertForPreTraining(AutoBertLanguageModel):
         logits, relation = self.predictions(x), self.seq_relationship(outputs.pooler_output)
         loss: Any = None
         if labels is not None:
-            loss = nn.functional.cross_entropy(logits.flatten(0, -2).float(), labels.flatten())
+            loss = fixed_cross_entropy(logits.flatten(0, -2).float(), labels.flatten(), num_items_in_batch)
         if next_sentence_label is not None:
-            follows = nn.functional.cross_entropy(relation.float(), next_sentence_label.flatten())
+            follows = fixed_cross_entropy(relation.float(), next_sentence_label.flatten(), num_pairs_in_batch)
             loss = follows if loss is None else loss + follows
         return AutoBertForPreTrainingOutput(loss, logits, relation, outputs.hidden_states, outputs.attentions)
 
