@@ -1,0 +1,57 @@
+"""
+Fine-tunes an AutoBert folder for classification in a loop of one's own with Accelerate, on one process or several.
+
+    accelerate launch --config_file examples/cpu2.yaml examples/fine_tune_accelerate.py out/model runs/topic
+    accelerate launch --cpu --num_processes 1 examples/fine_tune_accelerate.py out/model runs/mine --data FOLDER
+
+FOLDER holds train and validation files with one or two columns of text and `label`. --batch-size is that of a process.
+`accelerate launch --cpu --num_processes 2` would silently start a single process: take cpu2.yaml for two.
+"""
+
+import argparse
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch.utils.data import DataLoader
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
+
+import autobert_hf  # noqa: F401  (the Auto classes know AutoBert from here on)
+from autobert_hf.lab import metrics, task_data, text_task
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("model", help="Folder or Hub id of an AutoBert encoder.")
+parser.add_argument("output_dir")
+parser.add_argument("--data", default="builtin/topic", help="A folder, glue/sst2, builtin/agreement, a Hub id.")
+parser.add_argument("--epochs", type=int, default=3)
+parser.add_argument("--batch-size", type=int, default=16)
+given = parser.parse_args()
+
+accelerator, metric = Accelerator(), metrics.Classification()
+set_seed(0)
+splits = task_data.load_splits(given.data, seed=0)
+columns, tokenizer = text_task.text_columns(given.data, splits[0]), AutoTokenizer.from_pretrained(given.model)
+model = AutoModelForSequenceClassification.from_pretrained(given.model, num_labels=max(splits[0]["label"]) + 1)
+encode = {"function": lambda row: tokenizer(*map(row.get, columns), truncation=True, max_length=128)}
+splits = [rows.map(**encode).select_columns([*tokenizer.model_input_names, "label"]) for rows in splits]
+loading = {"batch_size": given.batch_size, "collate_fn": DataCollatorWithPadding(tokenizer)}
+loaders = DataLoader(splits[0], shuffle=True, **loading), DataLoader(splits[1], **loading)
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+model, optimizer, train, validation = accelerator.prepare(model, optimizer, *loaders)
+
+for epoch in range(given.epochs):
+    for batch in train:
+        accelerator.backward(model.train()(**batch).loss)
+        optimizer.step()
+        optimizer.zero_grad()
+    for batch in validation:
+        with torch.no_grad():
+            said = model.eval()(**batch).logits.argmax(-1)
+        said, truth = accelerator.gather_for_metrics((said, batch["labels"]))  # less the rows that fill up a batch
+        metric.add_batch(predictions=said, references=truth)
+    accelerator.print(f"epoch {epoch + 1} on {accelerator.num_processes} process(es): {metric.compute()}")
+
+accelerator.unwrap_model(model).save_pretrained(given.output_dir, is_main_process=accelerator.is_main_process)
+tokenizer.save_pretrained(given.output_dir)
+accelerator.end_training()
