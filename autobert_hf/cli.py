@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from autobert_hf.commands.analyze import analyze_command
 from autobert_hf.commands.convert import convert_command
+from autobert_hf.commands.push import push_command
 from autobert_hf.commands.report import report_command
 from autobert_hf.commands.search import search_command
 from autobert_hf.commands.select import select_command
@@ -39,7 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"autobert {command}: {error}", file=sys.stderr)
         return 1
     except Ended:
-        print(f"autobert {command}: ended from outside; the same command goes on from here.", file=sys.stderr)
+        print(
+            f"\nautobert {command}: ended from outside (SIGTERM), as by a scheduler, or by accelerate when another "
+            "process of this run has died; the same command goes on from here.",
+            file=sys.stderr,
+        )
         return 143
     except KeyboardInterrupt:
         print(f"\nautobert {command}: stopped; the same command goes on from here.", file=sys.stderr)
@@ -53,6 +58,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "select": select_command,
     "analyze": analyze_command,
     "report": report_command,
+    "push": push_command,
     "zoo": zoo_command,
     "ablate": ablate_command,
     "scale": scale_command,

@@ -1,6 +1,7 @@
 """The command line: what a user may get wrong is one sentence, and the main job works in processes of its own."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from transformers import BertTokenizer
 
+from autobert_hf import AutoBertForPreTraining
 from autobert_hf.cli import main
 from autobert_hf.commands.search import parse_settings
 from autobert_hf.lab.builtin_text import corpus
@@ -181,6 +183,48 @@ def test_a_config_file_says_what_it_says(tmp_path: Path) -> None:
     assert (found.train_file, found.validation_file) == (["a.txt"], ["b.txt", "c.txt"])
     assert (found.tokenizer, found.dataset) == ("", "")
     assert (found.seed, found.num_trials) == (4, 9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"max_params": "10"}, "None of 200 random networks keeps within the limits; the smallest of them have"),
+        ({"max_flops": "many"}, "argument --max_flops/--max-flops: invalid Quantity value: 'many'"),
+        ({"trade_off": "beauty"}, "trade_off holds beauty: choose from parameters and flops"),
+        (
+            {"proxy_task": "builtin/topic@bleu"},
+            "The metric 'bleu' of builtin/topic@bleu does not exist: choose one of",
+        ),
+        ({"proxy_task": "builtin/topic@spearman"}, "The metric spearman of builtin/topic@spearman does not fit"),
+    ],
+)
+def test_what_no_candidate_can_be_judged_by(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: Path, settings: dict[str, str], sentence: str
+) -> None:
+    """Told before anything is trained."""
+    assert sentence in refused(capsys, *arguments(tmp_path / "run", text, **settings))
+    assert not (tmp_path / "run" / "supernet").exists()
+
+
+def test_candidates_are_judged_by_a_task(tmp_path: Path, text: Path) -> None:
+    options = {"proxy_task": "builtin/topic", "proxy_rows": "64", "num_trials": "3"}
+    assert main(arguments(tmp_path / "run", text, **options)) == 0
+    records = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    for scores in (record["scores"] for record in records):
+        assert 0 <= scores["task_score"] == scores["builtin/topic"] <= 1
+        assert scores["loss"] > 0
+
+
+@pytest.mark.parametrize("final", ["inherit", "scratch"])
+def test_masked_words_and_next_sentences(tmp_path: Path, text: Path, final: str) -> None:
+    """Training on pairs, the paper's objective; the pooler and both heads come out."""
+    options = {"objective": "mlm+nsp", "num_trials": "3", "final_training": final}
+    assert main(arguments(tmp_path / "run", text, **options)) == 0
+    model, loading = AutoBertForPreTraining.from_pretrained(tmp_path / "run" / "model", output_loading_info=True)
+    assert not loading["missing_keys"] and not loading["unexpected_keys"]
+    assert model.seq_relationship.weight.shape == (2, 16)
+    training = json.loads((tmp_path / "run" / "report" / "training.json").read_text())
+    assert training["floor"] > math.log(2)
 
 
 def test_a_folder_that_holds_something_else(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: Path) -> None:

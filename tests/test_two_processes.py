@@ -5,8 +5,10 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil  # accelerate brings it
 import pytest
 from safetensors.torch import load_file
 
@@ -19,14 +21,24 @@ SMALL = shlex.split(
 )
 
 
-def search(folder: Path, processes: int, num_trials: int) -> list[dict]:
-    launch = [sys.executable, "-m", "accelerate.commands.launch"]
-    one = ["--cpu", "--num_processes=1", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
-    launch += one if processes == 1 else ["--config_file", str(ROOT / "examples/cpu2.yaml"), "--main_process_port=0"]
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+ONE = ["--cpu", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+TWO = ["--config_file", str(ROOT / "examples/cpu2.yaml"), "--main_process_port=0"]
+
+
+def command(folder: Path, launch: list[str], num_trials: int) -> list[str]:
     job = ["-m", "autobert_hf", "search", *SMALL, "--num-trials", str(num_trials), "--output-dir", str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*launch, *job], capture_output=True, text=True, timeout=240, env=environment, cwd=ROOT)
+    return [sys.executable, "-m", "accelerate.commands.launch", *launch, *job]
+
+
+def search(folder: Path, processes: int, num_trials: int) -> list[dict]:
+    job = command(folder, [*ONE, "--num_processes=1"] if processes == 1 else TWO, num_trials)
+    done = subprocess.run(job, capture_output=True, text=True, timeout=240, env=ENVIRONMENT, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
+    return trials_of(folder)
+
+
+def trials_of(folder: Path) -> list[dict]:
     trials = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
     for trial in trials:
         trial["cost"].pop("seconds", None)
@@ -50,3 +62,39 @@ def test_the_journal_of_two_equals_that_of_one(tmp_path):
 def test_one_goes_on_with_what_two_began(tmp_path):
     search(tmp_path / "both", 2, 5)
     assert search(tmp_path / "both", 1, 10) == search(tmp_path / "one", 1, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_dies_ends_the_run_in_words(tmp_path, rank):
+    """And the run goes on from its journal as if nothing had been."""
+    journal = tmp_path / "both" / "journal.jsonl"
+    with (tmp_path / "log").open("w") as log:
+        job = subprocess.Popen(command(tmp_path / "both", TWO, 400), stdout=log, stderr=log, env=ENVIRONMENT, cwd=ROOT)
+        for _ in range(1200):
+            if journal.exists() and journal.read_bytes().count(b"\n") >= 5:
+                break
+            time.sleep(0.1)
+        (victim,) = [
+            child
+            for child in psutil.Process(job.pid).children(recursive=True)
+            if child.environ().get("LOCAL_RANK") == str(rank)
+        ]
+        victim.kill()
+        assert job.wait(timeout=120) != 0
+    assert "another process of this run has died" in " ".join((tmp_path / "log").read_text().split()).lower()
+    done = len(trials_of(tmp_path / "both"))
+    assert 5 <= done < 400
+    total = (done // 4 + 1) * 4  # the end of a round
+    assert search(tmp_path / "both", 1, total) == search(tmp_path / "one", 1, total)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_launcher_that_starts_one_process_of_two_is_noticed(tmp_path):
+    job = command(tmp_path / "run", [*ONE, "--num_processes=2"], 4)
+    done = subprocess.run(job, capture_output=True, text=True, timeout=240, env=ENVIRONMENT, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "asked for several processes and has started one" in done.stderr
+    assert "--config_file examples/cpu2.yaml" in done.stderr

@@ -46,6 +46,7 @@ def search_command(arguments: Sequence[str]) -> int:
         settings.vocab_size,
         settings.length,
         settings.seed,
+        settings.objective,
     )
     team = PartialState(cpu=settings.cpu)
     if settings.mixed_precision == "auto":  # what a run records is what it ran with, here and on the next machine
@@ -56,6 +57,7 @@ def search_command(arguments: Sequence[str]) -> int:
         folder.open(recorded, source.inputs(), {"num_trials": settings.num_trials})
     team.wait_for_everyone()
     job = Job(settings, folder, source)
+    job.load_tasks()
     method, model_folder = METHODS[settings.method](job, settings), folder.path / "model"
     space = job.profile(method.space)
     if space is not None and team.is_main_process:

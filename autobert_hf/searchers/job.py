@@ -11,14 +11,13 @@ from accelerate import Accelerator
 from autobert_hf.lab.corpus import Corpus, Source, prepare
 from autobert_hf.lab.final import Curve, train_and_record
 from autobert_hf.lab.journal import Journal
-from autobert_hf.lab.mlm import MaskedBatches
 from autobert_hf.lab.run_folder import RunFolder, write_json
 from autobert_hf.lab.save import save_model
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.tasks import Task, load_task
 from autobert_hf.lab.train import Batch, Recipe, TrainingError, fastest_attention
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
+from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM, AutoBertForPreTraining, AutoBertLanguageModel
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.loop import Evaluator, Searcher, search
 from autobert_hf.searchers.objectives import Goals, arithmetic_scores
@@ -26,6 +25,7 @@ from autobert_hf.searchers.profile import Profile, profile
 from autobert_hf.searchers.progress import TrialBar
 from autobert_hf.searchers.settings import SearchSettings
 from autobert_hf.searchers.spaces.space import Space
+from autobert_hf.searchers.supernet import Head
 from autobert_hf.searchers.trial import Trial
 
 
@@ -41,20 +41,19 @@ class Job:
             self.corpus: Corpus = prepare(source, folder.path / "text")
         self.base = settings.base_config(len(self.corpus.tokenizer), self.corpus.tokenizer.pad_token_id)
         self.base._attn_implementation = fastest_attention(self.accelerator)
-        self.batches = self._batches(self.corpus.train, settings.batch_size, "batches")
+        self.head: Head = AutoBertForPreTraining if settings.objective == "mlm+nsp" else AutoBertForMaskedLM
+        self.batches = self.corpus.batches("train", settings.batch_size, derive(settings.seed, "batches"))
         rows = min(settings.batch_size, len(self.corpus.held_out))
-        self.held_out: list[Batch] = self._batches(self.corpus.held_out, rows, "held-out").held_out(
-            settings.held_out_rows
-        )
+        held_out = self.corpus.batches("held_out", rows, derive(settings.seed, "held-out"))
+        self.held_out: list[Batch] = held_out.held_out(settings.held_out_rows)
+        self.tasks: list[Task] = []
         self.goals = Goals.of(asdict(settings))
 
-    def _batches(self, rows: torch.Tensor, size: int, purpose: str) -> MaskedBatches:
-        return MaskedBatches(rows, self.corpus.tokenizer, size, derive(self.settings.seed, purpose))
-
-    def tasks(self) -> list[Task]:
+    def load_tasks(self) -> None:
+        """The proxy tasks; apart, since a finished run is opened again without them. Raises TaskError."""
         s = self.settings
         with self.accelerator.main_process_first():  # a data set of the Hub is fetched once
-            return [load_task(spec, self.corpus.tokenizer, s.length, s.proxy_rows) for spec in s.proxy_task]
+            self.tasks = [load_task(spec, self.corpus.tokenizer, s.length, s.proxy_rows) for spec in s.proxy_task]
 
     def allowed(self, architecture: Architecture) -> bool:
         return self.settings.limits.broken_by(arithmetic_scores(architecture.to_config(self.base))) is None
@@ -90,14 +89,16 @@ class Job:
         self.record("front", {"trials": [trial.id for trial in self.goals.front(trials)]})
         return trials
 
-    def fresh(self, config: AutoBertConfig, name: str) -> AutoBertForMaskedLM:
+    def fresh(self, config: AutoBertConfig, name: str) -> AutoBertLanguageModel:
         """A network with new weights, the same for the same seed and name."""
         config._attn_implementation = self.base._attn_implementation
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(self.settings.seed, "initialise", name))
-            return AutoBertForMaskedLM(config)
+            return self.head(config)
 
-    def train(self, model: AutoBertForMaskedLM, recipe: Recipe, name: str, winner: Trial, inherited: int = 0) -> Curve:
+    def train(
+        self, model: AutoBertLanguageModel, recipe: Recipe, name: str, winner: Trial, inherited: int = 0
+    ) -> Curve:
         """Trains to the recipe's end; `name` and `winner` name the checkpoint."""
         # A larger budget may bring another winner, and with it a BERT of another size.
         checkpoint = self.path / "final" / f"{name}-{winner.id:06d}.safetensors"
@@ -112,7 +113,7 @@ class Job:
         if self.is_main:
             write_json(self.path / "report" / f"{name}.json", dict(data))
 
-    def save(self, model: AutoBertForMaskedLM, folder: Path) -> None:
+    def save(self, model: AutoBertLanguageModel, folder: Path) -> None:
         if self.is_main:
             save_model(model, self.corpus.tokenizer, folder)
 

@@ -90,8 +90,8 @@ class RankStudy:
         self.biws = self.search.evaluator
         self.biws.recipe = Recipe(short, settings.candidate_learning_rate, warmup=0.1)
         common = (job.base, job.batches, job.held_out)
-        self.short = StandAlone(*common, Recipe(short, rate, warmup=0.1), job.accelerator)
-        self.long = StandAlone(*common, Recipe(tokens // per_batch, rate, decay=0.3), job.accelerator)
+        self.short = StandAlone(*common, Recipe(short, rate, warmup=0.1), job.accelerator, job.head)
+        self.long = StandAlone(*common, Recipe(tokens // per_batch, rate, decay=0.3), job.accelerator, job.head)
         self.search_trials = read_journal(run / "journal.jsonl")
         source, self.biws.folder = last_round(run), folder / "supernet"
         self.round = int(source.stem.removeprefix("round-"))

@@ -1,5 +1,6 @@
 """The bi-branch supernet of AutoBERT-Zero (section 3.2): in each layer the largest attention and kernel."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,10 +16,15 @@ from autobert_hf.modeling.modeling_autobert import (
     AutoBertConvolution,
     AutoBertDepthwiseConv,
     AutoBertForMaskedLM,
+    AutoBertLanguageModel,
     AutoBertLayer,
 )
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
+
+
+# A network with its head, from its configuration.
+Head = Callable[[AutoBertConfig], AutoBertLanguageModel]
 
 
 class ElasticConv(AutoBertDepthwiseConv):
@@ -93,15 +99,22 @@ class BranchedLayer(AutoBertLayer):
 
 class Supernet:
     """
-    One set of weights for every architecture of a space. `model` is an ordinary masked language model that runs the
-    active architecture; `extract` gives that network as one of its own, equal to 1e-5.
+    One set of weights for every architecture of a space. `model` is an ordinary language model, a `head`, that runs
+    the active architecture; `extract` gives that network as one of its own, equal to 1e-5.
     """
 
-    def __init__(self, space: AutoBertZeroSpace, base: AutoBertConfig, seed: int) -> None:
+    def __init__(
+        self,
+        space: AutoBertZeroSpace,
+        base: AutoBertConfig,
+        seed: int,
+        head: Head = AutoBertForMaskedLM,
+    ) -> None:
         self.space = space
         self.base = base
+        self.head = head
         config = space.largest().to_config(base)
-        self.model = AutoBertForMaskedLM(config)
+        self.model = head(config)
         self.layers: list[BranchedLayer] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "supernet"))
@@ -148,10 +161,10 @@ class Supernet:
             view.copy_(state[name])
 
     @torch.no_grad()
-    def extract(self, architecture: Architecture) -> AutoBertForMaskedLM:
+    def extract(self, architecture: Architecture) -> AutoBertLanguageModel:
         """The architecture as an ordinary model of its own, with these weights."""
         self.activate(architecture)
-        model = AutoBertForMaskedLM(architecture.to_config(self.base))
+        model = self.head(architecture.to_config(self.base))
         state = {}
         for name, view in self.active_parameters().items():
             if ".transforms." not in name:

@@ -11,8 +11,9 @@ from autobert_hf.lab.mlm import MaskedBatches
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.train import Batch, Recipe, Trainer, evaluate
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
+from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM, AutoBertLanguageModel
 from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.supernet import Head
 
 
 HALVINGS = 4  # the loss is also taken at a half, a quarter, ... of the training
@@ -31,6 +32,7 @@ class StandAlone:
     held_out: Sequence[Batch]
     recipe: Recipe
     accelerator: Accelerator
+    head: Head = AutoBertForMaskedLM
 
     @property
     def tokens(self) -> int:
@@ -67,12 +69,12 @@ class StandAlone:
         scores["loss"] = self.loss(model)
         return scores, {"seconds": round(time.monotonic() - started, 3), "tokens": self.tokens}
 
-    def fresh(self, architecture: Architecture, seed: int) -> AutoBertForMaskedLM:
+    def fresh(self, architecture: Architecture, seed: int) -> AutoBertLanguageModel:
         config = architecture.to_config(self.base)
         config._attn_implementation = self.base._attn_implementation
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "initialise"))
-            return AutoBertForMaskedLM(config)
+            return self.head(config)
 
-    def loss(self, model: AutoBertForMaskedLM) -> float:
+    def loss(self, model: AutoBertLanguageModel) -> float:
         return evaluate(model, list(self.held_out), self.accelerator)

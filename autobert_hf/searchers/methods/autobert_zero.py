@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from autobert_hf.lab.files import read_tensors
 from autobert_hf.lab.train import Batch, Clock, Recipe, Trainer
 from autobert_hf.modeling.arithmetic import count_parameters
-from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
+from autobert_hf.modeling.modeling_autobert import AutoBertLanguageModel
 from autobert_hf.searchers.evaluators.biws import Biws
 from autobert_hf.searchers.job import Job
 from autobert_hf.searchers.policies.single_path import single_path
@@ -70,7 +70,7 @@ class AutoBertZero:
         self.settings = settings
         formulas = FormulaSampler(settings.min_path, settings.max_path)
         self.space = AutoBertZeroSpace(settings.num_hidden_layers, formulas=formulas)
-        self.supernet = Supernet(self.space, job.base, settings.seed)
+        self.supernet = Supernet(self.space, job.base, settings.seed, job.head)
         self.evaluator = Biws(
             self.supernet,
             job.batches,
@@ -118,7 +118,6 @@ class AutoBertZero:
 
     def search(self) -> list[Trial]:
         s = self.settings
-        self.evaluator.tasks = self.job.tasks()
         options = {"alpha": s.alpha, "temperature": s.temperature} if s.method == "op-nas" else {}
         searcher = STRATEGIES[s.method](
             self.space, self.job.goals, s.seed, s.population, s.parents, s.children, self.job.allowed, **options
@@ -129,10 +128,11 @@ class AutoBertZero:
         return trials
 
     def run(self) -> Trial:
+        self.evaluator.tasks = self.job.tasks
         self.warm_up()
         return self.job.goals.best(self.search())[0]
 
-    def trained(self, trial: Trial, record: str) -> AutoBertForMaskedLM:
+    def trained(self, trial: Trial, record: str) -> AutoBertLanguageModel:
         """The final training, and for the record that of a BERT of equal parameters on the same number of tokens."""
         job, inherited = self.job, 0
         if self.settings.final_training == "inherit":
@@ -157,12 +157,12 @@ class AutoBertZero:
         )
         return found
 
-    def start_of(self, trial: Trial) -> AutoBertForMaskedLM:
+    def start_of(self, trial: Trial) -> AutoBertLanguageModel:
         if self.settings.final_training == "scratch":
             return self.job.fresh(trial.architecture.to_config(self.job.base), "found")
         return self.inherited(trial)
 
-    def inherited(self, trial: Trial) -> AutoBertForMaskedLM:
+    def inherited(self, trial: Trial) -> AutoBertLanguageModel:
         """A candidate with the weights of its short training, which are kept of the winner and the front."""
         state, _ = read_tensors(self.evaluator.child_file(trial.id))
         self.supernet.write(trial.architecture, state)
