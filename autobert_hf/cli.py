@@ -15,7 +15,7 @@ from autobert_hf.commands.select import select_command
 from autobert_hf.commands.status import status_command
 from autobert_hf.commands.variants import ablate_command, scale_command
 from autobert_hf.commands.zoo import zoo_command
-from autobert_hf.lab.parallel import TeamError
+from autobert_hf.lab.parallel import is_lost_process
 from autobert_hf.lab.train import TrainingError
 
 
@@ -36,12 +36,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, end)
     try:
         return COMMANDS[command](rest)
-    except (OSError, TeamError, TrainingError, ValueError) as error:
+    except (OSError, TrainingError, ValueError) as error:
         print(f"autobert {command}: {error}", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        if not is_lost_process(error):
+            raise
+        print(
+            f"\nautobert {command}: another process of this run has died; what is said of it tells why. Nothing that "
+            "was finished is lost: the same command goes on from here.",
+            file=sys.stderr,
+        )
         return 1
     except Ended:
         print(
-            f"\nautobert {command}: ended from outside (SIGTERM), as by a scheduler, or by accelerate when another "
+            f"\nautobert {command}: ended from outside (SIGTERM), as by a scheduler, or by accelerate where another "
             "process of this run has died; the same command goes on from here.",
             file=sys.stderr,
         )

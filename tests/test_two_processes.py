@@ -33,7 +33,7 @@ def command(folder: Path, launch: list[str], num_trials: int) -> list[str]:
 
 def search(folder: Path, processes: int, num_trials: int) -> list[dict]:
     job = command(folder, [*ONE, "--num_processes=1"] if processes == 1 else TWO, num_trials)
-    done = subprocess.run(job, capture_output=True, text=True, timeout=240, env=ENVIRONMENT, cwd=ROOT)
+    done = subprocess.run(job, capture_output=True, text=True, timeout=500, env=ENVIRONMENT, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     return trials_of(folder)
 
@@ -46,7 +46,7 @@ def trials_of(folder: Path) -> list[dict]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_journal_of_two_equals_that_of_one(tmp_path):
     one = search(tmp_path / "one", 1, 10)
     two = search(tmp_path / "two", 2, 10)
@@ -58,23 +58,22 @@ def test_the_journal_of_two_equals_that_of_one(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_one_goes_on_with_what_two_began(tmp_path):
     search(tmp_path / "both", 2, 5)
     assert search(tmp_path / "both", 1, 10) == search(tmp_path / "one", 1, 10)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_dies_ends_the_run_in_words(tmp_path, rank):
     """And the run goes on from its journal as if nothing had been."""
     journal = tmp_path / "both" / "journal.jsonl"
     with (tmp_path / "log").open("w") as log:
         job = subprocess.Popen(command(tmp_path / "both", TWO, 400), stdout=log, stderr=log, env=ENVIRONMENT, cwd=ROOT)
-        for _ in range(1200):
-            if journal.exists() and journal.read_bytes().count(b"\n") >= 5:
-                break
+        while not (journal.exists() and journal.read_bytes().count(b"\n") >= 5):
+            assert job.poll() is None
             time.sleep(0.1)
         (victim,) = [
             child
@@ -91,10 +90,10 @@ def test_a_process_that_dies_ends_the_run_in_words(tmp_path, rank):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_a_launcher_that_starts_one_process_of_two_is_noticed(tmp_path):
     job = command(tmp_path / "run", [*ONE, "--num_processes=2"], 4)
-    done = subprocess.run(job, capture_output=True, text=True, timeout=240, env=ENVIRONMENT, cwd=ROOT)
+    done = subprocess.run(job, capture_output=True, text=True, timeout=500, env=ENVIRONMENT, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "asked for several processes and has started one" in done.stderr
     assert "--config_file examples/cpu2.yaml" in done.stderr
