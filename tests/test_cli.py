@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -183,6 +184,14 @@ def test_a_config_file_says_what_it_says(tmp_path: Path) -> None:
     assert (found.train_file, found.validation_file) == (["a.txt"], ["b.txt", "c.txt"])
     assert (found.tokenizer, found.dataset) == ("", "")
     assert (found.seed, found.num_trials) == (4, 9)
+
+
+def test_several_values_after_one_name_or_many(tmp_path: Path) -> None:
+    found = parse_settings(shlex.split("--output-dir o --proxy-task glue/sst2 --proxy-task squad folder"))
+    assert found.proxy_task == ["glue/sst2", "squad", "folder"]
+    (tmp_path / "run.yaml").write_text("output_dir: o\ntrain_file: [a.txt, b.txt]\ntrade_off: flops\n")
+    found = parse_settings(shlex.split(f"--config {tmp_path / 'run.yaml'} --train-file c.txt"))
+    assert (found.train_file, found.trade_off) == (["c.txt"], ["flops"])
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,8 @@ def parse_settings(arguments: Sequence[str]) -> SearchSettings:
     # transformers annotates a type that no class can be of
     parser = Parser(kind, prog="autobert search", parents=[first])  # type: ignore[arg-type]
     if given.config:
+        here = {part.partition("=")[0].removeprefix("--").replace("-", "_") for part in rest if part.startswith("--")}
+        from_file = {name: value for name, value in from_file.items() if name not in here}
         rest = [*yaml_arguments(Path(given.config), from_file, kind, parser), *rest]
     settings, _, unknown = parser.parse_args_into_dataclasses(rest, True, look_for_args_file=False)
     if unknown:

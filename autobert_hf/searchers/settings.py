@@ -27,6 +27,11 @@ def described(text: str, default: T) -> T:
     return field(default=default, metadata={"help": text})
 
 
+def several(text: str) -> list[str]:
+    """A setting with several values, after one another or each with the option's name before it."""
+    return field(default_factory=list, metadata={"help": text, "action": "extend"})
+
+
 @dataclass
 class SearchSettings:
     """
@@ -54,12 +59,8 @@ class SearchSettings:
     method: str = described("Search method.", "op-nas")
     seed: int = described("Every random draw derives from it.", 0)
 
-    train_file: list[str] = field(
-        default_factory=list, metadata={"help": "Text, parquet, csv or json files. Without: the built-in text."}
-    )
-    validation_file: list[str] = field(
-        default_factory=list, metadata={"help": "Held-out text. Without: 5 percent of the documents."}
-    )
+    train_file: list[str] = several("Text, parquet, csv or json files. Without: the built-in text.")
+    validation_file: list[str] = several("Held-out text. Without: 5 percent of the documents.")
     dataset: str = described("Hub data set with a `text` column, instead of files.", "")
     tokenizer: str = described("Tokenizer id or folder. Without: a WordPiece one is trained on the text.", "")
     vocab_size: int = described("Words of the tokenizer that is trained.", 4000)
@@ -72,14 +73,9 @@ class SearchSettings:
     norm_position: Literal["post", "pre"] = described("post as BERT; pre learns sooner in short trainings.", "pre")
 
     objective: Literal["mlm", "mlm+nsp"] = described("What networks are trained on.", "mlm")
-    proxy_task: list[str] = field(
-        default_factory=list,
-        metadata={"help": "Judge candidates by the mean score of short fine-tunings: glue/sst2, squad, a folder, ..."},
-    )
+    proxy_task: list[str] = several("Judge candidates by short fine-tunings, their mean: glue/sst2, squad, a folder.")
     proxy_rows: int = described("Training rows of a proxy task.", 2000)
-    trade_off: list[str] = field(
-        default_factory=list, metadata={"help": "Also make small: parameters, flops. The non-dominated set is kept."}
-    )
+    trade_off: list[str] = several("Also make small: parameters, flops. The non-dominated set is kept.")
     max_params: Quantity | None = described("Most parameters of the masked language model, e.g. 5M.", None)
     max_flops: Quantity | None = described("Most FLOPs of a row of 128 tokens, e.g. 1.2G.", None)
 
