@@ -59,10 +59,17 @@ def write_layers(config: AutoBertConfig, layers: list[Layer], **sizes: Any) -> A
     """`config` with other layers; sizes that follow from changed ones are derived anew."""
     data = config.to_dict() | sizes
     if "hidden_size" in sizes or "num_attention_heads" in sizes:
-        derived = {"head_dim", "layer_width", "embedding_size", "conv_num_heads"} - set(sizes)
+        derived = {"head_dim", "layer_width", "conv_num_heads"} - set(sizes)
+        if config.embedding_size == config.hidden_size:
+            derived |= {"embedding_size"} - set(sizes)
         data |= dict.fromkeys(derived)
     data |= {"num_hidden_layers": len(layers), "layer_types": [kind for kind, _ in layers]}
-    return AutoBertConfig.from_dict(data | {"per_layer_config": {i: dict(v) for i, (_, v) in enumerate(layers)}})
+    # A network whose layers are alike must equal one that never had overrides.
+    own = [{name: value for name, value in values.items() if data.get(name) != value} for _, values in layers]
+    overrides = {index: values for index, values in enumerate(own) if values}
+    for name in ("per_layer_config", "allow_global_per_layer_attribute_access"):
+        data.pop(name, None)
+    return AutoBertConfig.from_dict(data | ({"per_layer_config": overrides} if overrides else {}))
 
 
 def _next(kinds: list[str], index: int, wanted_conv: bool) -> int:

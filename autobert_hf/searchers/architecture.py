@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.modeling.variants import write_layers
 
 
 Items = tuple[tuple[str, Any], ...]
@@ -44,12 +45,9 @@ class Architecture:
         return cls.of(data["layers"], **data["settings"])
 
     def to_config(self, base: AutoBertConfig) -> AutoBertConfig:
-        """`base` with this architecture's choices in place of its own layers."""
-        layers = self.layer_dicts
-        kinds = [layer.pop("layer_type") for layer in layers]
-        data = base.to_dict() | dict(self.settings)
-        data |= {"num_hidden_layers": len(layers), "layer_types": kinds}
-        return AutoBertConfig.from_dict(data | {"per_layer_config": dict(enumerate(layers))})
+        """`base` with this architecture's choices in place of its own layers; sizes that follow from them follow."""
+        layers = [(layer.pop("layer_type"), layer) for layer in self.layer_dicts]
+        return write_layers(base, layers, **dict(self.settings))
 
     @classmethod
     def from_config(cls, config: AutoBertConfig, fields: Mapping[str, Sequence[str]]) -> "Architecture":
