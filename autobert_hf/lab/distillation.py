@@ -47,11 +47,18 @@ class Signals:
 
 
 def signals(network: Network, batch: Batch) -> Signals:
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids") if name in batch}
     with last_attention(network.config) as seen:
-        hidden = network(**inputs).last_hidden_state
-    real = batch["attention_mask"].bool() if "attention_mask" in batch else torch.ones_like(batch["input_ids"]).bool()
-    return Signals(hidden, seen[0] if seen else None, real)
+        hidden = network(**_inputs(batch)).last_hidden_state
+    return Signals(hidden, seen[0] if seen else None, _real(batch))
+
+
+def _inputs(batch: Batch) -> dict[str, Tensor]:
+    """What an encoder reads of a batch, which may be one of masked words."""
+    return {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids") if name in batch}
+
+
+def _real(batch: Batch) -> Tensor:
+    return batch["attention_mask"].bool() if "attention_mask" in batch else torch.ones_like(batch["input_ids"]).bool()
 
 
 def score_loss(student: Signals, teacher: Signals) -> Tensor:
@@ -218,8 +225,7 @@ def linear_floor(teacher: PreTrainedModel, fit: Iterable[Batch], test: Iterable[
 
     def pairs(batches: Iterable[Batch]) -> Iterable[tuple[Tensor, Tensor]]:
         for batch in batches:
-            outputs = teacher(**batch, output_hidden_states=True)
-            real = batch["attention_mask"].bool()
+            outputs, real = teacher(**_inputs(batch), output_hidden_states=True), _real(batch)
             yield outputs.hidden_states[0][real], outputs.last_hidden_state[real]
 
     weight, bias = ridge(pairs(fit)).solve()

@@ -1,6 +1,7 @@
 """Search spaces by the name that the command line knows."""
 
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
+from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
 
-SPACES = {"autobert-zero": AutoBertZeroSpace}
+SPACES = {"autobert-zero": AutoBertZeroSpace, "autotinybert": AutoTinyBertSpace}
