@@ -1,0 +1,96 @@
+"""
+How much the objective of a search scatters by itself: candidates of a run trained again from one set of inherited
+weights, on other batches each time. What is left of agreement is the ceiling of everything that explains or predicts
+scores.
+
+    python benchmarks/searchers/objective_noise.py --run runs/prose --networks 12 --repeats 2
+
+The weights are the last that the run kept. Resumes: a training that is in the output is not done again.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+from transformers import AutoTokenizer
+
+from autobert_hf import AutoBertConfig
+from autobert_hf.lab.files import read_tensors
+from autobert_hf.lab.journal import read_journal
+from autobert_hf.lab.mlm import MaskedBatches
+from autobert_hf.lab.run_folder import write_json
+from autobert_hf.lab.seeds import derive
+from autobert_hf.lab.train import Recipe, Trainer, default_precision, evaluate, fastest_attention
+from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
+from autobert_hf.searchers.supernet import Supernet
+from autobert_hf.searchers.trial import Trial
+
+
+class Repeats:
+    """Trains candidates of the run in `folder` as its search did."""
+
+    def __init__(self, folder: Path) -> None:
+        settings = json.loads((folder / "run.json").read_text())["settings"]
+        self.accelerator = Accelerator(cpu=True, mixed_precision=default_precision(use_cpu=True))
+        plain = AutoBertConfig.from_pretrained(folder / "model").to_dict() | {"per_layer_config": {}}
+        base = AutoBertConfig.from_dict(plain | {"layer_types": ["full_attention"] * plain["num_hidden_layers"]})
+        base._attn_implementation = fastest_attention(self.accelerator)
+        self.supernet = Supernet(AutoBertZeroSpace(base.num_hidden_layers), base, settings["seed"])
+        self.weights, _ = read_tensors(max((folder / "supernet").glob("round-*.safetensors")))
+        self.recipe = Recipe(settings["candidate_steps"], settings["candidate_learning_rate"], warmup=0.1)
+        rows, _ = read_tensors(folder / "text" / "rows.safetensors")
+        tokenizer = AutoTokenizer.from_pretrained(folder / "text" / "tokenizer")
+        size = settings["batch_size"]
+        self.batches = MaskedBatches(rows["train"], tokenizer, size, derive(settings["seed"], "batches"))
+        held_out = MaskedBatches(rows["held_out"], tokenizer, size, derive(settings["seed"], "held-out"))
+        self.held_out = held_out.held_out(settings["held_out_rows"])
+
+    def loss(self, trial: Trial, repeat: int) -> float:
+        self.supernet.model.load_state_dict(self.weights, strict=False)
+        self.supernet.activate(trial.architecture)
+        trainer = Trainer(self.supernet.model, self.recipe, self.accelerator)
+        trainer.run(lambda step: self.batches.batch("repeat", repeat, step=step))
+        return evaluate(self.supernet.model, self.held_out, self.accelerator)
+
+
+def reliability(losses: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """From (networks, repeats): variance within and between networks, and the share of the latter in one training."""
+    table = np.array(losses)
+    within = float(table.var(1, ddof=1).mean())
+    between = max(float(table.mean(1).var(ddof=1)) - within / table.shape[1], 0.0)
+    return {
+        "networks": len(table),
+        "repeats": table.shape[1],
+        "sd_within": within**0.5,
+        "sd_between": between**0.5,
+        "reliability": between / (between + within),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="A search by op-nas or evolution.")
+    parser.add_argument("--networks", type=int, default=12, help="Spread evenly over the journal.")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/objective_noise.json"))
+    arguments = parser.parse_args()
+    done = [Trial.from_record(record) for record in read_journal(arguments.run / "journal.jsonl")]
+    trials = [done[i * len(done) // arguments.networks] for i in range(arguments.networks)]
+    results = json.loads(arguments.output.read_text()) if arguments.output.exists() else {"losses": {}}
+    losses = results["losses"]
+    repeats = Repeats(arguments.run)
+    for trial in trials:
+        for number in range(len(losses.setdefault(str(trial.id), [])), arguments.repeats):
+            losses[str(trial.id)].append(repeats.loss(trial, number))
+            write_json(arguments.output, results)
+    results |= reliability([losses[str(trial.id)][: arguments.repeats] for trial in trials])
+    write_json(arguments.output, results)
+    print({name: value for name, value in results.items() if name != "losses"})
+
+
+if __name__ == "__main__":
+    main()
