@@ -1,0 +1,181 @@
+"""
+Training with our loop against a plain Hugging Face loop of the same network: tokens per second on one CPU thread.
+
+    python benchmarks/training_speed.py --output benchmarks/results/training_speed.json
+
+Plain: the model as it comes (fp32, dropout 0.1, logits of all words), torch's AdamW. Ours: what `autobert search`
+trains with (bf16 where the processor multiplies in it, logits of masked words only, plain attention, no dropout, fused
+AdamW, gradients clipped). Fine-tuning is on texts of unequal length: padded to 128 against batches of nearly equal
+length.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedConfig, PreTrainedModel
+
+from autobert_hf import AutoBertConfig, AutoBertForMaskedLM, AutoBertForSequenceClassification
+from autobert_hf.lab.fine_tune import Buckets, collate
+from autobert_hf.lab.measure import Ratio, paired_ratios
+from autobert_hf.lab.mlm import generator
+from autobert_hf.lab.task_data import Row
+from autobert_hf.lab.train import Batch, Recipe, Trainer, default_precision, fastest_attention, sparse_prediction
+
+
+MLM = {"4x256, 8,192 words": (4, 8192), "4x256, 30,522 words": (4, 30522)}
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+BATCH, LENGTH = 32, 128
+SAMPLED = 4  # batches of an epoch that are timed, evenly over its lengths
+Call = Callable[[], None]
+
+
+def sizes(layers: int, vocab: int) -> dict[str, int]:
+    width = {"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024}
+    return width | {"num_hidden_layers": layers, "vocab_size": vocab}
+
+
+def plain(model: PreTrainedModel, batches: Sequence[Batch], bf16: bool = False) -> Call:
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+
+    def call() -> None:
+        for batch in batches:
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                loss = model(**batch).loss
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return call
+
+
+def ours(model: PreTrainedModel, batches: Sequence[Batch], accelerator: Accelerator) -> Call:
+    trainer = Trainer(model.train(), Recipe(10**6), accelerator)
+
+    def call() -> None:
+        with sparse_prediction(model):
+            for batch in batches:
+                trainer.update(batch)
+
+    return call
+
+
+def fast(config: PreTrainedConfig, accelerator: Accelerator) -> PreTrainedConfig:
+    config._attn_implementation = fastest_attention(accelerator)
+    return config
+
+
+def masked_language_model(layers: int, vocab: int, rounds: int, accelerator: Accelerator) -> dict[str, Ratio]:
+    ids = torch.randint(1, vocab, (BATCH, LENGTH))
+    batches = [{"input_ids": ids, "labels": ids.masked_fill(torch.rand(ids.shape) > 0.15, -100)}]
+    size = sizes(layers, vocab)
+    tuned = BertConfig(**size, **NO_DROPOUT, attn_implementation="eager")
+    return paired_ratios(
+        plain(BertForMaskedLM(BertConfig(**size)), batches),
+        {
+            "AutoBert, plain loop": plain(AutoBertForMaskedLM(AutoBertConfig(**size)), batches),
+            "BERT, plain loop in bf16, no dropout, plain attention": plain(BertForMaskedLM(tuned), batches, bf16=True),
+            "AutoBert, our loop": ours(
+                AutoBertForMaskedLM(fast(AutoBertConfig(**size, **NO_DROPOUT), accelerator)), batches, accelerator
+            ),
+        },
+        rounds,
+        repeats=1,
+    )
+
+
+def unequal_rows(middle: float, spread: float, number: int = 1600) -> list[Row]:
+    """Rows of 8 to 128 tokens, log-normal."""
+    drawn = torch.randn(number, generator=generator(0, "lengths"))
+    lengths = (middle * (spread * drawn).exp()).round().clamp(8, LENGTH).int().tolist()
+    ids = torch.randint(1, 30000, (number, LENGTH)).tolist()
+    return [
+        {"input_ids": row[:length], "token_type_ids": [0] * length, "labels": number % 2}
+        for number, (row, length) in enumerate(zip(ids, lengths, strict=True))
+    ]
+
+
+def padded(batch: Batch) -> Batch:
+    """To 128 tokens, as `padding="max_length"` does."""
+    missing = LENGTH - batch["input_ids"].shape[1]
+    return {name: t if t.ndim == 1 else torch.nn.functional.pad(t, (0, missing)) for name, t in batch.items()}
+
+
+def fine_tuning(rows: list[Row], rounds: int, accelerator: Accelerator) -> dict[str, Ratio]:
+    """Every way trains on SAMPLED batches of 32 rows; the bucketed ones are taken evenly over an epoch's lengths."""
+    random = [collate(rows[BATCH * i : BATCH * (i + 1)], 0) for i in range(SAMPLED)]
+    buckets = Buckets(rows, BATCH, 0, 0)
+    epoch = sorted((buckets.batch(step) for step in range(len(rows) // BATCH)), key=lambda b: b["input_ids"].shape[1])
+    even = [epoch[len(epoch) * (2 * i + 1) // (2 * SAMPLED)] for i in range(SAMPLED)]
+    size, equal = sizes(4, 30522), [padded(batch) for batch in random]
+
+    def network(plainly: bool = False) -> PreTrainedModel:
+        config = AutoBertConfig(**size) if plainly else fast(AutoBertConfig(**size, **NO_DROPOUT), accelerator)
+        return AutoBertForSequenceClassification(config)
+
+    return paired_ratios(
+        plain(BertForSequenceClassification(BertConfig(**size)), equal),
+        {
+            "BERT, plain loop, buckets": plain(BertForSequenceClassification(BertConfig(**size)), even),
+            "AutoBert, our loop, to 128": ours(network(), equal, accelerator),
+            "AutoBert, our loop, to the batch's longest": ours(network(), random, accelerator),
+            "AutoBert, our loop, buckets": ours(network(), even, accelerator),
+        },
+        rounds,
+        repeats=1,
+    )
+
+
+def record(title: str, found: dict[str, Ratio], tokens: int) -> dict[str, dict[str, float]]:
+    """Speed over the reference's, so the quartiles of the times change places."""
+    print(title, flush=True)
+    entries = {}
+    for name, ratio in found.items():
+        entries[name] = {
+            "speed_up": 1 / ratio.median,
+            "low": 1 / ratio.high,
+            "high": 1 / ratio.low,
+            "by_wall_clock": 1 / ratio.wall,
+            "tokens_per_processor_second": tokens / ratio.seconds,
+            "busy": ratio.busy,
+        }
+        print(f"  {name:<56}{1 / ratio.median:.2f} [{1 / ratio.high:.2f}-{1 / ratio.low:.2f}]", flush=True)
+    return entries
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/training_speed.json"))
+    parser.add_argument("--rounds", type=int, default=8)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    accelerator = Accelerator(cpu=True, mixed_precision=default_precision(use_cpu=True))
+    results: dict[str, object] = {
+        "threads": 1,
+        "torch": torch.__version__,
+        "processor": torch.cpu.get_capabilities()["cpu_name"],
+        "precision of our loop": accelerator.mixed_precision,
+        "rounds": arguments.rounds,
+    }
+    for title, (layers, vocab) in MLM.items():
+        found = masked_language_model(layers, vocab, arguments.rounds, accelerator)
+        results[f"MLM {title}"] = record(f"MLM {title}", found, BATCH * LENGTH)
+    for title, shape in (("few are long", (24, 0.6)), ("half are long", (72, 0.6))):
+        rows = unequal_rows(*shape)
+        share = sum(len(row["input_ids"]) for row in rows) / len(rows) / LENGTH
+        title = f"fine-tuning, {title}: {share:.0%} of 128"
+        tokens = SAMPLED * BATCH * LENGTH  # counted with padding: what the reference works through
+        results[title] = record(title, fine_tuning(rows, arguments.rounds, accelerator), tokens)
+    results["load average"] = os.getloadavg()[0]
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
