@@ -1,11 +1,12 @@
 """
 Fine-tunes an AutoBert folder for classification in a loop of one's own with Accelerate, on one process or several.
 
-    accelerate launch --config_file examples/cpu2.yaml examples/fine_tune_accelerate.py out/model runs/topic
-    accelerate launch --cpu --num_processes 1 examples/fine_tune_accelerate.py out/model runs/mine --data FOLDER
+    python examples/fine_tune_accelerate.py out/model runs/mine --data FOLDER
+    accelerate launch --config_file examples/cpu2.yaml examples/fine_tune_accelerate.py out/model runs/topic --cpu
 
 FOLDER holds train and validation files with one or two columns of text and `label`. --batch-size is that of a process.
-`accelerate launch --cpu --num_processes 2` would silently start a single process: take cpu2.yaml for two.
+Two ways to be misled: `accelerate launch --cpu --num_processes 2` silently starts one process, hence cpu2.yaml; and
+without --cpu here (`Accelerator(cpu=True)`) its two processes would each do the whole work and overwrite each other.
 """
 
 import argparse
@@ -26,9 +27,10 @@ parser.add_argument("output_dir")
 parser.add_argument("--data", default="builtin/topic", help="A folder, glue/sst2, builtin/agreement, a Hub id.")
 parser.add_argument("--epochs", type=int, default=3)
 parser.add_argument("--batch-size", type=int, default=16)
+parser.add_argument("--cpu", action="store_true")
 given = parser.parse_args()
 
-accelerator, metric = Accelerator(), metrics.Classification()
+accelerator, metric = Accelerator(cpu=given.cpu), metrics.Classification()
 set_seed(0)
 splits = task_data.load_splits(given.data, seed=0)
 columns, tokenizer = text_task.text_columns(given.data, splits[0]), AutoTokenizer.from_pretrained(given.model)

@@ -6,7 +6,8 @@ Fine-tunes an AutoBert folder for classification or regression with the Trainer,
         --num_train_epochs 5 --learning_rate 1e-4 --per_device_train_batch_size 32 --bf16
 
 FOLDER holds train and validation files with one or two columns of text and `label`: whole numbers are classes, floats
-are values. Stop it whenever you like: the same command goes on from the last checkpoint in --output_dir.
+are values. Stop it whenever you like: the same command goes on from the last checkpoint in --output_dir. With
+`accelerate launch --config_file examples/cpu2.yaml` for `python`, two processes share the work (keep --use_cpu).
 """
 
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Given:
 
 parser = transformers.HfArgumentParser((Given, TrainingArguments))
 parser.set_defaults(eval_strategy="epoch", save_strategy="epoch", save_total_limit=2, load_best_model_at_end=True)
+parser.set_defaults(greater_is_better=True)  # or it is taken for a loss, as the metric is only known further down
 given, settings = parser.parse_args_into_dataclasses()
 splits = task_data.load_splits(given.data, seed=0)
 columns, kind = text_task.text_columns(given.data, splits[0]), text_task.label_kind(given.data, splits[0])

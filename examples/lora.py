@@ -6,7 +6,7 @@ Trains a LoRA or (IA)3 adapter on an AutoBert folder with PEFT, saves it, loads 
 
 FOLDER holds a train file with a column `sentence` and a whole number `label`. After `import autobert_hf` PEFT knows
 which modules to adapt. Where it is not installed, the modelling files saved beside the weights are run and the modules
-must be named: "all-linear" will do.
+must be named: "all-linear" will do for LoRA.
 """
 
 import argparse
@@ -18,10 +18,9 @@ from peft import AutoPeftModelForSequenceClassification, IA3Config, LoraConfig, 
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
 
-METHODS = {  # and what to adapt where PEFT does not know; output.dense ends a feed-forward, as in BERT
-    "lora": (LoraConfig, {"target_modules": "all-linear"}),
-    "ia3": (IA3Config, {"target_modules": "all-linear", "feedforward_modules": ["output.dense"]}),
-}
+IA3 = {"target_modules": ["key", "value", "output.dense"], "feedforward_modules": ["output.dense"]}
+# What to adapt where PEFT does not know. An IA3 adapter that was saved with "all-linear" does not load.
+METHODS = {"lora": (LoraConfig, {"target_modules": "all-linear"}), "ia3": (IA3Config, IA3)}
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("model", help="Folder or Hub id of an AutoBert encoder.")
