@@ -11,6 +11,7 @@ from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.escape import Safe, markdown, one_line
 from autobert_hf.hub_cards.facts import HUB_ID, facts, latency
 from autobert_hf.hub_cards.figures import draw_front, draw_predicted, draw_training
+from autobert_hf.hub_cards.files import write_text
 from autobert_hf.hub_cards.records import Records
 from autobert_hf.hub_cards.search_figure import draw_search
 from autobert_hf.hub_cards.strip import draw_architecture
@@ -33,7 +34,7 @@ def write_card(run: Path, folder: Path | None = None, trial: int | None = None) 
     figures = draw_figures(records, network, folder)
     body = markdown("model_card.md", metadata=Safe(metadata(known).to_yaml()), figures=figures, **known)
     ModelCard(body, ignore_metadata_errors=False)  # refuses metadata that the Hub would refuse
-    (folder / "README.md").write_text(sealed(body), encoding="utf-8")
+    write_text(folder / "README.md", sealed(body))
 
 
 def sealed(body: str) -> str:
@@ -68,6 +69,7 @@ def metadata(known: dict[str, Any]) -> ModelCardData:
     """What the Hub reads; of others' strings only what has the form of an id."""
     network, settings = known["network"], known["settings"]
     method, dataset = one_line(settings["method"]), settings.get("dataset")
+    results = evaluation(known)
     return ModelCardData(
         library_name="sentence-transformers" if network.is_sentence_transformer else "transformers",
         pipeline_tag=network.pipeline_tag,
@@ -75,8 +77,8 @@ def metadata(known: dict[str, Any]) -> ModelCardData:
         license=identifier(settings.get("license")),
         base_model=(known["teacher"] or {}).get("id"),
         datasets=identifier(dataset),
-        model_name=f"found by {method}",
-        eval_results=evaluation(known),
+        model_name=f"found by {method}" if results else None,
+        eval_results=results,
     )
 
 

@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt  # noqa: E402 (the backend has to be chosen
 from matplotlib.axes import Axes  # noqa: E402
 
 from autobert_hf.hub_cards.escape import label  # noqa: E402
+from autobert_hf.hub_cards.files import write_whole  # noqa: E402
 from autobert_hf.hub_cards.records import QUALITY, Records, found_first, incumbents  # noqa: E402
 
 
@@ -110,8 +111,7 @@ def legend_above(axes: Axes) -> None:
 def save(figure: plt.Figure, path: Path) -> None:
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=160)
+    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=160))
     plt.close(figure)
 
 

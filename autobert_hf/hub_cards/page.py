@@ -11,6 +11,7 @@ from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.card import draw_figures
 from autobert_hf.hub_cards.escape import html
 from autobert_hf.hub_cards.facts import facts
+from autobert_hf.hub_cards.files import write_text
 from autobert_hf.hub_cards.records import Records
 
 
@@ -49,7 +50,7 @@ def write_report(run: Path) -> Path:
         **known,
     )
     page = folder / "index.html"
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     return page
 
 

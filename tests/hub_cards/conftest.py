@@ -11,6 +11,7 @@ import torch
 from transformers import BertTokenizer
 
 import autobert_hf  # noqa: F401 (so that saved models carry their code)
+from autobert_hf.hub_cards import card
 from autobert_hf.lab.run_folder import write_json
 from autobert_hf.lab.save import save_model
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
@@ -147,6 +148,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = MadeRun(tmp_path_factory.mktemp("model"))
     run.save()
     return run.folder / "model"
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes most of a card's time: the figures are there in name only."""
+    for name in ("architecture", "search", "front", "training", "predicted"):
+        monkeypatch.setattr(card, f"draw_{name}", lambda *data: data[-1].touch())
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+"""`autobert push RUN_DIR --repo-id me/name`: a finished run onto the Hub, as one commit."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from autobert_hf.hub_cards.push import Upload, prepare, send
+
+
+def push_command(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="autobert push", description=__doc__, allow_abbrev=False)
+    parser.add_argument("run", type=Path, help="The --output-dir of a finished search.")
+    parser.add_argument(
+        "--repo-id", required=True, help="Repository on the Hub, e.g. me/name; made if it is not there."
+    )
+    parser.add_argument("--private", action="store_true", help="Only you, or your organization, can read it.")
+    parser.add_argument("--revision", help="Branch to push to; made if it is not there.")
+    parser.add_argument("--with-trials", action="store_true", help="Also the search log, as data set NAME-trials.")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="Check everything, say what would be sent, send nothing."
+    )
+    given = parser.parse_args(arguments)
+    uploads = prepare(given.run, given.repo_id, given.with_trials)
+    if given.dry_run:
+        print("\n".join(line for upload in uploads for line in plan(upload, given.private, given.revision)))
+        print("Checked: metadata, home paths, tokens, and that the model loads back with equal outputs. Nothing sent.")
+        return 0
+    for upload in uploads:
+        print(send(upload, given.private, given.revision))
+    return 0
+
+
+def plan(upload: Upload, private: bool, revision: str | None) -> list[str]:
+    """What a push would do with one repository."""
+    seen = "private: you and whom you let in can read" if private else "public: everybody can read"
+    where = f"{upload.repo_type} {upload.repo_id}" + (f", branch {revision}" if revision else "")
+    sizes = upload.sizes()
+    lines = [f"{where} ({seen} all of it), one commit:"]
+    lines += [f"{size:>14,} bytes  {name}" for name, size in sizes.items()]
+    return [*lines, f"{sum(sizes.values()):>14,} bytes  in {len(sizes)} files"]

@@ -1,0 +1,60 @@
+"""What a file must not hold, and a card's metadata must be, before others see them."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard, get_token
+
+from autobert_hf.hub_cards.facts import HUB_ID
+
+
+PLACES = re.compile(
+    rb"(?<![\w.])/(?:home|Users)/[\w.-]+|(?<!\w)[A-Za-z]:\\{1,2}Users\\{1,2}[\w.-]+|(?<![\w.])/root(?=/)"
+)
+TOKENS = re.compile(
+    rb"\bhf_[A-Za-z0-9]{30,}|\bapi_org_[A-Za-z0-9]{30,}|\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_\w{22,}|"
+    rb"\bAKIA[0-9A-Z]{16}\b|\bsk-[A-Za-z0-9_-]{32,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+
+
+class PushError(ValueError):
+    """The folder is not fit to be published, or the Hub does not take it."""
+
+
+def refuse_secrets(name: str, content: Path | bytes) -> None:
+    """Raises PushError if a file holds somebody's home folder or a token; what was found is not repeated."""
+    data = _text_of(content) if isinstance(content, Path) else content
+    own = (get_token() or "").encode()
+    if TOKENS.search(data) or (len(own) > 8 and own in data):
+        raise PushError(f"{name} holds what looks like an access token: remove it, and make the token invalid.")
+    home = str(Path.home()).encode()
+    if place := PLACES.search(data) or (re.search(re.escape(home) + rb"\b", data) if len(home) > 1 else None):
+        line = data.count(b"\n", 0, place.start()) + 1
+        raise PushError(f"{name}, line {line} holds a path into a home folder: remove it, it says who and where.")
+
+
+def _text_of(path: Path) -> bytes:
+    """The content, of weights only their header: numbers say nothing."""
+    with path.open("rb") as file:
+        if path.suffix != ".safetensors":
+            return file.read()
+        return file.read(int.from_bytes(file.read(8), "little"))
+
+
+def refuse_bad_metadata(text: str) -> None:
+    """Raises PushError unless a card's metadata has the form that the Hub takes; it looks again on a push."""
+    try:
+        data: Mapping[str, Any] = ModelCard(text, ignore_metadata_errors=False).data.to_dict()
+    except Exception as error:  # YAML's and the library's own errors have no common kind
+        raise PushError(f"README.md: its metadata cannot be read ({' '.join(str(error).split())}).") from error
+    if not data:
+        raise PushError("README.md has no metadata between two lines of ---: `autobert report` writes the card again.")
+    for key in ("language", "license", "tags", "datasets", "metrics", "base_model", "library_name", "pipeline_tag"):
+        values = data.get(key, [])
+        values = values if isinstance(values, list) else [values]
+        if not all(isinstance(value, str) for value in values):
+            raise PushError(f"README.md: {key} is {data[key]!r} in its metadata: give a string or a list of strings.")
+        if key in ("base_model", "datasets") and not all(HUB_ID.fullmatch(value) for value in values):
+            raise PushError(f"README.md: {key} is {data[key]!r} in its metadata: give the id of a repository.")

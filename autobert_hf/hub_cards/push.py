@@ -1,0 +1,158 @@
+"""A finished run onto the Hub: checked first, then one commit a repository."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from huggingface_hub import CommitOperationAdd, HfApi, get_token
+from huggingface_hub.errors import HfHubHTTPError, HTTPError
+from huggingface_hub.utils import validate_repo_id
+
+from autobert_hf.hub_cards.architecture import Network
+from autobert_hf.hub_cards.card import write_card
+from autobert_hf.hub_cards.checks import PushError, refuse_bad_metadata, refuse_secrets
+from autobert_hf.hub_cards.facts import REPO_ID
+from autobert_hf.hub_cards.load_back import refuse_unequal
+from autobert_hf.hub_cards.records import Records
+from autobert_hf.hub_cards.trials import dataset_files
+
+
+T = TypeVar("T")
+TRIES = 5
+PATIENCE = 60  # seconds, where the Hub says that it is too much but not for how long
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The files of one repository by their names there."""
+
+    repo_id: str
+    repo_type: str
+    files: dict[str, Path | bytes]
+
+    def sizes(self) -> dict[str, int]:
+        return {
+            name: content.stat().st_size if isinstance(content, Path) else len(content)
+            for name, content in self.files.items()
+        }
+
+
+def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
+    """
+    What a push would send: the model folder of `run`, and with its trials a data set `<repo_id>-trials`. Every check
+    of a push is made here, nothing is sent.
+
+    Raises:
+        PushError: if a file holds a home path or a token, if the card's metadata does not validate, if the model does
+            not load back with equal outputs.
+        RecordError: if the folder holds no finished run.
+        ValueError: if `repo_id` is none.
+    """
+    validate_repo_id(repo_id)
+    records, model = Records.read(run), run / "model"
+    if not (model / "config.json").exists():
+        raise PushError(f"{run} holds no model yet: let the search go on.")
+    if not (model / "README.md").exists():
+        write_card(run)
+    files: dict[str, Path | bytes] = {
+        path.relative_to(model).as_posix(): path
+        for path in sorted(model.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(model).parts)
+    }
+    trials_id = f"{repo_id}-trials"
+    text = (model / "README.md").read_text(encoding="utf-8").replace(REPO_ID, repo_id)
+    if with_trials:
+        text += f"\nThe search log, a trial a row: [{trials_id}](https://huggingface.co/datasets/{trials_id}).\n"
+    refuse_bad_metadata(text)
+    uploads = [Upload(repo_id, "model", files | {"README.md": text.encode()})]
+    if with_trials:
+        config = Network(model).config
+        uploads.append(Upload(trials_id, "dataset", dict(dataset_files(records, config, trials_id, repo_id))))
+        refuse_secrets("journal.jsonl", run / "journal.jsonl")  # in parquet it could not be seen
+    for upload in uploads:
+        for name, content in upload.files.items():
+            refuse_secrets(name, content)
+    refuse_unequal(model)
+    return uploads
+
+
+def push(
+    run: Path, repo_id: str, private: bool = False, revision: str | None = None, with_trials: bool = False
+) -> list[str]:
+    """
+    Checks as `prepare` does, then creates what is missing and sends each repository's files as one commit, on branch
+    `revision` if given. Called again after an interruption it goes on; files that are there already are not sent
+    again. The token is huggingface_hub's own business (`hf auth login`, `HF_TOKEN`). Returns the commits' addresses.
+
+    Raises:
+        PushError: as `prepare` does, and for what the Hub refuses.
+    """
+    return [send(upload, private, revision) for upload in prepare(run, repo_id, with_trials)]
+
+
+def send(upload: Upload, private: bool, revision: str | None) -> str:
+    """One repository; returns the address of its newest commit."""
+    api, what = HfApi(), dict[str, Any](repo_id=upload.repo_id, repo_type=upload.repo_type)
+    patiently(upload, lambda: api.create_repo(**what, private=private or None, exist_ok=True))
+    if private and not patiently(upload, lambda: api.repo_info(**what)).private:
+        raise PushError(
+            f"{upload.repo_id} is there already and public: make it private first, or leave --private out."
+        )
+    if revision:
+        patiently(upload, lambda: api.create_branch(**what, branch=revision, exist_ok=True))
+    # Not upload_folder: with hf-xet it may make several commits, and a reader could meet half of a model.
+    operations = [CommitOperationAdd(name, content) for name, content in upload.files.items()]
+    message = "Search log" if upload.repo_type == "dataset" else "Model found by autobert-hf, with its card"
+    commit = patiently(
+        upload,
+        lambda: api.create_commit(**what, operations=operations, commit_message=message, revision=revision),
+    )
+    return commit.commit_url
+
+
+def patiently(upload: Upload, call: Callable[[], T]) -> T:
+    """A call of the Hub, again after the time that it asks to wait; its refusals as one sentence."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return call()
+        except HfHubHTTPError as error:
+            if error.response.status_code != 429 or attempt == TRIES:
+                raise PushError(refusal(upload, error)) from error
+            asked = error.response.headers.get("Retry-After", "")
+            seconds = int(asked) if asked.isdecimal() else PATIENCE
+            logger.warning("The Hub asks to wait %d s; attempt %d of %d follows.", seconds, attempt + 1, TRIES)
+            time.sleep(seconds)
+        except (HTTPError, RuntimeError) as error:  # RuntimeError: what an upload's thread makes of the former
+            reason = f"the connection to the Hub broke ({' '.join(str(error).split())})"
+            raise PushError(stopped(upload, reason)) from error
+        except ValueError as error:
+            raise PushError(f"{upload.repo_id}: {' '.join(str(error).split())}") from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+def refusal(upload: Upload, error: HfHubHTTPError) -> str:
+    """What was refused, and the way out; nothing of the request, which holds the token."""
+    status = error.response.status_code
+    logged_in = "does not accept your token" if get_token() else "does not know you: you are not logged in"
+    by_status = {
+        401: f"the Hub {logged_in}",
+        403: f"your token may not write to {upload.repo_id}",
+        404: f"{upload.repo_id} is not there, or your token may not see it",
+    }
+    if status in by_status:
+        way_out = "Log in with `hf auth login`, or set HF_TOKEN to a token that may write"
+        return (
+            f"Nothing was sent to {upload.repo_id}: {by_status[status]}. {way_out}, then run the same command again."
+        )
+    if status == 429:
+        return stopped(upload, "the Hub takes no more requests from you for now")
+    return stopped(upload, " ".join((error.server_message or f"the Hub answered {status}").split()))
+
+
+def stopped(upload: Upload, reason: str) -> str:
+    return f"The push to {upload.repo_id} stopped: {reason}. Run the same command again to finish it."

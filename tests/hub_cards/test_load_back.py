@@ -1,0 +1,52 @@
+"""A folder that does not give others what it gives us is refused."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from autobert_hf.hub_cards.checks import PushError
+from autobert_hf.hub_cards.load_back import refuse_unequal
+
+
+def test_code_that_was_changed_is_refused(made):
+    code = made.folder / "model" / "modeling_autobert.py"
+    text = code.read_text()
+    code.write_text(text.replace("hidden_states = ", "hidden_states = 1.01 * ", 1))
+    assert code.read_text() != text
+    with pytest.raises(PushError, match="does not load back with equal outputs"):
+        refuse_unequal(made.folder / "model")
+
+
+@pytest.mark.slow
+def test_code_that_needs_this_package_is_refused(made):
+    code = made.folder / "model" / "modeling_autobert.py"
+    code.write_text("import autobert_hf\n" + code.read_text())
+    with pytest.raises(PushError, match="does not load in a process without this package: .*autobert_hf"):
+        refuse_unequal(made.folder / "model")
+
+
+def test_damaged_weights_are_refused_at_once(made):
+    model = made.folder / "model"
+    weights = model / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PushError, match="does not load: "):
+        refuse_unequal(model)
+    weights.write_bytes(whole)
+    config = model / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"architectures": ["os"]}))
+    with pytest.raises(PushError, match="names 'os' as its class"):
+        refuse_unequal(model)
+
+
+def test_values_that_are_not_finite_are_refused(made, monkeypatch):
+    weights = made.folder / "model" / "model.safetensors"
+    tensors = load_file(weights)
+    name = next(name for name in tensors if name.endswith("predictions.bias") or "predictions.dense.bias" in name)
+    tensors[name] = torch.full_like(tensors[name], float("nan"))
+    save_file(tensors, weights, {"format": "pt"})
+    monkeypatch.setattr("autobert_hf.hub_cards.load_back.outputs_of_a_stranger", lambda *of: {})
+    with pytest.raises(PushError, match="not finite"):
+        refuse_unequal(made.folder / "model")

@@ -1,0 +1,52 @@
+"""The search log as a data set, without the Hub."""
+
+import io
+import json
+
+import pyarrow.parquet
+
+from autobert_hf.hub_cards.architecture import Network
+from autobert_hf.hub_cards.records import Records
+from autobert_hf.hub_cards.trials import dataset_files
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+
+
+def rows_of(made):
+    made.write()
+    files = dataset_files(Records.read(made.folder), Network(made.folder / "model").config, "me/trials", "me/name")
+    return files, pyarrow.parquet.read_table(io.BytesIO(files["trials.parquet"])).to_pylist()
+
+
+def test_a_row_says_all_that_the_journal_says(made):
+    made.trials[4]["scores"]["glue/sst2"] = 0.75
+    _, rows = rows_of(made)
+    for row, trial in zip(rows, made.trials, strict=True):
+        for name in ("trial", "parent", "mutation", "seed", "status", "reason"):
+            assert row[name] == trial[name]
+        for part in ("score", "cost"):
+            values = {
+                k.removeprefix(f"{part}_"): v for k, v in row.items() if k.startswith(f"{part}_") and v is not None
+            }
+            assert values == trial[f"{part}s" if part == "score" else part]
+
+
+def test_the_config_of_a_row_is_that_network(made):
+    _, rows = rows_of(made)
+    for row, trial in zip(rows, made.trials, strict=True):
+        config = AutoBertConfig.from_dict(json.loads(row["config"]))
+        for (kind, layer), wanted in zip(config.layers(), trial["architecture"]["layers"], strict=True):
+            assert kind == wanted["layer_type"]
+            assert all(getattr(layer, name) == value for name, value in wanted.items() if name != "layer_type")
+        assert config.vocab_size == 40
+
+
+def test_the_same_journal_gives_the_same_bytes(made):
+    assert rows_of(made)[0] == rows_of(made)[0]
+
+
+def test_the_card_names_every_column_and_loads_the_file(made):
+    files, rows = rows_of(made)
+    card = files["README.md"].decode()
+    assert all(f"| `{name}` |" in card for name in rows[0])
+    assert "data_files: trials.parquet" in card
+    assert 'load_dataset("me/trials", split="train")' in card
