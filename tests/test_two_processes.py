@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[1]
 SMALL = shlex.split(
-    "--cpu --mixed-precision no --num-hidden-layers 2 --hidden-size 16 --num-attention-heads 2 --intermediate-size 24 "
+    "--mixed-precision no --num-hidden-layers 2 --hidden-size 16 --num-attention-heads 2 --intermediate-size 24 "
     "--vocab-size 300 --length 24 --batch-size 4 --population 4 --parents 2 --children 2 --warmup-steps 4 "
     "--candidate-steps 2 --held-out-rows 8 --final-tokens 800"
 )

@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import NoReturn
 
+import torch
 import yaml
 from accelerate import PartialState
 from transformers import HfArgumentParser
@@ -35,6 +36,8 @@ class UsageError(ValueError):
 def search_command(arguments: Sequence[str]) -> int:
     """Text in, searched model out."""
     settings = parse_settings(arguments)
+    # On a CPU Accelerate joins processes only if told to; else each would search alone, in the same folder.
+    settings.cpu = settings.cpu or not torch.accelerator.is_available()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     warn_of_missing_processes()
     folder = RunFolder(Path(settings.output_dir))
