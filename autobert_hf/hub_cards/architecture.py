@@ -82,7 +82,8 @@ class Network:
         self.has_code = (folder / "modeling_autobert.py").exists()
         self.has_tokenizer = (folder / "tokenizer_config.json").exists()
         self.formulas: dict[str, Attention] = {}
-        self.layers = [self._layer(index, kind, layer) for index, (kind, layer) in enumerate(self.config.layers())]
+        self.views = list(self.config.layers())
+        self.layers = [self._layer(index, kind, layer) for index, (kind, layer) in enumerate(self.views)]
 
     def _layer(self, index: int, kind: str, layer: AutoBertConfig) -> Layer:
         attends = kind != "conv" and "mixer" not in layer.skip
@@ -107,6 +108,21 @@ class Network:
             number = 0 if is_standard else 1 + sum(not known.is_standard for known in self.formulas.values())
             self.formulas[formula.text] = Attention(number, formula.text, latex(formula.graph), is_standard)
         return self.formulas[formula.text]
+
+    def is_built_as(self, architecture: dict[str, Any]) -> bool:
+        """Whether the network is the one that a trial of a journal describes."""
+
+        def has(config: AutoBertConfig, values: dict[str, Any]) -> bool:
+            return all(getattr(config, name, None) == value for name, value in values.items())
+
+        return (
+            has(self.config, architecture["settings"])
+            and [kind for kind, _ in self.views] == [layer["layer_type"] for layer in architecture["layers"]]
+            and all(
+                has(view, {name: value for name, value in layer.items() if name != "layer_type"})
+                for (_, view), layer in zip(self.views, architecture["layers"], strict=True)
+            )
+        )
 
     @property
     def grade(self) -> str:

@@ -29,7 +29,8 @@ def write_card(run: Path, folder: Path | None = None, trial: int | None = None) 
         RecordError: if the records are no finished run's.
     """
     folder = folder or run / "model"
-    records, network = Records.read(run, trial), Network(folder)
+    network = Network(folder)
+    records = Records.read(run, trial, network)
     known = facts(records, network)
     figures = draw_figures(records, network, folder)
     body = markdown("model_card.md", metadata=Safe(metadata(known).to_yaml()), figures=figures, **known)
@@ -50,14 +51,14 @@ def is_ours(card: Path) -> bool:
 
 def draw_figures(records: Records, network: Network | None, folder: Path) -> list[str]:
     """Every figure that the records are enough for, in the order of reading; returns their file names."""
-    training = records.training
+    training, predictor = records.training, records.reports.get("predictor", {})
     predicted = [row for row in latency(records) if row["predicted"] is not None]
     drawings = {
         "architecture.png": partial(draw_architecture, network) if network and network.fits_a_figure else None,
         "search.png": partial(draw_search, records),
         "front.png": partial(draw_front, records),
-        "training.png": partial(draw_training, training) if training else None,
-        "predicted.png": partial(draw_predicted, predicted) if predicted else None,
+        "training.png": partial(draw_training, training, records.unit) if training else None,
+        "predicted.png": partial(draw_predicted, predicted, predictor) if predicted or predictor else None,
     }
     found = {name: draw for name, draw in drawings.items() if draw}
     for name, draw in found.items():
@@ -89,7 +90,7 @@ def identifier(name: str | None) -> str | None:
 
 def evaluation(known: dict[str, Any]) -> list[EvalResult] | None:
     """The loss after the final training: the one score that belongs to the published weights."""
-    if known["training"] is None:
+    if known["training"] is None or known["training"]["floor"] is None:
         return None
     hub = [row["what"] for row in known["inputs"] if row["name"] == "dataset"]
     name = one_line((hub or known["held_out"] or [known["inputs"][0]["name"]])[0])

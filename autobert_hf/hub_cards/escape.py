@@ -20,7 +20,8 @@ from markupsafe import Markup
 # Filters of both kinds of templates.
 NUMBERS: dict[str, Callable[[Any], str]] = {
     "thousands": lambda number: f"{number:,.10g}",
-    "millions": lambda number: f"{number / 1e6:,.2f}",
+    "amount": lambda number: f"{number / 1e6:,.2f} M" if number >= 1e5 else f"{number:,.0f}",
+    "duration": lambda seconds: duration(seconds),
     "interval": lambda of: interval(of["value"], of["low"], of["high"]),
 }
 LONGEST, LONGEST_LABEL = 300, 40  # of a string of others; the records hold the rest
@@ -65,6 +66,13 @@ def word(value: object) -> Safe:
         + "".join(chr(b) if chr(b).isalnum() and b < 128 or chr(b) in "./_-" else f"\\x{b:02x}" for b in data)
         + "'"
     )
+
+
+def duration(seconds: float) -> str:
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def interval(value: float | None, low: float | None, high: float | None) -> str:

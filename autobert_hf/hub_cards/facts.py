@@ -15,8 +15,7 @@ REPO_ID = Safe("PATH_OR_ID")  # stands on the card where a push writes the repos
 SHA256 = re.compile(r"[0-9a-f]{64}")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?", re.ASCII)
 
-# The arguments of a search that are no settings of the record, or name what is on a disk.
-DISK = ("output_dir", "train_file", "validation_file", "cpu", "num_trials")
+OURS = "this network"  # the name of a run's model in its latency record
 
 
 def facts(records: Records, network: Network | None) -> dict[str, Any]:
@@ -32,6 +31,7 @@ def facts(records: Records, network: Network | None) -> dict[str, Any]:
         "teacher": teacher(records.settings),
         "network": network,
         "flops": count_flops(network.config) if network else None,
+        "unit": records.unit,
         "trials": len(records.trials),
         "failed": len(records.trials) - len(records.done),
         "chosen": records.chosen,
@@ -46,6 +46,7 @@ def facts(records: Records, network: Network | None) -> dict[str, Any]:
         "training": training(records),
         "ranking": ranking(records.reports.get("ranking")),
         "latency": latency(records),
+        "predictor": records.reports.get("predictor"),
         "space": records.reports.get("space"),
         "accepted": accepted(records.reports.get("draws")),
         "command": command(records, settings),
@@ -84,17 +85,19 @@ def tasks(records: Records) -> dict[str, float]:
 
 
 def cost(records: Records) -> dict[str, float | None]:
-    """Tokens and hours; `warm_up` is what the first candidates inherited."""
+    """Seconds and tokens of all candidates, and the tokens of the shared weights before the first of them."""
     inherited = [t["cost"]["inherited_tokens"] for t in records.done if "inherited_tokens" in t["cost"]]
-    return {
-        "hours": records.cost("seconds") / 3600,
-        "tokens": records.cost("tokens"),
-        "warm_up": min(inherited, default=None),
-    }
+    asked = records.settings
+    steps = asked.get("supernet_steps")
+    shared = steps * asked["batch_size"] * asked["length"] if steps else min(inherited, default=None)
+    return {"seconds": records.cost("seconds"), "tokens": records.cost("tokens"), "shared": shared}
 
 
 def training(records: Records) -> dict[str, Any] | None:
-    """The final training: networks by name, and a row for each token count at which all were measured."""
+    """
+    The final training: networks by name, and a row for each token count at which all were measured. `floor` is the
+    loss of word frequencies alone; with a teacher `errors` stand beside a `linear_floor` instead.
+    """
     data = records.training
     if data is None:
         return None
@@ -106,7 +109,9 @@ def training(records: Records) -> dict[str, Any] | None:
         "rows": [(int(tokens), [curve[tokens] for curve in curves.values()]) for tokens in shared],
         "tokens": int(max(curves["found"])),
         "loss": curves["found"][max(curves["found"])],
-        "floor": data["floor"],
+        "floor": data.get("floor"),
+        "linear_floor": data.get("linear_floor"),
+        "errors": data.get("errors", {}),
         "inherited": data.get("inherited_tokens", 0),
     }
 
@@ -126,9 +131,17 @@ def ranking(data: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def latency(records: Records) -> list[dict[str, Any]]:
-    """A row for each network that was timed against a reference."""
+    """A row for each network that was timed against a reference. `this network` is the one that the card is about."""
+    optional = {"predicted": None, "machine": None, "busy": False}
     rows = records.reports.get("latency", {}).items()
-    return [{"predicted": None, "machine": None, "name": name} | row for name, row in rows]
+    return [optional | row | {"name": _seen_from(records.chosen["trial"], name, row)} for name, row in rows]
+
+
+def _seen_from(number: int, name: str, row: Mapping[str, Any]) -> str:
+    if name == f"trial {number}":
+        return OURS
+    is_other = name == OURS and row.get("trial", number) != number
+    return f"trial {row['trial']}" if is_other else name
 
 
 def accepted(draws: Mapping[str, int] | None) -> dict[str, Any] | None:
@@ -139,7 +152,7 @@ def accepted(draws: Mapping[str, int] | None) -> dict[str, Any] | None:
 
 def text_files(records: Records) -> tuple[list[str], list[str]]:
     """Names for training and held out. The records do not tell them apart, so that a name has to."""
-    files = [row["name"] for row in inputs(records) if "sha256" in row]
+    files = [row["name"] for row in inputs(records) if "sha256" in row and not row["name"].startswith("teacher ")]
     held_out = [name for name in files if "valid" in name.lower() and len(files) > 1]
     return [name for name in files if name not in held_out], held_out
 

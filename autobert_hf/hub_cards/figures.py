@@ -23,13 +23,16 @@ GREEN, VERMILION, SKY, PURPLE = "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 WIDTH = 7.2  # inches; at 160 dots an inch this is sharp at 720 CSS pixels on dense screens too
 
 AXIS = {
-    "loss": "held-out loss (nats per masked token)",
     "task_score": "mean score of the proxy tasks",
     "parameters": "parameters (millions)",
     "flops": "GFLOPs for 128 tokens",
-    "latency": "time relative to the reference",
+    "latency": "predicted time relative to the reference",
 }
 SCALE = {"parameters": 1e-6, "flops": 1e-9}
+
+
+def axis(name: str, unit: str) -> str:
+    return AXIS.get(name, f"held-out loss ({unit})")
 
 
 def draw_curve(records: Records, axes: Axes) -> None:
@@ -43,12 +46,12 @@ def draw_curve(records: Records, axes: Axes) -> None:
     axes.scatter(numbers, scores, s=14, color=GREY, linewidths=0, label="candidate")
     axes.step(numbers, best, where="post", color=BLUE, linewidth=2, label="best so far")
     _without_outliers(axes, scores, records.quality)
-    axes.set_ylabel(_two_lines(AXIS[records.quality]))
+    axes.set_ylabel(axis(records.quality, records.unit).replace(" (", "\n(").replace(" of the ", "\nof the "))
     legend_above(axes)
 
 
-def draw_training(training: Mapping[str, Any], path: Path) -> None:
-    """Final training: this network, what it is compared with, and the loss of word frequencies alone."""
+def draw_training(training: Mapping[str, Any], unit: str, path: Path) -> None:
+    """Final training: this network, what it is compared with, and the loss of word frequencies alone if known."""
     figure, axes = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
     names = {"found": "this network", "bert": "BERT of equal size"}
     styles = zip((BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY), "osD^vP", strict=True)
@@ -56,9 +59,10 @@ def draw_training(training: Mapping[str, Any], path: Path) -> None:
         tokens, losses = zip(*training["curves"][name], strict=True)
         shown = names.get(name, label(name))
         axes.plot([t / 1e6 for t in tokens], losses, color=colour, marker=mark, markersize=4, label=shown)
-    axes.axhline(training["floor"], color=GREY, linestyle="--", label="word frequencies alone")
+    if "floor" in training:
+        axes.axhline(training["floor"], color=GREY, linestyle="--", label="word frequencies alone")
     axes.set_xlabel("training tokens (millions)")
-    axes.set_ylabel(AXIS["loss"])
+    axes.set_ylabel(axis("loss", unit))
     legend_above(axes)
     save(figure, path)
 
@@ -78,27 +82,35 @@ def draw_front(records: Records, path: Path) -> None:
         axes.scatter(*points([{"scores": scores}]), s=50, color=colour, marker=mark, zorder=3, label=label(name))
     axes.scatter(*points([records.chosen]), s=160, color=VERMILION, marker="*", zorder=3, label="this network")
     _without_outliers(axes, points(records.done)[1], records.quality)
-    axes.set_xlabel(AXIS[records.size])
-    axes.set_ylabel(AXIS[records.quality])
+    axes.set_xlabel(axis(records.size, records.unit))
+    axes.set_ylabel(axis(records.quality, records.unit))
     axes.ticklabel_format(useOffset=False)
     legend_above(axes)
     save(figure, path)
 
 
-def draw_predicted(rows: list[dict[str, Any]], path: Path) -> None:
-    """Predicted against measured latency; bars are the measurement's quartiles."""
+def draw_predicted(rows: list[dict[str, Any]], predictor: Mapping[str, Any], path: Path) -> None:
+    """
+    Predicted against measured latency: of models, with the measurement's quartiles, and of the random networks that
+    the predictor was fitted to, each predicted from the others.
+    """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8), layout="constrained")
+    samples = predictor.get("predicted", []), predictor.get("measured", [])
     predicted, measured = [row["predicted"] for row in rows], [row["ratio"] for row in rows]
     bars = [[row["ratio"] - row["low"] for row in rows], [row["high"] - row["ratio"] for row in rows]]
-    ends = (0.9 * min(predicted + measured), 1.1 * max(predicted + measured))
+    values = [*predicted, *measured, *samples[0], *samples[1]]
+    ends = (0.9 * min(values), 1.1 * max(values))
     axes.plot(ends, ends, color=GREY, linestyle="--", label="predicted = measured")
-    axes.errorbar(predicted, measured, yerr=bars, color=BLUE, fmt="o", capsize=3, label="measured, with quartiles")
+    if samples[0]:
+        axes.scatter(*samples, s=20, color=GREY, linewidths=0, label="random networks")
+    if rows:
+        axes.errorbar(predicted, measured, yerr=bars, color=BLUE, fmt="o", capsize=3, label="models, with quartiles")
     for row in rows[:8]:  # more names than this cannot be read
         axes.annotate(
             label(row["name"]), (row["predicted"], row["ratio"]), xytext=(6, -10), textcoords="offset points"
         )
     axes.set_xlabel("predicted time relative to the reference")
-    axes.set_ylabel("measured time relative to the reference")
+    axes.set_ylabel("measured time\nrelative to the reference")
     legend_above(axes)
     save(figure, path)
 
@@ -121,7 +133,3 @@ def _without_outliers(axes: Axes, scores: list[float], quality: str) -> None:
     ends = ordered[0], ordered[int(0.95 * (len(ordered) - 1))]
     margin = 0.08 * (max(ends) - min(ends)) or 0.1
     axes.set_ylim(min(ends) - margin, max(ends) + margin)
-
-
-def _two_lines(text: str) -> str:
-    return text.replace(" (", "\n(").replace(" of the ", "\nof the ")

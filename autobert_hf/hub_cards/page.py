@@ -32,13 +32,14 @@ def write_report(run: Path) -> Path:
     Raises:
         RecordError: if the folder holds no run with a finished candidate.
     """
-    records, folder = Records.read(run), run / "report"
+    folder = run / "report"
     network = Network(run / "model") if (run / "model" / "config.json").exists() else None
+    records = Records.read(run, network=network)
     figures = [
         {"name": name, "caption": CAPTIONS[name], "uri": data_uri((folder / name).read_bytes(), "image/png")}
         for name in draw_figures(records, network, folder)
     ]
-    ranked = sorted(records.done, key=lambda trial: (records.badness(trial), trial["trial"]))[:SHOWN]
+    ranked = sorted(records.done, key=records.place)[:SHOWN]
     formulas = list(network.formulas.values()) if network else []
     known = facts(records, network)
     text = html(

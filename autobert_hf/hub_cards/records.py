@@ -8,6 +8,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from autobert_hf.hub_cards.architecture import Network
+
 
 Trial = dict[str, Any]
 
@@ -25,18 +27,19 @@ class Records:
     """
     `run`: run.json (settings, inputs, versions). `trials`: the lines of journal.jsonl. `reports`: report/*.json by
     name, e.g. `training`, `ranking`, `latency`. `number`: the trial that the model was made from, where it was picked
-    after the search; without one, the best.
+    after the search; without one, the best of those that `network` may come from.
     """
 
     run: dict[str, Any]
     trials: list[Trial]
     reports: dict[str, Any]
     number: int | None = None
+    network: Network | None = None
 
     @classmethod
-    def read(cls, run: Path, number: int | None = None) -> "Records":
+    def read(cls, run: Path, number: int | None = None, network: Network | None = None) -> "Records":
         reports = {path.stem: _json(path) for path in sorted((run / "report").glob("*.json"))}
-        records = cls(_json(run / "run.json"), _lines(run / "journal.jsonl"), reports, number)
+        records = cls(_json(run / "run.json"), _lines(run / "journal.jsonl"), reports, number, network)
         if not records.done:
             raise RecordError(f"{run} holds no finished candidate yet: let the search go on.")
         return records
@@ -63,7 +66,8 @@ class Records:
     @cached_property
     def chosen(self) -> Trial:
         if self.number is None:
-            return self.best
+            alike = [t for t in self.done if self.network and self.network.is_built_as(t["architecture"])]
+            return min(alike, key=self.place, default=self.best)
         found = [trial for trial in self.done if trial["trial"] == self.number]
         if not found:
             raise RecordError(f"The journal holds no finished trial {self.number}: `autobert status` shows the run.")
@@ -71,23 +75,37 @@ class Records:
 
     @cached_property
     def best(self) -> Trial:
-        return min(self.done, key=lambda trial: (self.badness(trial), trial["trial"]))
+        return min(self.done, key=self.place)
 
     @property
     def training(self) -> dict[str, Any] | None:
         """The final training of the model: the run's own, or that of a candidate that was picked afterwards."""
-        return self.reports.get("training" if self.number is None else f"training-{self.number:06d}")
+        suffix = "" if self.number is None else f"-{self.number:06d}"
+        return self.reports.get(f"training{suffix}") or self.reports.get(f"distillation{suffix}")
+
+    @property
+    def unit(self) -> str:
+        """Of the loss: with a teacher it has none."""
+        if self.settings.get("teacher"):
+            return "distillation loss"
+        return "nats per masked token" + (
+            " and pair of sentences" if self.settings.get("objective") == "mlm+nsp" else ""
+        )
 
     def badness(self, trial: Trial) -> float:
         """The deciding score, lower is better."""
         score = trial["scores"][self.quality]
         return -score if self.quality in MAXIMIZED else score
 
+    def place(self, trial: Trial) -> tuple[float, int]:
+        """In the order of all, best first; of equals the earlier one."""
+        return self.badness(trial), trial["trial"]
+
     @cached_property
     def front(self) -> list[Trial]:
         """Candidates that no other beats in quality and size together, smallest first."""
         found: list[Trial] = []
-        for trial in sorted(self.done, key=lambda t: (t["scores"][self.size], self.badness(t), t["trial"])):
+        for trial in sorted(self.done, key=lambda t: (t["scores"][self.size], *self.place(t))):
             if not found or self.badness(trial) < self.badness(found[-1]):
                 found.append(trial)
         return found

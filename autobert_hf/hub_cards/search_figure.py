@@ -7,7 +7,20 @@ from typing import Any
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from autobert_hf.hub_cards.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, WIDTH, draw_curve, legend_above, save
+from autobert_hf.hub_cards.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SCALE,
+    SKY,
+    WIDTH,
+    axis,
+    draw_curve,
+    legend_above,
+    save,
+)
 from autobert_hf.hub_cards.records import Records, Trial
 from autobert_hf.modeling.formula import STANDARD_ATTENTION
 
@@ -27,7 +40,11 @@ GROUPS = {
 def draw_search(records: Records, path: Path) -> None:
     figure, (above, below) = plt.subplots(2, 1, figsize=(WIDTH, 5.4), sharex=True, layout="constrained")
     draw_curve(records, above)
-    draw_ingredients(records.trials, below)
+    kinds = {group(layer) for trial in records.trials for layer in trial["architecture"]["layers"]}
+    if len(kinds) > 1:
+        draw_ingredients(records.trials, below)
+    else:
+        draw_sizes(records, below)
     below.set_xlabel("candidate, in the order of the search")
     save(figure, path)
 
@@ -51,6 +68,14 @@ def draw_ingredients(trials: list[Trial], axes: Axes) -> None:
     axes.set_ylim(0, 1)
     axes.set_ylabel("share of layers\namong candidates")
     legend_above(axes)
+
+
+def draw_sizes(records: Records, axes: Axes) -> None:
+    """Where all layers are of one kind: how large the candidates were."""
+    numbers = [trial["trial"] for trial in records.done]
+    sizes = [trial["scores"][records.size] * SCALE.get(records.size, 1.0) for trial in records.done]
+    axes.scatter(numbers, sizes, s=14, color=ORANGE, linewidths=0)
+    axes.set_ylabel(axis(records.size, records.unit).replace(" relative", "\nrelative"))
 
 
 def group(layer: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from autobert_hf.hub_cards.records import RecordError, Records
 from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 
-from .conftest import LATENCY, SIZES, TRAINING, MadeRun, journal
+from .conftest import FORMULAS, LATENCY, SIZES, TRAINING, MadeRun, journal
 
 
 @pytest.fixture(autouse=True)
@@ -38,11 +38,11 @@ def test_numbers_come_from_the_records(full):
     assert "30 candidates were judged (3 of them failed), seed 7" in found
     assert f"This network is trial {best['trial']}, score {best['scores']['loss']:.4f}, the best of all." in found
     assert "The search went in 2 rounds" in found
-    assert "| short trainings of 30 candidates | 0.03 M | 0.02 |" in section(text, "What it cost")
+    assert "| judging 30 candidates | 27,000 | 68 s |" in section(text, "What it cost")
     assert "| 2,000 | 5.7500 | 6.2500 |" in section(text, "How good it is")
     assert "word frequencies gives 6.625" in text
     config = AutoBertConfig.from_pretrained(full.folder / "model")
-    assert f"of {count_parameters(config, 'masked_lm') / 1e6:.2f} M parameters" in text
+    assert f"of {count_parameters(config, 'masked_lm'):,} parameters" in text
     assert f"{count_flops(config) / 1e9:.3f} GFLOPs" in text
 
 
@@ -175,6 +175,44 @@ def test_a_card_changed_by_hand_is_seen(made):
     assert is_ours(card)
     card.write_text(card.read_text().replace("Limits", "Limits and more"))
     assert not is_ours(card)
+
+
+def test_the_trial_of_a_model_is_found_by_its_architecture(made):
+    """A limit can make another candidate the winner than the best of all."""
+    best = min((t for t in made.trials if t["scores"]), key=lambda t: t["scores"]["loss"])
+    other = next(t for t in made.trials if t["scores"] and t is not best)
+    layers = [
+        {"layer_type": "conv", "conv_kernel_size": 9},
+        {"layer_type": "full_attention", "attention_formula": FORMULAS[1]},
+        {"layer_type": "hybrid", "qkv_conv_size": 3},
+        {"layer_type": "full_attention", "attention_formula": FORMULAS[2], "skip": ["feed_forward"]},
+    ]
+    other["architecture"] = {"layers": layers, "settings": {"hidden_size": 24}}
+    assert f"This network is trial {other['trial']}, score {other['scores']['loss']:.4f}." in card_of_written(made)
+    layers[0]["conv_kernel_size"] = 7
+    assert f"This network is trial {best['trial']}, " in card_of_written(made)
+
+
+def test_distillation_stands_beside_its_floor_and_claims_no_nats(full):
+    full.settings["supernet_steps"], full.settings["batch_size"] = 100, 32
+    (full.folder / "report" / "training.json").unlink()
+    distilled = {"curves": {"found": [[1000, 1.5], [2000, 1.25]]}, "parameters": {"found": 10_000}}
+    full.report("distillation", distilled | {"inherited_tokens": 0, "linear_floor": 0.9, "errors": {"found": 0.25}})
+    text = card_of_written(full)
+    assert "nats" not in text
+    assert "| `this network` | 0.250 |" in text
+    assert "| linear map of the embeddings, no mixing of tokens | 0.900 |" in text
+    assert "before the search | 0.41 M |" in text
+    assert "model-index" not in text
+
+
+def test_latencies_are_told_apart_by_their_trials(full):
+    rows = {"this network": LATENCY["a cut"] | {"trial": 3}, "trial 5": LATENCY["a cut"] | {"trial": 5, "busy": True}}
+    full.report("latency", rows)
+    write_card(full.folder, full.folder / "model", 5)
+    text = section((full.folder / "model" / "README.md").read_text(), "How fast it is")
+    assert re.search(r"^\| `trial 3` .* float32 \|$", text, re.MULTILINE)
+    assert re.search(r"^\| `this network` .* float32 \(disturbed by other work\) \|$", text, re.MULTILINE)
 
 
 def test_proxy_tasks_decide_upwards(made):
