@@ -166,7 +166,7 @@ def main() -> None:
     for title, (layers, vocab) in MLM.items():
         found = masked_language_model(layers, vocab, arguments.rounds, accelerator)
         results[f"MLM {title}"] = record(f"MLM {title}", found, BATCH * LENGTH)
-    for title, shape in (("few are long", (24, 0.6)), ("half are long", (72, 0.6))):
+    for title, shape in (("few are long", (24, 0.6)), ("most are long", (72, 0.6))):
         rows = unequal_rows(*shape)
         share = sum(len(row["input_ids"]) for row in rows) / len(rows) / LENGTH
         title = f"fine-tuning, {title}: {share:.0%} of 128"
