@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from autobert_hf.commands.analyze import analyze_command
 from autobert_hf.commands.convert import convert_command
+from autobert_hf.commands.measure import measure_command
 from autobert_hf.commands.push import push_command
 from autobert_hf.commands.report import report_command
 from autobert_hf.commands.search import search_command
@@ -66,6 +67,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "status": status_command,
     "select": select_command,
     "analyze": analyze_command,
+    "measure": measure_command,
     "report": report_command,
     "push": push_command,
     "zoo": zoo_command,

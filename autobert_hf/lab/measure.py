@@ -1,5 +1,6 @@
 """Honest timing: candidates and a reference in alternation, by the processor time of this process, as ratios."""
 
+import math
 import random
 import statistics
 import time
@@ -8,11 +9,18 @@ from dataclasses import asdict, dataclass
 
 
 BUSY = 1.2  # wall time over processor time from which on other work has disturbed the measurement
+PATIENCE = 5  # rounds grow to this many times the asked number while the error is too large
+
+Call = Callable[[], object]
+Clock = Callable[[Call], tuple[float, float]]  # (seconds that count, wall seconds) of one call
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Time over the reference's: median and quartiles of the ratios of each round, by CPU and by wall clock."""
+    """
+    Time over the reference's: median and quartiles of the ratios of each round, by CPU and by wall clock. `error` is
+    the standard error of the median over the median, as the quartiles give it for normal noise.
+    """
 
     median: float
     low: float
@@ -20,6 +28,8 @@ class Ratio:
     wall: float
     seconds: float
     busy: bool
+    error: float
+    rounds: int
 
     def to_dict(self) -> dict[str, float | bool]:
         return asdict(self)
@@ -28,7 +38,7 @@ class Ratio:
         return f"{self.median:.3f} [{self.low:.3f}-{self.high:.3f}]"
 
 
-def clocks(call: Callable[[], object]) -> tuple[float, float]:
+def clocks(call: Call) -> tuple[float, float]:
     """(processor, wall) seconds of one call."""
     wall, cpu = time.perf_counter(), time.process_time()
     call()
@@ -36,33 +46,49 @@ def clocks(call: Callable[[], object]) -> tuple[float, float]:
 
 
 def paired_ratios(
-    reference: Callable[[], object],
-    candidates: Mapping[str, Callable[[], object]],
+    reference: Call,
+    candidates: Mapping[str, Call],
     rounds: int = 12,
     repeats: int = 3,
     seed: int = 0,
+    error: float = math.inf,
+    clock: Clock = clocks,
 ) -> dict[str, Ratio]:
     """
     Each round runs the reference and every candidate `repeats` times in a new random order, after one round that does
-    not count. On a busy machine such ratios repeat to 1 or 2 percent where wall times alone scatter by 30.
+    not count. On a busy machine such ratios repeat to 1 or 2 percent where wall times alone scatter by 30. While the
+    error of some ratio is above `error` it goes on, to `PATIENCE` times the rounds at most.
     """
     calls = {"reference": reference, **candidates}
     order = random.Random(seed)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
-    for number in range(rounds + 1):
-        seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
-        for name in order.sample([*calls] * repeats, len(calls) * repeats):
-            seconds[name].append(clocks(calls[name]))
-        if number:
-            for name, taken in seconds.items():
-                cpu, wall = zip(*taken, strict=True)
-                times[name].append((statistics.median(cpu), statistics.median(wall)))
-    return {name: _ratio(times[name], times["reference"]) for name in candidates}
+    _round(calls, repeats, order, clock)
+    times: list[dict[str, tuple[float, float]]] = []
+    while True:
+        times.append(_round(calls, repeats, order, clock))
+        if len(times) >= rounds:
+            found = {name: _ratio([(one[name], one["reference"]) for one in times]) for name in candidates}
+            if len(times) >= PATIENCE * rounds or all(ratio.error <= error for ratio in found.values()):
+                return found
 
 
-def _ratio(taken: list[tuple[float, float]], reference: list[tuple[float, float]]) -> Ratio:
-    by_cpu = [one[0] / other[0] for one, other in zip(taken, reference, strict=True)]
-    by_wall = [one[1] / other[1] for one, other in zip(taken, reference, strict=True)]
-    low, median, high = statistics.quantiles(by_cpu, n=4)
-    cpu, wall = (statistics.median(column) for column in zip(*taken, strict=True))
-    return Ratio(median, low, high, statistics.median(by_wall), cpu, wall > BUSY * cpu)
+def _round(
+    calls: Mapping[str, Call], repeats: int, order: random.Random, clock: Clock
+) -> dict[str, tuple[float, float]]:
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    for name in order.sample([*calls] * repeats, len(calls) * repeats):
+        taken[name].append(clock(calls[name]))
+    return {
+        name: (statistics.median(counted for counted, _ in pairs), statistics.median(wall for _, wall in pairs))
+        for name, pairs in taken.items()
+    }
+
+
+def _ratio(pairs: list[tuple[tuple[float, float], tuple[float, float]]]) -> Ratio:
+    """From (counted, wall) seconds of the candidate and of the reference in each round."""
+    ratios = [one[0] / other[0] for one, other in pairs]
+    low, median, high = statistics.quantiles(ratios, n=4)
+    seconds, wall = (statistics.median(one[clock] for one, _ in pairs) for clock in (0, 1))
+    # Normal noise: quartiles lie 1.349 standard deviations apart, the median has 1.253 / sqrt(n) of one.
+    error = 1.253 / 1.349 * (high - low) / math.sqrt(len(pairs)) / median
+    by_wall = statistics.median(one[1] / other[1] for one, other in pairs)
+    return Ratio(median, low, high, by_wall, seconds, wall > BUSY * seconds, error, len(pairs))

@@ -1,0 +1,134 @@
+"""`autobert measure MODEL...`: how fast encoders are beside a reference, by paired processor time with its spread."""
+
+import argparse
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
+
+from autobert_hf.commands.variants import load_config
+from autobert_hf.lab.latency import latency_row, measure_latency
+from autobert_hf.lab.measure import BUSY, PATIENCE
+from autobert_hf.lab.model_cost import model_cost
+from autobert_hf.lab.run_folder import RunFolder, write_json
+from autobert_hf.lab.workload import DTYPES, PRECISIONS, LatencyError, Workload
+from autobert_hf.modeling.zoo import ZOO
+
+
+FOUND = "this network"  # a run's own model, as cards call it
+
+
+def measure_command(arguments: Sequence[str]) -> int:
+    given = _parser().parse_args(arguments)
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # heads and poolers that are left out
+    models = _models(given)
+    reference = load_encoder(given.reference) if given.reference else bert_base()
+    name = given.reference or "BERT-base"
+    sizes = {key: getattr(given, key) for key in ("batch", "length", "threads", "device")}
+    workload = Workload(runtime=given.runtime, precision=given.precision, **sizes)
+    theirs = Workload(
+        runtime=given.reference_runtime or given.runtime,
+        precision=given.reference_precision or given.precision,
+        **sizes,
+    )
+    if theirs != workload:
+        name = f"{name} ({theirs.runtime}, {theirs.dtype})"
+    ratios = measure_latency(models, reference, workload, theirs, given.rounds, given.error)
+    costs = {model: model_cost(network, Workload(given.batch, given.length)) for model, network in models.items()}
+    rows = {model: latency_row(ratio, name, workload, **costs[model]) for model, ratio in ratios.items()}
+    print("\n".join(table(rows)))
+    if given.output:
+        write_json(given.output, rows)
+    if given.run:
+        record(given.run, rows)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="autobert measure", allow_abbrev=False, description=__doc__)
+    add = parser.add_argument
+    add("models", nargs="*", metavar="MODEL", help="Folder, Hub id, or name of the zoo (random weights).")
+    add("--reference", help="Folder, Hub id or name of the zoo. Without: transformers' BERT-base, random weights.")
+    add("--runtime", choices=[*PRECISIONS], default="eager", help="torch as it comes, or onnxruntime.")
+    add("--precision", choices=[*DTYPES], default="no", help="no: fp32; bf16 in torch; int8 in onnxruntime.")
+    add("--reference-runtime", choices=[*PRECISIONS], help="Without: as --runtime.")
+    add("--reference-precision", choices=[*DTYPES], help="Without: as --precision.")
+    add("--batch", type=int, default=1, help="Rows.")
+    add("--length", type=int, default=128, help="Tokens of a row.")
+    add("--threads", type=int, default=1, help="1: by processor time. More: by wall time, which other work disturbs.")
+    add("--device", default="cpu", help="cpu, or cuda: by its events.")
+    add("--rounds", type=int, default=12, help=f"At least; up to {PATIENCE} times as many until --error is reached.")
+    add("--error", type=float, default=0.02, help="Largest standard error of a ratio, relative to it.")
+    add("--run", type=Path, help="A search: its model is measured too, and its cards will show all of this.")
+    add("--output", type=Path, help="JSON file for the results.")
+    return parser
+
+
+def _models(given: argparse.Namespace) -> dict[str, PreTrainedModel]:
+    if given.rounds < 2:
+        raise LatencyError("--rounds must be at least 2: one round has no spread.")
+    found = {}
+    if given.run:
+        RunFolder(given.run).read("run.json")
+        found[FOUND] = load_encoder(str(given.run / "model"))
+    found |= {name: load_encoder(name) for name in given.models}
+    if not found:
+        raise LatencyError("Nothing to measure: give a folder, a Hub id or a name of `autobert zoo`, or --run.")
+    return found
+
+
+def bert_base() -> PreTrainedModel:
+    return _untrained(BertConfig())
+
+
+def load_encoder(source: str) -> PreTrainedModel:
+    """Without pooler. A name of the zoo, or a folder that holds a configuration alone, gives random weights."""
+    if source in ZOO:
+        return _untrained(load_config(source))
+    folder = Path(source)
+    if folder.is_dir() and not [*folder.glob("*.safetensors"), *folder.glob("*.bin")]:
+        return _untrained(AutoConfig.from_pretrained(source))
+    try:
+        return AutoModel.from_pretrained(source, add_pooling_layer=False)
+    except TypeError:  # a kind of encoder that has none
+        return AutoModel.from_pretrained(source)
+
+
+def _untrained(config: PreTrainedConfig) -> PreTrainedModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        try:
+            return AutoModel.from_config(config, add_pooling_layer=False)
+        except TypeError:
+            return AutoModel.from_config(config)
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """One line a model, what was timed, and a warning where other work disturbed it."""
+    width = max(len(name) for name in ("model", *rows)) + 2
+    heads = (("time", 8), ("quartiles", 16), ("wall", 8), ("M params", 10), ("GFLOPs", 9), ("MB", 8))
+    lines = [f"{'model':<{width}}" + "".join(f"{head:>{size}}" for head, size in heads)]
+    for name, row in rows.items():
+        quartiles = f"{row['low']:.3f}-{row['high']:.3f}"
+        sizes = f"{row['parameters'] / 1e6:>10.2f}{row['flops'] / 1e9:>9.3f}{row['memory'] / 1e6:>8.1f}"
+        lines.append(f"{name:<{width}}{row['ratio']:>8.3f}{quartiles:>16}{row['wall']:>8.3f}{sizes}")
+    some = next(iter(rows.values()))
+    lines.append(
+        f"Times over {some['reference']}: {some['runtime']}, {some['dtype']}, {some['batch']} x {some['length']} "
+        f"tokens, {some['threads']} thread(s), {some['machine']}. MB: weights and live tensors, fp32 in torch."
+    )
+    if any(row["busy"] for row in rows.values()):
+        lines.append(f"Warning: wall time was over {BUSY} times processor time: the machine is busy with other work.")
+    return lines
+
+
+def record(run: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Adds the rows to the run's report/latency.json; what a search had predicted stays beside them."""
+    path = run / "report" / "latency.json"
+    before = RunFolder(run).read("report/latency.json") if path.exists() else {}
+    new = {name: {**row, "predicted": before.get(name, {}).get("predicted")} for name, row in rows.items()}
+    write_json(path, before | new)
+    print(f"{path}: `autobert report {run}` shows it.")
