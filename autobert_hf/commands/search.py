@@ -12,7 +12,6 @@ from accelerate import PartialState
 from transformers import HfArgumentParser
 
 from autobert_hf.hub_cards.card import write_card
-from autobert_hf.lab.corpus import Source
 from autobert_hf.lab.files import disk_errors
 from autobert_hf.lab.parallel import warn_of_missing_processes
 from autobert_hf.lab.run_folder import RunFolder
@@ -23,7 +22,7 @@ from autobert_hf.searchers.settings import SearchSettings
 
 
 # Settings that say where things are on this machine; they may change between two calls of one run.
-LOCAL = {"output_dir", "train_file", "validation_file", "cpu", "num_trials"}
+LOCAL = {"output_dir", "train_file", "validation_file", "cpu", "num_trials", "latency_error"}
 
 # How YAML writes that a setting has no value.
 NOTHING: tuple[list[str], ...] = ([], [""], ["null"], ["~"])
@@ -41,44 +40,41 @@ def search_command(arguments: Sequence[str]) -> int:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     warn_of_missing_processes()
     folder = RunFolder(Path(settings.output_dir))
-    source = Source(
-        settings.train_file,
-        settings.validation_file,
-        settings.dataset,
-        settings.tokenizer,
-        settings.vocab_size,
-        settings.length,
-        settings.seed,
-        settings.objective,
-    )
     team = PartialState(cpu=settings.cpu)
     if settings.mixed_precision == "auto":  # what a run records is what it ran with, here and on the next machine
         settings.mixed_precision = default_precision(settings.cpu)
     recorded = {name: value for name, value in asdict(settings).items() if name not in LOCAL}
     recorded["proxy_task"] = [public_name(spec) for spec in settings.proxy_task]
     if team.is_main_process:
-        folder.open(recorded, source.inputs(), {"num_trials": settings.num_trials})
+        folder.open(recorded, settings.inputs(), {"num_trials": settings.num_trials})
     team.wait_for_everyone()
-    job = Job(settings, folder, source)
+    job = Job(settings, folder, settings.source())
     job.load_tasks()
     method, model_folder = METHODS[settings.method](job, settings), folder.path / "model"
     space = job.profile(method.space)
     if space is not None and team.is_main_process:
         print(space, flush=True)
     winner = method.run()
-    job.save(method.trained(winner, "training"), model_folder)
+    model = method.trained(winner, "training")
+    job.save(model, model_folder)
+    further = method.further()
+    for name, trial in further.items():
+        job.save(method.trained(trial, f"training-{trial.id:06d}"), folder.path / name)
     job.end()
     if not team.is_main_process:
         return 0
     with disk_errors(model_folder):
         write_card(folder.path)
+        for name, trial in further.items():
+            write_card(folder.path, folder.path / name, trial.id)
     main = job.goals.main
+    kind = "AutoModel" if model.base_model is model else "AutoModelForMaskedLM"
     print(
         f"\nThe best candidate is trial {winner.id}, {main.label} {winner.scores[main.name]:.4f}.\n"
         f"The model is in {model_folder}. To load it:\n\n"
         "    import autobert_hf\n"
-        "    from transformers import AutoModelForMaskedLM\n"
-        f'    model = AutoModelForMaskedLM.from_pretrained("{model_folder}")\n'
+        f"    from transformers import {kind}\n"
+        f'    model = {kind}.from_pretrained("{model_folder}")\n'
     )
     return 0
 

@@ -8,7 +8,6 @@ from autobert_hf.hub_cards.card import write_card
 from autobert_hf.lab.files import disk_errors
 from autobert_hf.lab.journal import read_journal
 from autobert_hf.lab.run_folder import RunFolder
-from autobert_hf.lab.save import save_model
 from autobert_hf.searchers.methods import METHODS
 from autobert_hf.searchers.methods.method import Method, reopen
 from autobert_hf.searchers.objectives import Goals, Limits
@@ -79,7 +78,7 @@ def extract(method: Method, run: Path, trial: Trial, train: bool) -> Path:
             f"The weights of trial {trial.id} were not kept: weights are kept of the winner and of what --trade-off "
             "asked for. With --train it is trained again from scratch."
         ) from error
-    save_model(model, method.job.corpus.tokenizer, folder)
+    method.job.save(model, folder)
     with disk_errors(folder):
         write_card(run, folder, trial.id)
     return folder

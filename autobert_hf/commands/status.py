@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from safetensors import safe_open
 
@@ -25,7 +26,7 @@ def status_lines(run: Path) -> list[str]:
     record, local = RunFolder(run).read("run.json"), RunFolder(run).read("local.json")
     trials = [Trial.from_record(line) for line in read_journal(run / "journal.jsonl")]
     lines = [f"{run}: {record['settings']['method']}, seed {record['settings']['seed']}"]
-    lines += [_warm_up(run, record["settings"]["warmup_steps"])]
+    lines += [_supernet(run, record["settings"])]
     lines += _search(trials, local["num_trials"], Goals.of(record["settings"]))
     lines += [_training(path) for path in sorted((run / "final").glob("*.safetensors"))]
     done = (run / "model" / "config.json").exists()
@@ -33,12 +34,17 @@ def status_lines(run: Path) -> list[str]:
     return lines
 
 
-def _warm_up(run: Path, steps: int) -> str:
+def _supernet(run: Path, settings: dict[str, Any]) -> str:
+    if "supernet_steps" in settings:
+        if (run / "supernet" / "weights.safetensors").exists():
+            return "supernet: trained"
+        done = _step(run / "supernet" / "training.safetensors")
+        return f"supernet: at step {done} of {settings['supernet_steps']} (last checkpoint)"
     rounds = list((run / "supernet").glob("round-*.safetensors"))
     if rounds:
         return f"supernet: warmed up, weights of round {int(rounds[-1].stem.removeprefix('round-'))}"
     done = _step(run / "supernet" / "warm-up.safetensors")
-    return f"supernet: warm-up at step {done} of {steps} (last checkpoint)"
+    return f"supernet: warm-up at step {done} of {settings['warmup_steps']} (last checkpoint)"
 
 
 def _search(trials: list[Trial], wanted: int, goals: Goals) -> list[str]:

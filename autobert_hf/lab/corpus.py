@@ -24,6 +24,7 @@ from autobert_hf.lab.text import (
     train_tokenizer,
     unigram_floor,
 )
+from autobert_hf.lab.text_batches import TextBatches, text_rows
 
 
 BUILTIN_DOCUMENTS = 20_000
@@ -40,7 +41,7 @@ class Source:
     vocab_size: int
     length: int
     seed: int
-    objective: str = "mlm"  # or "mlm+nsp": rows are sentence pairs
+    objective: str = "mlm"  # or "mlm+nsp": rows are sentence pairs; or "texts": each is one document
 
     def inputs(self) -> Mapping[str, str]:
         """Every input by name, files with their sha256: what a run records, free of this machine's paths."""
@@ -75,8 +76,8 @@ class Source:
 @dataclass(frozen=True)
 class Corpus:
     """
-    Packed rows (rows, length) of token ids, or sentence pairs with their labels (rows,). `floor` is the loss of
-    knowing word frequencies alone, in nats; of pairs it contains the ln 2 of guessing.
+    Packed rows (rows, length) of token ids, sentence pairs with their labels (rows,), or `texts`, one a row, padded.
+    `floor` is the loss of knowing word frequencies alone, in nats; of pairs it contains the ln 2 of guessing.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -85,12 +86,15 @@ class Corpus:
     floor: float
     train_is_random: torch.Tensor | None = None
     held_out_is_random: torch.Tensor | None = None
+    texts: bool = False
 
     def batches(self, side: Literal["train", "held_out"], batch_size: int, seed: int) -> MaskedBatches:
-        """Batches of one side, PairBatches where the rows are pairs."""
+        """Batches of one side: PairBatches where the rows are pairs, TextBatches of texts."""
         rows, is_random = self.train, self.train_is_random
         if side == "held_out":
             rows, is_random = self.held_out, self.held_out_is_random
+        if self.texts:
+            return TextBatches(rows, self.tokenizer, batch_size, seed)
         if is_random is None:
             return MaskedBatches(rows, self.tokenizer, batch_size, seed)
         return PairBatches(rows, self.tokenizer, batch_size, seed, is_random)
@@ -107,8 +111,8 @@ def prepare(source: Source, folder: Path) -> Corpus:
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     rows, _ = read_tensors(folder / "rows.safetensors")
     floor = unigram_floor(rows["train"], rows["held_out"], len(tokenizer), tokenizer.all_special_ids)
-    if source.objective == "mlm":
-        return Corpus(tokenizer, rows["train"], rows["held_out"], floor)
+    if source.objective != "mlm+nsp":
+        return Corpus(tokenizer, rows["train"], rows["held_out"], floor, texts=source.objective == "texts")
     labels = rows["train_is_random"], rows["held_out_is_random"]
     return Corpus(tokenizer, rows["train"], rows["held_out"], floor + math.log(2), *labels)
 
@@ -120,6 +124,8 @@ def _rows(
     for side, documents in (("train", train), ("held_out", held_out)):
         if source.objective == "mlm":
             rows[side] = pack(documents, tokenizer, source.length)
+        elif source.objective == "texts":
+            rows[side] = text_rows(documents, tokenizer, source.length)
         else:
             seed = derive(source.seed, side)
             rows[side], rows[f"{side}_is_random"] = pair_rows(documents, tokenizer, source.length, seed)

@@ -1,7 +1,7 @@
 """Training that must not be lost: the winner of a search and the network it is compared with."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -36,22 +36,37 @@ def train_and_record(
     of the curve.
     """
     trainer = Trainer(model, recipe, accelerator, shared=True)
+
+    def loss() -> float:
+        return evaluate(model, list(held_out), accelerator)
+
+    return run_and_record(trainer, batches, loss, checkpoint, name, inherited)
+
+
+def run_and_record(
+    trainer: Trainer,
+    batches: MaskedBatches,
+    loss: Callable[[], float],
+    checkpoint: Path,
+    name: str,
+    inherited: int = 0,
+) -> Curve:
+    """As `train_and_record`, with any trainer; `loss` takes a point of the curve."""
     curve: Curve = []
     if checkpoint.exists():
-        curve = [(tokens, loss) for tokens, loss in json.loads(trainer.load(checkpoint)["curve"])]
+        curve = [(tokens, value) for tokens, value in json.loads(trainer.load(checkpoint)["curve"])]
+    recipe, is_main = trainer.recipe, trainer.accelerator.is_main_process
     points = _points(recipe.steps, batches.tokens_per_batch, inherited)
     clock = Clock(CHECKPOINT_SECONDS)
-    quiet = not accelerator.is_main_process
-    bar = tqdm(total=recipe.steps, initial=trainer.step, desc=name, unit="step", smoothing=0.05, disable=quiet)
+    bar = tqdm(total=recipe.steps, initial=trainer.step, desc=name, unit="step", smoothing=0.05, disable=not is_main)
 
-    def after(step: int, loss: float) -> None:
+    def after(step: int, value: float) -> None:
         bar.update()
-        bar.set_postfix(loss=f"{loss:.3f}")
+        bar.set_postfix(loss=f"{value:.3f}")
         if step in points:
-            tokens = inherited + step * batches.tokens_per_batch
-            curve.append((tokens, evaluate(model, list(held_out), accelerator)))
-            model.train()
-        if accelerator.is_main_process and (step in points or clock.rings()):
+            curve.append((inherited + step * batches.tokens_per_batch, loss()))
+            trainer.model.train()
+        if is_main and (step in points or clock.rings()):
             trainer.save(checkpoint, curve=json.dumps(curve))
 
     with bar:

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from autobert_hf.lab.buckets import length_buckets
 from autobert_hf.lab.mlm import generator
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.task_data import Row
@@ -19,7 +20,6 @@ from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 
 
 TARGETS = {"labels", "start_positions", "end_positions"}
-CHUNK = 50  # batches within which rows are sorted by length
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,8 @@ class Buckets:
         return collate([self.rows[row] for row in self.order(epoch)[index]], self.padding)
 
     def order(self, epoch: int) -> list[list[int]]:
-        draw = generator(self.seed, "buckets", epoch)
-        shuffled = torch.randperm(len(self.rows), generator=draw).tolist()
-        size = self.batch_size
-        batches = []
-        for start in range(0, len(shuffled), CHUNK * size):
-            chunk = sorted(shuffled[start : start + CHUNK * size], key=lambda row: len(self.rows[row]["input_ids"]))
-            batches += [chunk[at : at + size] for at in range(0, len(chunk), size)]
-        return [batches[place] for place in torch.randperm(len(batches), generator=draw).tolist()]
+        lengths = [len(row["input_ids"]) for row in self.rows]
+        return length_buckets(lengths, self.batch_size, generator(self.seed, "buckets", epoch))
 
 
 def collate(rows: Sequence[Row], padding: int) -> Batch:

@@ -1,6 +1,7 @@
 """A model folder that is there whole or not at all."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -8,8 +9,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from autobert_hf.lab.files import disk_errors, sync
 
 
-def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path) -> Path:
-    """Weights as safetensors, configuration, modelling files, tokenizer if any; replaces what stood in `folder`."""
+def save_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None,
+    folder: Path,
+    add: Callable[[Path], object] = lambda folder: None,
+) -> Path:
+    """
+    Weights as safetensors, configuration, modelling files, tokenizer if any, and what `add` puts there; replaces what
+    stood in `folder`.
+    """
     temporary = folder.with_name(f".{folder.name}.tmp")
     with disk_errors(folder):
         shutil.rmtree(temporary, ignore_errors=True)
@@ -17,7 +26,8 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None
         model.save_pretrained(temporary)
         if tokenizer is not None:
             tokenizer.save_pretrained(temporary)
-        for file in temporary.iterdir():
+        add(temporary)
+        for file in temporary.rglob("*"):
             sync(file)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)

@@ -1,12 +1,13 @@
 """What every method stands on: processes, text, batches, the search itself, and trainings that must not be lost."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from transformers import PreTrainedModel
 
 from autobert_hf.lab.corpus import Corpus, Source, prepare
 from autobert_hf.lab.final import Curve, train_and_record
@@ -48,6 +49,8 @@ class Job:
         self.held_out: list[Batch] = held_out.held_out(settings.held_out_rows)
         self.tasks: list[Task] = []
         self.goals = Goals.of(asdict(settings))
+        # What a method puts into a model's folder beside weights, configuration and tokenizer.
+        self.add_files: Callable[[PreTrainedModel, Path], object] = lambda model, folder: None
 
     def load_tasks(self) -> None:
         """The proxy tasks; apart, since a finished run is opened again without them. Raises TaskError."""
@@ -72,14 +75,14 @@ class Job:
         self.record("space", found.to_dict())
         return found
 
-    def search(self, searcher: Searcher, evaluator: Evaluator) -> list[Trial]:
+    def search(self, searcher: Searcher, evaluator: Evaluator, number: int | None = None) -> list[Trial]:
         """
-        All trials of the run, in order.
+        All trials of the run, in order; `number` of them where that is not the settings' to say.
 
         Raises:
             TrainingError: if none of them succeeded.
         """
-        number = self.settings.num_trials
+        number = self.settings.num_trials if number is None else number
         with self.accelerator.main_process_first():
             journal = Journal(self.path / "journal.jsonl", writer=self.is_main)
         with TrialBar(number, self.goals.main, len(journal.records), not self.is_main) as bar:
@@ -113,9 +116,9 @@ class Job:
         if self.is_main:
             write_json(self.path / "report" / f"{name}.json", dict(data))
 
-    def save(self, model: AutoBertLanguageModel, folder: Path) -> None:
+    def save(self, model: PreTrainedModel, folder: Path) -> None:
         if self.is_main:
-            save_model(model, self.corpus.tokenizer, folder)
+            save_model(model, self.corpus.tokenizer, folder, lambda path: self.add_files(model, path))
 
     def end(self) -> None:
         # A process that ends while others still work is taken for one that failed.

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Literal, TypeVar
 
+from autobert_hf.lab.corpus import Source
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.searchers.objectives import Limits
 
@@ -112,6 +113,23 @@ class SearchSettings:
     def limits(self) -> Limits:
         given = {"parameters": self.max_params, "flops": self.max_flops}
         return Limits({name: most for name, most in given.items() if most is not None})
+
+    def source(self) -> Source:
+        """Where the text comes from, and what becomes of it."""
+        return Source(
+            self.train_file,
+            self.validation_file,
+            self.dataset,
+            self.tokenizer,
+            self.vocab_size,
+            self.length,
+            self.seed,
+            self.objective,
+        )
+
+    def inputs(self) -> dict[str, str]:
+        """What a run records of its inputs."""
+        return dict(self.source().inputs())
 
     def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
         """What the search leaves alone. No dropout: it costs much on a CPU and helps nothing this short."""

@@ -7,17 +7,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 from accelerate import Accelerator
 
 from autobert_hf.lab.files import read_tensors, write_tensors
-from autobert_hf.lab.fine_tune import fine_tune
 from autobert_hf.lab.journal import JournalError
 from autobert_hf.lab.mlm import MaskedBatches
 from autobert_hf.lab.tasks import Task
 from autobert_hf.lab.train import Batch, Recipe, Trainer, TrainingError, evaluate
 from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.evaluators.task_scores import task_scores
 from autobert_hf.searchers.objectives import Limits, arithmetic_scores
 from autobert_hf.searchers.supernet import Supernet
 from autobert_hf.searchers.trial import Trial
@@ -86,9 +85,7 @@ class Biws:
     def task_scores(self, architecture: Architecture) -> dict[str, float]:
         if not self.tasks:
             return {}
-        candidate = self.supernet.extract(architecture)
-        found = {task.name: fine_tune(candidate, task, self.accelerator, self.batches.seed) for task in self.tasks}
-        return found | {"task_score": fmean(found.values())}
+        return task_scores(self.supernet.extract(architecture), self.tasks, self.accelerator, self.batches.seed)
 
     @property
     def tokens_per_child(self) -> int:

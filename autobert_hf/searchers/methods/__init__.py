@@ -1,7 +1,13 @@
 """Methods by the name that the command line knows; each brings the settings it takes."""
 
 from autobert_hf.searchers.methods.autobert_zero import AutoBertZero
+from autobert_hf.searchers.methods.autotinybert import AutoTinyBert
 from autobert_hf.searchers.methods.method import Method
 
 
-METHODS: dict[str, type[Method]] = {"op-nas": AutoBertZero, "evolution": AutoBertZero, "random": AutoBertZero}
+METHODS: dict[str, type[Method]] = {
+    "op-nas": AutoBertZero,
+    "evolution": AutoBertZero,
+    "random": AutoBertZero,
+    "autotinybert": AutoTinyBert,
+}

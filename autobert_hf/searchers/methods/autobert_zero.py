@@ -132,6 +132,9 @@ class AutoBertZero:
         self.warm_up()
         return self.job.goals.best(self.search())[0]
 
+    def further(self) -> dict[str, Trial]:
+        return {}
+
     def trained(self, trial: Trial, record: str) -> AutoBertLanguageModel:
         """The final training, and for the record that of a BERT of equal parameters on the same number of tokens."""
         job, inherited = self.job, 0

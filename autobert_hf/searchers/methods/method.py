@@ -4,10 +4,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from autobert_hf.lab.corpus import Source
+from transformers import PreTrainedModel
+
 from autobert_hf.lab.run_folder import RunError, RunFolder
 from autobert_hf.lab.train import default_precision
-from autobert_hf.modeling.modeling_autobert import AutoBertLanguageModel
 from autobert_hf.searchers.job import Job
 from autobert_hf.searchers.settings import SearchSettings
 from autobert_hf.searchers.spaces.space import Space
@@ -29,11 +29,15 @@ class Method(Protocol):
         """Searches to the end of the budget and returns the winner."""
         ...
 
-    def inherited(self, trial: Trial) -> AutoBertLanguageModel:
+    def further(self) -> dict[str, Trial]:
+        """More candidates that become models of the run, by the folder's name; after `run`."""
+        ...
+
+    def inherited(self, trial: Trial) -> PreTrainedModel:
         """A candidate with the weights it was judged by. Raises FileNotFoundError where they were not kept."""
         ...
 
-    def trained(self, trial: Trial, record: str) -> AutoBertLanguageModel:
+    def trained(self, trial: Trial, record: str) -> PreTrainedModel:
         """A candidate after its final training, whose curves go to `report/<record>.json`."""
         ...
 
@@ -55,5 +59,4 @@ def reopen(run: Path, kinds: dict[str, type[Method]]) -> Method:
     if settings["mixed_precision"] == "auto":
         settings["mixed_precision"] = default_precision(use_cpu=False)
     chosen = kind.Settings(output_dir=str(run), **settings)
-    source = Source([], [], "", "", chosen.vocab_size, chosen.length, chosen.seed, chosen.objective)
-    return kind(Job(chosen, folder, source), chosen)
+    return kind(Job(chosen, folder, chosen.source()), chosen)

@@ -4,10 +4,10 @@ from random import Random
 
 from autobert_hf.lab.seeds import derive
 from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+from autobert_hf.searchers.spaces.space import Space
 
 
-def batch_wise(space: AutoTinyBertSpace, seed: int, step: int, part: int, number: int = 3) -> list[Architecture]:
+def batch_wise(space: Space, seed: int, step: int, part: int, number: int = 3) -> list[Architecture]:
     """
     The M = `number` sub-networks that see part `part` of the batch of step `step`; other ones for every part, as in
     the paper (its released code draws the same ones on all processes).

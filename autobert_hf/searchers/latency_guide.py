@@ -1,0 +1,115 @@
+"""What a search knows of speed: a predictor fitted on measured networks of its space, kept in the run's folder."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from accelerate import Accelerator
+from transformers import PreTrainedModel
+
+from autobert_hf.lab.latency_predictor import LinearPredictor, held_out
+from autobert_hf.lab.latency_samples import conditions, measure_samples
+from autobert_hf.lab.run_folder import write_json
+from autobert_hf.lab.seeds import derive
+from autobert_hf.lab.workload import Workload
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.profile import LimitError
+from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+
+
+class LatencyGuide:
+    """Predicted time over the reference's, by architecture; remembered, since a configuration takes milliseconds."""
+
+    def __init__(self, predictor: LinearPredictor, base: AutoBertConfig) -> None:
+        self.predictor = predictor
+        self.base = base
+        self.known: dict[Architecture, float] = {}
+
+    def __call__(self, architecture: Architecture) -> float:
+        if architecture not in self.known:
+            self.known[architecture] = self.predictor.predict([architecture.to_config(self.base)])[0]
+        return self.known[architecture]
+
+    def window(self, limit: float, low: float, high: float, some: Iterable[Architecture]) -> tuple[float, float]:
+        """
+        Between which times a network for this limit may lie: `low` and `high` times the limit (the paper: 0.85 and
+        1.10). Where none of `some`, networks of the space, comes that close to it, a window below the slowest of them.
+        """
+        most = high * limit
+        reached = max((time for time in map(self, some) if time <= most), default=limit)
+        return low * min(limit, reached), most
+
+
+def fit_guide(
+    space: AutoTinyBertSpace,
+    base: AutoBertConfig,
+    reference: PreTrainedModel,
+    workload: Workload,
+    samples: int,
+    error: float,
+    run: Path,
+    seed: int,
+    team: Accelerator,
+) -> LatencyGuide:
+    """
+    Measures `samples` random networks of the space, its smallest and its largest, once on each machine. A run that
+    goes on elsewhere measures again; its trials so far were chosen by other latencies, so they are set aside and the
+    search, not the training of the supernet, begins anew.
+
+    Raises:
+        NoiseError: if the machine is too noisy; what was measured is kept.
+    """
+    path, where = run / "report" / "predictor.json", conditions(reference.config, workload)
+    if team.is_main_process and read_report(path).get("conditions") != where:
+        rng = Random(derive(seed, "latency samples"))
+        drawn = [smallest(space), space.largest(), *(space.sample(rng) for _ in range(samples))]
+        configs = [architecture.to_config(base) for architecture in drawn]
+        ratios = measure_samples(configs, reference, run / "latency" / "samples.jsonl", workload, error=error)
+
+        def fit(some: Any, of_them: Any) -> LinearPredictor:  # noqa: ANN401
+            return LinearPredictor.fit(some, of_them, workload.batch, workload.length)
+
+        tested = held_out(fit, configs, ratios)
+        set_aside(run / "journal.jsonl")
+        predictor = fit(configs, ratios)
+        data = {"conditions": where, "predictor": predictor.to_dict(), "error": tested.error, "tau": tested.tau}
+        write_json(path, data | {"measured": ratios, "predicted": tested.predicted})
+    team.wait_for_everyone()
+    return LatencyGuide(LinearPredictor.from_dict(read_report(path)["predictor"]), base)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def set_aside(journal: Path) -> None:
+    """Under another name in its folder, if it is there."""
+    if journal.exists():
+        number = len([*journal.parent.glob("journal-other-machine-*.jsonl")])
+        journal.rename(journal.with_name(f"journal-other-machine-{number}.jsonl"))
+
+
+def smallest(space: AutoTinyBertSpace) -> Architecture:
+    least = AutoTinyBertSpace(**{name: [min(space.grid(name))] for name in GRIDS}, identical=space.identical)
+    return least.largest()
+
+
+GRIDS = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "head_dim")
+
+
+def check_limits(guide: LatencyGuide, space: AutoTinyBertSpace, limits: list[float], reference: str) -> None:
+    """
+    Before anything is trained: no time grows when a network shrinks, so the smallest is the fastest.
+
+    Raises:
+        LimitError: if it is slower than one of the limits.
+    """
+    fastest = guide(smallest(space))
+    if missed := [limit for limit in limits if limit < fastest]:
+        raise LimitError(
+            f"No network reaches {', '.join(map(str, missed))} of the time of {reference}: this space's fastest is "
+            f"{fastest:.2f}x. Raise --max-latency."
+        )

@@ -1,0 +1,55 @@
+"""A part of a space: what some condition allows, such as a window of latency."""
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+from autobert_hf.searchers.spaces.formulas import Draw, uniform
+
+
+TRIES = 10_000
+
+
+class EmptyError(ValueError):
+    """(Almost) nothing of the space is allowed."""
+
+
+@dataclass(frozen=True)
+class Restricted:
+    """
+    The architectures of `space` that are `allowed`: what is drawn is drawn again until it is.
+    """
+
+    space: AutoTinyBertSpace
+    allowed: Callable[[Architecture], bool]
+
+    def genes(self, architecture: Architecture) -> list[tuple[Hashable, object]]:
+        return self.space.genes(architecture)
+
+    def sample(self, rng: Random) -> Architecture:
+        return self._until_allowed(lambda: self.space.sample(rng))
+
+    def mutate(self, architecture: Architecture, rng: Random, draw: Draw = uniform) -> Architecture:
+        return self._until_allowed(lambda: self.space.mutate(architecture, rng, draw))
+
+    def crossover(self, one: Architecture, other: Architecture, rng: Random) -> Architecture:
+        return self._until_allowed(lambda: self.space.crossover(one, other, rng))
+
+    def contains(self, architecture: Architecture) -> bool:
+        return self.space.contains(architecture) and self.allowed(architecture)
+
+    def largest(self) -> Architecture:
+        return self.space.largest()
+
+    def enumerate(self) -> Iterator[Architecture]:
+        return filter(self.allowed, self.space.enumerate())
+
+    def _until_allowed(self, propose: Callable[[], Architecture]) -> Architecture:
+        for _ in range(TRIES):
+            if self.allowed(found := propose()):
+                return found
+        raise EmptyError(
+            f"None of {TRIES:,} random networks of the space is what was asked for: give another limit or finer steps."
+        )

@@ -1,0 +1,46 @@
+"""The evolution of AutoTinyBERT (Yin et al., 2021, section 3.3 and released code): parents by roulette."""
+
+from collections.abc import Sequence
+from random import Random
+
+from autobert_hf.lab.seeds import derive
+from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.strategies.random_search import RandomSearch
+from autobert_hf.searchers.trial import Proposal, Trial
+
+
+EXPLORE = 0.5  # p_e: a new sample instead of a mutation
+
+
+class Roulette(RandomSearch):
+    """
+    Generations of `population`. From the second on each candidate is a new sample or a mutation of one of the best
+    `population` of its space so far, drawn with the weight fitness - (worst fitness of these).
+    """
+
+    def round_size(self) -> int:
+        return self.population
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        super().tell(trials)
+        here = [trial for trial in self.history if trial.ok and self.space.contains(trial.architecture)]
+        self.parents = self.goals.ranked(here)[: self.population]
+
+    def ask(self, trial_id: int) -> Proposal:
+        rng = Random(derive(self.seed, trial_id, "roulette"))
+        if not self.parents or rng.random() < EXPLORE:
+            return super().ask(trial_id)
+        drawn: list[Trial] = []
+
+        def propose() -> Architecture:  # a parent whose neighbours are all known gives way to another
+            drawn.append(rng.choices(self.parents, self.weights())[0])
+            return self.space.mutate(drawn[-1].architecture, rng)
+
+        child = self.unseen(propose)
+        return Proposal(child, drawn[-1].id, "mutate")
+
+    def weights(self) -> list[float]:
+        """Of the parents; equal ones where all are equally fit."""
+        fitness = self.goals.fitness(self.parents)
+        weights = [value - min(fitness) for value in fitness]
+        return weights if any(weights) else [1.0] * len(weights)
