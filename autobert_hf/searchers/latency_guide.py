@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
@@ -20,18 +21,29 @@ from autobert_hf.searchers.profile import LimitError
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
 
-class LatencyGuide:
-    """Predicted time over the reference's, by architecture; remembered, since a configuration takes milliseconds."""
+CONFIGURATIONS = 40
 
-    def __init__(self, predictor: LinearPredictor, base: AutoBertConfig) -> None:
-        self.predictor = predictor
-        self.base = base
-        self.known: dict[Architecture, float] = {}
+
+class LatencyGuide:
+    """
+    Predicted time over the reference's, by architecture. What the predictor is linear in are sums over the layers of
+    products of sizes, so that some dozen configurations tell it of all: making one for each draw of a search, at 6 ms,
+    would take longer than everything else.
+    """
+
+    def __init__(self, predictor: LinearPredictor, base: AutoBertConfig, space: AutoTinyBertSpace) -> None:
+        drawn = [smallest(space), space.largest(), *map(space.sample, map(Random, range(CONFIGURATIONS)))]
+        times = predictor.predict([architecture.to_config(base) for architecture in drawn])
+        self.weights, *_ = np.linalg.lstsq(np.array([*map(products, drawn)]), np.array(times), rcond=None)
+
+    @classmethod
+    def read(cls, run: Path, base: AutoBertConfig, space: AutoTinyBertSpace) -> "LatencyGuide":
+        """What `fit_guide` left in the run's folder."""
+        data = read_report(run / "report" / "predictor.json")["predictor"]
+        return cls(LinearPredictor.from_dict(data), base, space)
 
     def __call__(self, architecture: Architecture) -> float:
-        if architecture not in self.known:
-            self.known[architecture] = self.predictor.predict([architecture.to_config(self.base)])[0]
-        return self.known[architecture]
+        return float(self.weights @ products(architecture))
 
     def window(self, limit: float, low: float, high: float, some: Iterable[Architecture]) -> tuple[float, float]:
         """
@@ -41,6 +53,18 @@ class LatencyGuide:
         most = high * limit
         reached = max((time for time in map(self, some) if time <= most), default=limit)
         return low * min(limit, reached), most
+
+
+def products(architecture: Architecture) -> np.ndarray:
+    """1, width, and sums over the layers of 1, width, heads, attention and feed-forward width, these times width."""
+    settings = dict(architecture.settings)
+    width, rows = settings["hidden_size"], []
+    for layer in architecture.layer_dicts:
+        sizes = settings | layer
+        heads, inner = sizes["num_attention_heads"], sizes["intermediate_size"]
+        attention = heads * sizes["head_dim"]
+        rows.append([1, width, heads, attention, inner, width * attention, width * inner])
+    return np.array([1, width, *np.sum(rows, axis=0)], dtype=float)
 
 
 def fit_guide(
@@ -53,7 +77,7 @@ def fit_guide(
     run: Path,
     seed: int,
     team: Accelerator,
-) -> LatencyGuide:
+) -> None:
     """
     Measures `samples` random networks of the space, its smallest and its largest, once on each machine. A run that
     goes on elsewhere measures again; its trials so far were chosen by other latencies, so they are set aside and the
@@ -78,7 +102,6 @@ def fit_guide(
         data = {"conditions": where, "predictor": predictor.to_dict(), "error": tested.error, "tau": tested.tau}
         write_json(path, data | {"measured": ratios, "predicted": tested.predicted})
     team.wait_for_everyone()
-    return LatencyGuide(LinearPredictor.from_dict(read_report(path)["predictor"]), base)
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a model found within a limit has to beat there: rules of thumb, cuts, and what needs no training at all."""
 
+import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from autobert_hf.lab.distillation import Batch, sentence_loss, signals
+from autobert_hf.lab.distillation import Batch, Signals, sentence_loss, signals
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
@@ -52,8 +53,8 @@ def deepest_cut(space: AutoTinyBertSpace, latency: Score, limit: float) -> Archi
 def in_int8(teacher: PreTrainedModel) -> PreTrainedModel:
     """Weights of linear maps in 8 bits, activations scaled as they come, by torch itself."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return torch.ao.quantization.quantize_dynamic(teacher.cpu(), {nn.Linear}, dtype=torch.qint8)
+        warnings.simplefilter("ignore")  # that torch will move this elsewhere
+        return torch.ao.quantization.quantize_dynamic(copy.deepcopy(teacher).cpu(), {nn.Linear}, dtype=torch.qint8)
 
 
 class StaticTable(nn.Module):
@@ -92,13 +93,18 @@ class StaticTable(nn.Module):
 def sentence_errors(
     models: Mapping[str, nn.Module], teacher: PreTrainedModel, batches: Sequence[Batch]
 ) -> dict[str, float]:
-    """Mean squared difference to the teacher's cosines between the sentences of a batch: no map, no width, no loss."""
-    answers = [signals(teacher, batch) for batch in batches]
+    """
+    Mean squared difference to the teacher's cosines between the sentences of a batch: no map, no width, no loss. The
+    models are moved to the CPU, where 8 bits are.
+    """
+    answers = [signals(teacher, batch).hidden.cpu() for batch in batches]
+    own = [{name: tensor.cpu() for name, tensor in batch.items()} for batch in batches]
     found = {}
     for name, model in models.items():
-        network: Any = model.eval()
+        network: Any = model.cpu().eval()
         errors = [
-            sentence_loss(signals(network, batch), answer) for batch, answer in zip(batches, answers, strict=True)
+            sentence_loss(signals(network, batch), Signals(answer, None, batch["attention_mask"].bool()))
+            for batch, answer in zip(own, answers, strict=True)
         ]
         found[name] = torch.stack(errors).mean().item()
     return found

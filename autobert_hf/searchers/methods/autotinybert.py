@@ -91,10 +91,8 @@ class AutoTinyBert:
 
     def stock(self, architecture: Architecture) -> bool:
         """Whether a plain BERT is as narrow; always, where nobody asked."""
-        if not self.settings.stock:
-            return True
-        sizes = dict(architecture.settings) | architecture.layer_dicts[0]
-        return sizes["num_attention_heads"] * sizes["head_dim"] == sizes["hidden_size"]
+        sizes = dict(architecture.settings)
+        return not self.settings.stock or sizes["num_attention_heads"] * sizes["head_dim"] == sizes["hidden_size"]
 
     def find_reference(self) -> tuple[PreTrainedModel, str]:
         given = self.settings.latency_reference
@@ -119,14 +117,12 @@ class AutoTinyBert:
 
     @cached_property
     def guide(self) -> LatencyGuide:
-        s, job = self.settings, self.job
-        samples, error = s.latency_samples, s.latency_error
-        return fit_guide(
-            self.space, job.base, self.reference, s.workload, samples, error, job.path, s.seed, job.accelerator
-        )
+        return LatencyGuide.read(self.job.path, self.job.base, self.space)
 
     def run(self) -> Trial:
-        s = self.settings
+        s, job = self.settings, self.job
+        samples, error = s.latency_samples, s.latency_error
+        fit_guide(self.space, job.base, self.reference, s.workload, samples, error, job.path, s.seed, job.accelerator)
         check_limits(self.guide, self.space, s.limits_of_latency, self.reference_name)
         self.choose_depths()
         searched = Restricted(self.space, self.stock)

@@ -67,6 +67,8 @@ class AutoTinyBertSettings(SearchSettings):
         self.workload  # noqa: B018 (whether it can be)
         if self.width_step % 2 or self.latency_samples < 5:
             raise ValueError("width_step must be even, latency_samples at least 5.")
+        if not self.identical and (self.stock or self.strategy == "fast"):
+            raise ValueError("--stock and --strategy fast need layers that are alike: leave --identical out.")
         if not 0 < self.window_low < self.window_high:
             raise ValueError(f"The window {self.window_low} to {self.window_high} is empty: give the lower end first.")
         self.limits_of_latency  # noqa: B018 (whether it can be read)

@@ -1,0 +1,59 @@
+"""The guide says what the predictor says, of any network of a space, without making its configuration."""
+
+from random import Random
+
+import pytest
+
+from autobert_hf import AutoBertConfig
+from autobert_hf.lab.latency_predictor import LinearPredictor
+from autobert_hf.searchers.latency_guide import LatencyGuide, check_limits, set_aside, smallest
+from autobert_hf.searchers.profile import LimitError
+from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+from autobert_hf.searchers.tiny_rivals import default_rules
+
+
+BASE = AutoBertConfig(vocab_size=60, hidden_size=48, num_hidden_layers=4, num_attention_heads=4, intermediate_size=192)
+FEATURES = {"one": 0.1, "flops": 2e-8, "layers": 0.01, "attention_layers": 0.01, "scores": 1e-7}
+PREDICTOR = LinearPredictor(
+    FEATURES | {"conv_layers": 0, "taps": 0, "conv_width": 0, "feed_forward_width": 1e-5}, batch=2, length=24
+)
+
+
+@pytest.mark.parametrize("part_of_heads", [True, False])
+@pytest.mark.parametrize("identical", [True, False])
+def test_it_is_the_predictor(part_of_heads: bool, identical: bool):
+    space = AutoTinyBertSpace.within(BASE, part_of_heads, 4, 8, identical)
+    guide = LatencyGuide(PREDICTOR, BASE, space)
+    drawn = [space.sample(Random(number)) for number in range(100, 110)] + [smallest(space), *default_rules(space)[:5]]
+    expected = PREDICTOR.predict([one.to_config(BASE) for one in drawn])
+    assert [guide(one) for one in drawn] == pytest.approx(expected, rel=1e-6)
+
+
+def test_windows_end_at_the_limit_and_begin_below_what_there_is():
+    space = AutoTinyBertSpace.within(BASE, True, 4, 8)
+    guide = LatencyGuide(PREDICTOR, BASE, space)
+    some = [space.sample(Random(number)) for number in range(50)] + [space.largest()]
+    largest = guide(space.largest())
+    assert guide.window(0.5 * largest, 0.85, 1.0, some)[1] == 0.5 * largest
+    assert guide.window(2.0, 0.85, 1.1, some) == pytest.approx((0.85 * largest, 2.2))
+    low, high = guide.window(0.99 * largest, 0.9999, 1.0, some)
+    assert any(low <= guide(one) <= high for one in some), "a window that holds nothing"
+
+
+def test_the_smallest_network_is_the_fastest_and_the_bound_of_all_limits():
+    space = AutoTinyBertSpace.within(BASE, True, 4, 8)
+    guide = LatencyGuide(PREDICTOR, BASE, space)
+    fastest = guide(smallest(space))
+    assert fastest <= min(guide(space.sample(Random(number))) for number in range(50))
+    check_limits(guide, space, [fastest + 0.01], "it")
+    with pytest.raises(LimitError, match=rf"No network reaches 0.05 of the time of it: .* is {fastest:.2f}x"):
+        check_limits(guide, space, [0.9, 0.05], "it")
+
+
+def test_journals_of_other_machines_are_kept(tmp_path):
+    journal = tmp_path / "journal.jsonl"
+    for text in ("a\n", "b\n"):
+        journal.write_text(text)
+        set_aside(journal)
+    set_aside(journal)
+    assert [(tmp_path / f"journal-other-machine-{n}.jsonl").read_text() for n in (0, 1)] == ["a\n", "b\n"]
