@@ -51,14 +51,14 @@ def networks(number: int) -> list[AutoBertConfig]:
     return found
 
 
-def repeatability(path: Path, workload: Workload, times: int) -> dict[str, list[float]]:
+def repeatability(path: Path, workload: Workload, times: int) -> dict[str, list[dict[str, Any]]]:
     """Three networks, measured by the defaults of `autobert measure` `times` times over."""
     models = {f"network {index}": untrained(config) for index, config in enumerate(networks(3))}
     journal = Journal(path)
     for number in range(len(journal.records), times):
         found = measure_latency(models, reference(), workload)
         journal.append({"measurement": number, **{name: ratio.to_dict() for name, ratio in found.items()}})
-    return {name: [record[name]["median"] for record in journal.records] for name in models}
+    return {name: [record[name] for record in journal.records] for name in models}
 
 
 def predictors(dtype: str) -> dict[str, Fit]:
@@ -89,7 +89,8 @@ def main() -> None:
             configs, reference(), given.work_dir / f"samples-{precision}.jsonl", workload, error=0.05
         )
         repeated = repeatability(given.work_dir / f"repeated-{precision}.jsonl", workload, given.times)
-        for name, values in repeated.items():
+        for name, found in repeated.items():
+            values = [ratio["median"] for ratio in found]
             print(
                 f"{workload.dtype}, {name}: {mean(values):.4f}, spread {stdev(values) / mean(values):.1%}", flush=True
             )
