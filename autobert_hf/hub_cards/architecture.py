@@ -162,6 +162,12 @@ class Network:
         return [str(names[key]) for key in sorted(names, key=int)] if is_classifier else []
 
     @property
+    def reach(self) -> int | None:
+        """How many tokens away to each side a token sees; None for all, by attention."""
+        mixers = [layer for layer in self.layers if not layer.skipped]
+        return sum(layer.kernel // 2 for layer in mixers) if all(layer.kind == "conv" for layer in mixers) else None
+
+    @property
     def summary(self) -> str:
         """E.g. `3 convolutions and 1 attention layer`."""
         counts = Counter(layer.kind for layer in self.layers if not layer.skipped)

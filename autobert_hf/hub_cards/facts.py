@@ -7,7 +7,7 @@ from typing import Any
 
 from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.escape import Safe
-from autobert_hf.hub_cards.records import Records, found_first
+from autobert_hf.hub_cards.records import Records, Trial, found_first
 from autobert_hf.modeling.arithmetic import count_flops
 
 
@@ -15,6 +15,7 @@ REPO_ID = Safe("PATH_OR_ID")  # stands on the card where a push writes the repos
 SHA256 = re.compile(r"[0-9a-f]{64}")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?", re.ASCII)
 
+FRONT_ROWS = 15
 OURS = "this network"  # the name of a run's model in its latency record
 
 
@@ -39,6 +40,7 @@ def facts(records: Records, network: Network | None) -> dict[str, Any]:
         "quality": records.quality,
         "size": records.size,
         "front": records.front,
+        "front_rows": thinned(records.front, records.chosen),
         "baselines": records.baselines,
         "rounds": len(records.round_starts) + 1,
         "tasks": tasks(records),
@@ -76,6 +78,12 @@ def teacher(settings: Mapping[str, Any]) -> dict[str, str] | None:
     if public(given) != given:
         return {"name": Path(given).name}
     return {"name": given} | ({"id": given} if HUB_ID.fullmatch(given) else {})
+
+
+def thinned(front: list[Trial], chosen: Trial) -> list[Trial]:
+    """At most about FRONT_ROWS of them, evenly, with both ends and the chosen one."""
+    step = -(-len(front) // FRONT_ROWS)
+    return [t for place, t in enumerate(front) if place % step == 0 or t is front[-1] or t is chosen]
 
 
 def tasks(records: Records) -> dict[str, float]:

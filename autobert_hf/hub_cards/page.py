@@ -6,6 +6,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 from matplotlib import mathtext
+from matplotlib.font_manager import FontProperties
 
 from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.card import draw_figures
@@ -58,7 +59,7 @@ def write_report(run: Path) -> Path:
 def equation_uri(line: str) -> Markup:
     """An equation as a picture: browsers read no LaTeX, and a script that does would have to come from elsewhere."""
     picture = io.BytesIO()
-    mathtext.math_to_image(f"${line}$", picture, format="svg")
+    mathtext.math_to_image(f"${line}$", picture, FontProperties(size=14), format="svg")
     return data_uri(picture.getvalue(), "image/svg+xml")
 
 

@@ -10,6 +10,7 @@ from autobert_hf.hub_cards.card import identifier
 from autobert_hf.hub_cards.escape import Safe, code, markdown, one_line
 from autobert_hf.hub_cards.records import Records, Trial
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.modeling.variants import write_layers
 
 
 FILE = "trials.parquet"
@@ -28,20 +29,20 @@ def dataset_files(records: Records, config: AutoBertConfig, repo_id: str, model_
     """
     The files of a dataset repository. `config` holds what the search left alone: that of any network it found.
     """
-    rows = [row(trial, config.to_dict()) for trial in records.trials]
+    rows = [row(trial, config) for trial in records.trials]
     scores = [name for name in {name: None for found in rows for name in found} if name not in COLUMNS]
     return {FILE: parquet(rows, scores), "README.md": card(records, scores, repo_id, model_id).encode()}
 
 
-def row(trial: Trial, base: dict[str, Any]) -> dict[str, Any]:
+def row(trial: Trial, base: AutoBertConfig) -> dict[str, Any]:
     """Scores and costs are columns of their own, `score_loss`, `cost_seconds` and the like."""
     layers = [dict(layer) for layer in trial["architecture"]["layers"]]
-    kinds = [layer.pop("layer_type") for layer in layers]
-    data = base | trial["architecture"]["settings"] | {"num_hidden_layers": len(layers), "layer_types": kinds}
-    config = data | {"per_layer_config": {str(index): layer for index, layer in enumerate(layers) if layer}}
+    config = write_layers(
+        base, [(layer.pop("layer_type"), layer) for layer in layers], **trial["architecture"]["settings"]
+    )
     return (
         {name: trial[name] for name in COLUMNS if name != "config"}
-        | {"config": json.dumps(config, sort_keys=True)}
+        | {"config": json.dumps(config.to_dict(), sort_keys=True)}
         | {f"score_{one_line(name)}": value for name, value in trial["scores"].items()}
         | {f"cost_{one_line(name)}": value for name, value in trial["cost"].items()}
     )

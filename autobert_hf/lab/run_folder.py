@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from autobert_hf.lab.files import disk_errors, write_text
+from autobert_hf.lab.machine import machine_name
 
 
 # What stands in a folder before anything is learned there.
@@ -26,9 +27,9 @@ class RunError(ValueError):
 
 class RunFolder:
     """
-    `run.json`: resolved settings, seeds, versions and inputs by name and sha256, fit to be published. `local.json`:
-    paths and command line of this machine, never published. `journal.jsonl`, `supernet/`, `final/`, `model/`,
-    `report/` are written by those who fill them.
+    `run.json`: resolved settings, seeds, versions, machine and inputs by name and sha256, fit to be published.
+    `local.json`: paths and command line of this machine, never published. `journal.jsonl`, `supernet/`, `final/`,
+    `model/`, `report/` are written by those who fill them.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,7 +63,8 @@ class RunFolder:
         if changed or not held:
             shutil.rmtree(self.path / "text", ignore_errors=True)
             versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
-            write_json(self.path / "run.json", run | {"versions": versions})
+            machine = {"processor": machine_name(), "threads": torch.get_num_threads()}
+            write_json(self.path / "run.json", run | {"versions": versions, "machine": machine})
         here = {"command": sys.argv, "threads": torch.get_num_threads()}
         write_json(self.path / "local.json", here | dict(local or {}))
 

@@ -41,6 +41,8 @@ def test_numbers_come_from_the_records(full):
     assert "| judging 30 candidates | 27,000 | 68 s |" in section(text, "What it cost")
     assert "| 2,000 | 5.7500 | 6.2500 |" in section(text, "How good it is")
     assert "word frequencies gives 6.625" in text
+    assert "No unsearched network with the same kinds of layers was trained" in text
+    assert "- `valid.txt` (held out), SHA-256 `1111" in text
     config = AutoBertConfig.from_pretrained(full.folder / "model")
     assert f"of {count_parameters(config, 'masked_lm'):,} parameters" in text
     assert f"{count_flops(config) / 1e9:.3f} GFLOPs" in text
@@ -144,6 +146,11 @@ def test_a_sentence_transformer_folder_says_so(made):
     text = card_of(made)
     assert 'SentenceTransformer("PATH_OR_ID")' in text
     assert yaml.safe_load(text.split("---")[1])["pipeline_tag"] == "sentence-similarity"
+
+
+def test_without_attention_it_says_how_far_a_token_sees(made):
+    made.save(num_hidden_layers=2, layer_types=["conv", "conv"], per_layer_config={1: {"conv_kernel_size": 9}})
+    assert "a token sees at most 5 tokens to each side" in section(card_of(made), "Limits")
 
 
 def test_another_candidate_than_the_best_claims_no_final_training(full):

@@ -6,10 +6,30 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from autobert_hf.hub_cards import load_back
 from autobert_hf.hub_cards.checks import PushError
 from autobert_hf.hub_cards.load_back import refuse_unequal
 
 
+def test_a_sound_folder_passes(made):
+    refuse_unequal(made.folder / "model")
+
+
+def test_other_outputs_elsewhere_are_refused(made, monkeypatch):
+    """As a weight gives them that is missing from the file and drawn at random."""
+    model = made.folder / "model"
+    config = json.loads((model / "config.json").read_text())
+    head = config["architectures"][0]
+    same = load_back.outputs(model, config, head, load_back.probe(config, head))
+    monkeypatch.setattr(load_back, "outputs_of_a_stranger", lambda *of: same)
+    refuse_unequal(model)
+    for other in ({"logits": same["logits"] + 1e-4}, {}):
+        monkeypatch.setattr(load_back, "outputs_of_a_stranger", lambda *of, other=other: other)
+        with pytest.raises(PushError, match=r"does not load back with equal outputs \(logits differs\)"):
+            refuse_unequal(model)
+
+
+@pytest.mark.slow
 def test_code_that_was_changed_is_refused(made):
     code = made.folder / "model" / "modeling_autobert.py"
     text = code.read_text()
@@ -47,6 +67,6 @@ def test_values_that_are_not_finite_are_refused(made, monkeypatch):
     name = next(name for name in tensors if name.endswith("predictions.bias") or "predictions.dense.bias" in name)
     tensors[name] = torch.full_like(tensors[name], float("nan"))
     save_file(tensors, weights, {"format": "pt"})
-    monkeypatch.setattr("autobert_hf.hub_cards.load_back.outputs_of_a_stranger", lambda *of: {})
+    monkeypatch.setattr(load_back, "outputs_of_a_stranger", lambda *of: {})
     with pytest.raises(PushError, match="not finite"):
         refuse_unequal(made.folder / "model")

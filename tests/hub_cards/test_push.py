@@ -45,6 +45,16 @@ def files(hub, kind="models", id="me/name", branch="main"):
     return repo.commits[repo.branches[branch]]
 
 
+def test_what_does_not_load_back_is_not_sent(hub, made, monkeypatch):
+    def refuse(folder):
+        raise PushError("not equal")
+
+    monkeypatch.setattr(pushing, "refuse_unequal", refuse)
+    with pytest.raises(PushError, match="not equal"):
+        push(made.folder, "me/name")
+    assert hub.log == []
+
+
 def test_one_commit_with_everything(hub, made, quick):
     (url,) = push(made.folder, "me/name")
     assert url.startswith(f"{hub.url}/me/name/commit/")
@@ -242,8 +252,8 @@ def expected(made):
         return model(**batch).logits[0, 2].tolist()
 
 
-def test_round_trip_without_the_plugin(hub, made, tmp_path):
-    """Checked in full before it goes, and loaded at a revision by somebody who has not installed us."""
+def test_round_trip_without_the_plugin(hub, made, tmp_path, quick):
+    """Private, at a revision, loaded by somebody who has not installed us."""
     push(made.folder, "me/name", private=True, revision="v1")
     found = in_a_fresh_process(hub, tmp_path / "other", LOAD, "me/name", "v1", '{"trust_remote_code": true}')
     assert found == pytest.approx(expected(made), abs=1e-5)

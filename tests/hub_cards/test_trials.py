@@ -8,7 +8,10 @@ import pyarrow.parquet
 from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.records import Records
 from autobert_hf.hub_cards.trials import dataset_files
+from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+
+from .conftest import SIZES
 
 
 def rows_of(made):
@@ -38,6 +41,19 @@ def test_the_config_of_a_row_is_that_network(made):
             assert kind == wanted["layer_type"]
             assert all(getattr(layer, name) == value for name, value in wanted.items() if name != "layer_type")
         assert config.vocab_size == 40
+
+
+def test_sizes_that_follow_from_a_trials_own_follow(made):
+    """In a space of widths the network that was found is not as wide as the others."""
+    made.save(num_hidden_layers=2)
+    settings = {"hidden_size": 12, "num_attention_heads": 2, "head_dim": 5, "intermediate_size": 16}
+    made.trials = [
+        made.trials[0] | {"architecture": {"layers": [{"layer_type": "full_attention"}], "settings": settings}}
+    ]
+    _, (row,) = rows_of(made)
+    wanted = AutoBertConfig(**{**SIZES, **settings}, num_hidden_layers=1)
+    found = AutoBertConfig.from_dict(json.loads(row["config"]))
+    assert count_parameters(found, "masked_lm") == count_parameters(wanted, "masked_lm")
 
 
 def test_the_same_journal_gives_the_same_bytes(made):

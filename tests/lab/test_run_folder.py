@@ -34,6 +34,7 @@ def test_a_new_run_records_what_it_is(path: Path) -> None:
     assert run["settings"] == SETTINGS | {"files": ["a", "b"]}
     assert run["inputs"] == INPUTS
     assert set(run["versions"]) == {*LIBRARIES, "python"}
+    assert set(run["machine"]) == {"processor", "threads"}
     assert RunFolder(path).read("local.json")["num_trials"] == 7
 
 
