@@ -58,9 +58,7 @@ def choose(run: Path, limits: Limits, all_front: bool) -> list[Trial]:
         raise SelectionError(f"{run} has no finished candidate yet: let the search go on.")
     for name in limits.most:
         if name not in done[0].scores:
-            raise SelectionError(
-                f"{run} knows no {name} of its candidates: the search did not measure it."
-            )
+            raise SelectionError(f"{run} knows no {name} of its candidates: the search did not measure it.")
     within = [trial for trial in done if limits.broken_by(trial.scores) is None]
     if not within:
         smallest = ", ".join(f"{min(trial.scores[name] for trial in done):,.4g} {name}" for name in limits.most)
