@@ -59,17 +59,12 @@ def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
         raise PushError(f"{run} holds no model yet: let the search go on.")
     if not (model / "README.md").exists():
         write_card(run)
-    files: dict[str, Path | bytes] = {
-        path.relative_to(model).as_posix(): path
-        for path in sorted(model.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(model).parts)
-    }
     trials_id = f"{repo_id}-trials"
     text = (model / "README.md").read_text(encoding="utf-8").replace(REPO_ID, repo_id)
     if with_trials:
         text += f"\nThe search log, a trial a row: [{trials_id}](https://huggingface.co/datasets/{trials_id}).\n"
     refuse_bad_metadata(text)
-    uploads = [Upload(repo_id, "model", files | {"README.md": text.encode()})]
+    uploads = [Upload(repo_id, "model", visible_files(model) | {"README.md": text.encode()})]
     if with_trials:
         config = Network(model).config
         uploads.append(Upload(trials_id, "dataset", dict(dataset_files(records, config, trials_id, repo_id))))
@@ -79,6 +74,12 @@ def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
             refuse_secrets(name, content)
     refuse_unequal(model)
     return uploads
+
+
+def visible_files(folder: Path) -> dict[str, Path | bytes]:
+    """All but what begins with a dot, which no save wrote."""
+    names = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name.as_posix(): path for name, path in names.items() if not any(p.startswith(".") for p in name.parts)}
 
 
 def push(
