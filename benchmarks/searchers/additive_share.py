@@ -14,7 +14,6 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +47,7 @@ class Evaluated:
     rounds: Sequence[int]
 
     def shares(self, space: DrawnSpace) -> Shares:
-        held = [[*pairwise(space.genes(network))] for network in self.networks]
-        pairs = counts([*{pair: None for genes in held for pair in genes}], held).toarray()
-        return estimate(self.values, self._counts(space), pairs, space.sums, self.rounds)
+        return estimate(self.values, self._counts(space), space.interactions(self.networks), space.sums, self.rounds)
 
     def truth(self, space: DrawnSpace, landscape: Landscape) -> float:
         """What `shares` is after: operations beyond occupancy, of the variance of the values, both within rounds."""

@@ -174,7 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=Path("runs/landscapes"), help="Folder of journal and networks.")
     parser.add_argument("--landscapes", type=int, default=100, help="Compared on, of each share.")
-    parser.add_argument("--tuning", type=int, default=10, help="Landscapes of each share to choose parameters on.")
+    parser.add_argument("--tuning", type=int, default=6, help="Landscapes of each share to choose parameters on.")
     parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--noise", type=float, default=0.3, help="Standard deviations of the true values.")
     parser.add_argument("--layers", type=int, default=4)

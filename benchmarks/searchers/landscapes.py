@@ -79,6 +79,14 @@ class DrawnSpace:
         self.fit_genes = np.linalg.pinv(with_constant(self.x))
         self.fit_positions = np.linalg.pinv(with_constant(self.x @ self.sums))
 
+    def interactions(self, networks: Sequence[Architecture]) -> np.ndarray:
+        """(networks, pairs): how often each has each pair of the reference, less what its genes let expect there."""
+        held = [self.genes(network) for network in networks]
+        known = set(self.pairs)
+        found = counts(self.pairs, [[pair for pair in pairwise(genes) if pair in known] for genes in held]).toarray()
+        expected = (self.x_pairs.T @ self.fit_genes.T).T
+        return found - with_constant(counts(self.columns, held).toarray()) @ expected
+
     def sample(self, rng: Random) -> Architecture:
         return rng.choice(self.networks)
 

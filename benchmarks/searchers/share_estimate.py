@@ -7,10 +7,10 @@ Rounds are fixed effects, since later rounds start from weights that were traine
 compare. So is occupancy, the counts of positions. Operations and interactions, more columns than there are networks,
 are random effects, as the effects of genes are in genetics. Their shares h and i of what is left come from the
 restricted likelihood of y ~ N(fixed, s^2 (h K + i L + (1 - h - i) I)): K holds what networks share by their genes, L
-what they share by pairs of neighbouring genes. (Without L, networks with equal pairs, which have equal genes too, make
-the additive share seem larger, by 0.1 in the landscapes; interactions of another shape than between neighbours may
-still do so.) Unlike a cross-validated R^2, which stands beside it as a lower bound, h does not shrink because there
-are few networks. Noise, and interactions that no two networks share, stay together in the rest.
+what they share by pairs of neighbouring genes beyond what the genes let expect. (Without L, networks with equal pairs,
+which have equal genes too, make the additive share seem larger by 0.1 in the landscapes; interactions of another shape
+than between neighbours may still do so.) Unlike a cross-validated R^2, which stands beside it as a lower bound, h does
+not shrink because there are few networks. Noise, and interactions that no two networks share, stay in the rest.
 """
 
 from collections.abc import Sequence
@@ -44,8 +44,8 @@ class Shares:
 
 def estimate(values: np.ndarray, x: np.ndarray, pairs: np.ndarray, sums: np.ndarray, rounds: Sequence[int]) -> Shares:
     """
-    `values` (n,), counts of genes `x` (n, genes) and of their `pairs` (n, pairs); `sums` (genes, positions) adds genes
-    up to positions.
+    `values` (n,), counts of genes `x` (n, genes) and of `pairs` of them (n, pairs), less what the genes let expect;
+    `sums` (genes, positions) adds genes up to positions.
     """
     by_round = one_column_each(rounds)
     within, free = outside(by_round), outside(np.column_stack([by_round, x @ sums]))
