@@ -86,7 +86,7 @@ def main() -> None:
             torch.manual_seed(derive(seed, "initialise"))
             batches = MaskedBatches(rows["train"], tokenizer, 32, derive(seed, "batches"))
             recipe = Recipe(arguments.tokens // batches.tokens_per_batch, 1e-3, decay=0.3)
-            checkpoint = arguments.run / "networks" / f"{name}-{seed}.safetensors"
+            checkpoint = arguments.run / "networks" / arguments.output.stem / f"{name}-{seed}.safetensors"
             model = AutoBertForMaskedLM(config)
             curve = train_and_record(model, recipe, batches, held_out, accelerator, checkpoint, f"{name}, seed {seed}")
             save_model(model, tokenizer, checkpoint.with_suffix(""))

@@ -143,20 +143,27 @@ def slice_state(state: Mapping[str, Tensor], large: Cut, small: Cut) -> dict[str
     return found
 
 
+def weight_axes(name: str) -> tuple[int | None, Axes]:
+    """The number of the layer that a weight belongs to, None outside of the layers, and what its axes count."""
+    _, inside, rest = name.partition("encoder.layers.")
+    source, _, rest = rest.partition(".")
+    if not inside or rest.startswith("resize."):  # the map from the embeddings, whichever layer is the first
+        return None, OUTER_AXES[(rest or name.removeprefix("autobert.")).rpartition(".")[0]]
+    return int(source), LAYER_AXES[rest.rpartition(".")[0]]
+
+
 @lru_cache
 def _plan(names: tuple[str, ...], sources: tuple[int, ...]) -> list[tuple[str, str, Axes, int | None]]:
     """For each weight that is taken: its name there and here, what its axes count, and its layer here, if any."""
-    position = {source: index for index, source in enumerate(sources)}
+    position: dict[int | None, int] = {source: index for index, source in enumerate(sources)}
     plan: list[tuple[str, str, Axes, int | None]] = []
     for name in names:
-        prefix, inside, rest = name.partition("encoder.layers.")
-        source, _, rest = rest.partition(".")
-        if not inside or rest.startswith("resize."):  # the map from the embeddings, whichever layer is the first
-            axes = OUTER_AXES[(rest or name.removeprefix("autobert.")).rpartition(".")[0]]
+        source, axes = weight_axes(name)
+        if source is None:
             plan.append((name, name, axes, None))
-        elif (index := position.get(int(source))) is not None:
-            axes = LAYER_AXES[rest.rpartition(".")[0]]
-            plan.append((name, f"{prefix}{inside}{index}.{rest}", axes, index))
+        elif source in position:
+            index = position[source]
+            plan.append((name, name.replace(f"encoder.layers.{source}.", f"encoder.layers.{index}."), axes, index))
     return plan
 
 

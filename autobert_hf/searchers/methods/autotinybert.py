@@ -7,6 +7,7 @@ sub-networks are judged with its weights, the best within each limit is trained 
 | 3.1 space | spaces/autotinybert.py | the paper's bounds in proportion to the settings' or the teacher's sizes |
 | 3.2 SuperPLM, algorithm 1 | sliced_supernet.py, policies/batch_wise.py | starts from a teacher's weights too |
 | 3.2 depth by first layers | layer_choice.py | with a teacher's weights the layers that text asks for |
+| 3.2 width by leading rows | modeling/slicing.py | a teacher's weights are put in order first, modeling/ordering.py |
 | 3.2 distillation | lab/distillation.py | other terms by `--loss` |
 | 3.3 evolution | strategies/roulette.py | held-out loss or `--proxy-task`; the window ends at the limit |
 | 3.3 fast variant | fast_rule.py | |
@@ -23,12 +24,14 @@ from typing import Any, ClassVar
 import torch
 from transformers import BertConfig, BertModel, PreTrainedModel
 
+from autobert_hf.lab.distillation import Distillation
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.sentence_files import write_sentence_files
 from autobert_hf.lab.teacher import load_teacher
 from autobert_hf.lab.train import sparse_prediction
 from autobert_hf.modeling.convert import from_bert, stock_refusal, to_bert
 from autobert_hf.modeling.modeling_autobert import AutoBertModel, AutoBertPreTrainedModel
+from autobert_hf.modeling.ordering import order_by_use
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss, SupernetLoss
 from autobert_hf.searchers.fast_rule import fast_rule
@@ -124,12 +127,21 @@ class AutoTinyBert:
         samples, error = s.latency_samples, s.latency_error
         fit_guide(self.space, job.base, self.reference, s.workload, samples, error, job.path, s.seed, job.accelerator)
         check_limits(self.guide, self.space, s.limits_of_latency, self.reference_name)
+        self.put_in_order()
         self.choose_depths()
         searched = Restricted(self.space, self.stock)
         self.phase.run(partial(batch_wise, searched, s.seed, number=s.subnetworks), s.supernet_steps)
         trials = self.search(searched)
         self.winners = {limit: self.best(trials, limit) for limit in s.limits_of_latency}
         return self.winners[s.limits_of_latency[0]]
+
+    def put_in_order(self) -> None:
+        """Slices of a pretrained network keep what it uses most; the map to the teacher's features follows."""
+        if self.settings.from_teacher and not self.phase.weights.exists():
+            model: Any = self.supernet.model.eval()
+            order_by_use(model, self.lesson.some("order"))
+            assert isinstance(self.phase.objective, Distillation)
+            self.phase.objective.start_at_ridge(model, self.lesson.some("ridge"))
 
     def choose_depths(self) -> None:
         """Depth -> layers, chosen once on text that nobody trains on; the first layers of a supernet from scratch."""
@@ -229,6 +241,9 @@ class AutoTinyBert:
                 trained[rival], predicted[rival] = model, self.guide(architecture)
         finish = Finish(self.job, self.lesson, trial, record)
         finish.report(trained, {rival: finish.train(rival, model) for rival, model in trained.items()})
+        for rival in set(trained) - {"found"}:
+            folder = self.job.path / "rivals" / f"{rival.replace(' ', '-')}-{trial.id:06d}"
+            self.job.save(to_bert(trained[rival]) if s.stock else trained[rival], folder)
         networks = trained | (self.untrained_rivals() if s.rivals and not name else {})
         rows = {(rival if rival != "found" else FOUND if not name else "found") + name: rival for rival in networks}
         times = finish.measure(

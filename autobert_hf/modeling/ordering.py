@@ -1,0 +1,134 @@
+"""
+A pretrained network put in order before it is cut. A slice keeps what comes first, which in a network that was not
+trained by slices is what happens to lie there; after this it is what the network uses most. The network itself
+computes what it did before.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from .formula import STANDARD_ATTENTION
+from .modeling_autobert import AutoBertModel
+from .slicing import SlicingError, weight_axes
+
+
+@dataclass
+class Use:
+    """What was seen at real tokens, summed over them."""
+
+    squares: dict[str, Tensor] = field(default_factory=dict)  # of each feature
+    products: dict[str, Tensor] = field(default_factory=dict)  # (heads, head_dim, head_dim) of pairs within a head
+
+    def see(self, name: str, values: Tensor, heads: int = 0) -> None:
+        """`values`: (tokens, features)."""
+        values = values.float()
+        self.squares[name] = self.squares.get(name, torch.zeros(())) + values.square().sum(0)
+        if heads:
+            parts = values.unflatten(-1, (heads, -1)).transpose(0, 1)
+            self.products[name] = self.products.get(name, torch.zeros(())) + parts.transpose(1, 2) @ parts
+
+
+@torch.no_grad()
+def order_by_use(model: AutoBertModel, batches: Iterable[Mapping[str, Tensor]]) -> None:
+    """
+    Changes the weights in place. Features of the network and neurons are sorted by their mean square, neurons' by what
+    their outgoing weights make of it. Features of a head are turned by rotations, one for queries and keys, one for
+    values, so that the first ones carry the most: scores and sums do not see a rotation.
+
+    Args:
+        model: bare encoder with attention layers alone, as `from_bert` gives.
+        batches: `{input_ids, attention_mask}`, each (rows, tokens); some hundred sentences are enough.
+
+    Raises:
+        SlicingError: if some layer's attention is not the standard one, to which a rotation may make a difference.
+    """
+    for index, (kind, layer) in enumerate(model.config.layers()):
+        if kind != "full_attention" or layer.attention_formula != STANDARD_ATTENTION:
+            raise SlicingError(f"Layer {index} has no standard attention: only such networks can be put in order.")
+    use = Use()
+    with _watched(model, use) as real:
+        for batch in batches:
+            real[:] = [batch["attention_mask"].bool()]
+            model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+    layers: Any = model.encoder.layers
+    for index, layer in enumerate(layers):
+        _sort_neurons(layer.feed_forward, use.squares[f"{index}.neurons"])
+        _turn_heads(layer.mixer, use, index)
+    states = [squares / squares.sum() for name, squares in use.squares.items() if name.endswith("state")]
+    _sort_features(model, torch.stack(states).sum(0).argsort(descending=True))
+
+
+@contextmanager
+def _watched(model: AutoBertModel, use: Use) -> Iterator[list[Tensor]]:
+    """While a batch runs, the list has to hold its mask of real tokens."""
+    real: list[Tensor] = []
+
+    def watch(module: nn.Module, name: str, heads: int = 0, read: bool = False) -> Any:  # noqa: ANN401
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:  # noqa: ANN401
+            use.see(name, (inputs[0] if read else output)[real[0]], heads)
+
+        return module.register_forward_hook(hook)
+
+    hooks, layers = [], cast(Any, model.encoder.layers)
+    for index, layer in enumerate(layers):
+        heads = layer.mixer.query.out_features // layer.mixer.head_dim
+        projections = ("query", "key", "value")
+        hooks += [watch(getattr(layer.mixer, name), f"{index}.{name}", heads) for name in projections]
+        hooks.append(watch(layer.feed_forward.output.dense, f"{index}.neurons", read=True))
+        hooks.append(watch(layer, f"{index}.state"))
+    try:
+        yield real
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _sort_neurons(feed_forward: Any, squares: Tensor) -> None:  # noqa: ANN401
+    outgoing = feed_forward.output.dense.weight
+    order = (squares * outgoing.square().sum(0)).argsort(descending=True)
+    outgoing.copy_(outgoing[:, order])
+    for module in filter(None, (feed_forward.intermediate, feed_forward.gate)):
+        module.weight.copy_(module.weight[order])
+        module.bias.copy_(module.bias[order])
+
+
+def _turn_heads(mixer: Any, use: Use, index: int) -> None:  # noqa: ANN401
+    """Principal axes, the widest first: of values, and of queries and keys in one basis, each weighing the same."""
+    queries, keys, values = (use.products[f"{index}.{name}"] for name in ("query", "key", "value"))
+    both = queries / _trace(queries) + keys / _trace(keys)
+    for projection, products in ((mixer.query, both), (mixer.key, both), (mixer.value, values)):
+        turn = _axes(products)
+        projection.weight.copy_((turn @ _by_head(projection.weight, turn)).flatten(0, 1))
+        projection.bias.copy_((turn @ _by_head(projection.bias[:, None], turn)).flatten())
+    outgoing = mixer.output.dense.weight
+    outgoing.copy_((_axes(values) @ _by_head(outgoing.T, values)).flatten(0, 1).T)
+
+
+def _trace(products: Tensor) -> Tensor:
+    return products.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+
+
+def _axes(products: Tensor) -> Tensor:
+    """(heads, head_dim, head_dim): rotations whose rows are the principal axes."""
+    return torch.linalg.eigh(products).eigenvectors.flip(2).transpose(1, 2)
+
+
+def _by_head(weight: Tensor, like: Tensor) -> Tensor:
+    return weight.unflatten(0, (len(like), -1))
+
+
+def _sort_features(model: AutoBertModel, order: Tensor) -> None:
+    """Every axis that counts features of the network; embeddings of another size keep their order."""
+    counted = {"hidden_size", "embedding_size"}
+    if model.config.embedding_size != model.config.hidden_size:
+        counted.remove("embedding_size")
+    for name, weight in model.state_dict().items():
+        _, axes = weight_axes(name)
+        for axis in range(weight.ndim):
+            if axes[axis] in counted:
+                weight.copy_(weight.index_select(axis, order))

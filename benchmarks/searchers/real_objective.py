@@ -1,0 +1,102 @@
+"""
+OP-NAS against evolution on the objective of a real run, held still: every candidate trains on from the weights that
+the run ended with, as in its own last round, and hands nothing back. So a network has one value, whoever proposes it.
+
+    python benchmarks/searchers/real_objective.py --run runs/prose --first runs/ranking --pairs 3
+
+Both searchers of a pair start from the same 50 of the networks that `autobert analyze ranking` drew and judged; pairs
+share some of these. Resumes: no network is trained twice.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from additive_share import LOOP, OPTIONS
+from paired_statistics import paired
+from tqdm import tqdm
+
+from autobert_hf.lab.journal import read_journal
+from autobert_hf.lab.run_folder import write_json
+from autobert_hf.lab.seeds import derive
+from autobert_hf.lab.train import TrainingError
+from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.rank_study import INHERITED, RankStudy
+from autobert_hf.searchers.strategies import STRATEGIES
+from autobert_hf.searchers.trial import Proposal, Trial
+
+
+class Still:
+    """The objective; what it was asked before it knows, from the journals of a ranking study and of its own."""
+
+    def __init__(self, run: Path, first: Path, folder: Path) -> None:
+        self.study = RankStudy(run, folder, 0, None, 1_000_000)
+        drawn = [record for record in read_journal(first / "journal.jsonl") if record["kind"] == INHERITED]
+        self.first = [Architecture.from_json(record["architecture"]) for record in drawn]
+        self.known = {
+            Architecture.from_json(record["architecture"]): record
+            for record in [*drawn, *read_journal(folder / "journal.jsonl")]
+        }
+
+    def trial(self, number: int, proposal: Proposal) -> Trial:
+        if proposal.architecture not in self.known:
+            record = self._train(proposal.architecture)
+            self.study.journal.append(record)
+            self.known[proposal.architecture] = record
+        found = self.known[proposal.architecture]
+        return Trial(number, proposal, 0, found["scores"], status=found["status"], reason=found["reason"])
+
+    def _train(self, architecture: Architecture) -> dict[str, Any]:
+        number = len(self.study.journal.records)
+        try:
+            found = Trial(number, Proposal(architecture), 0, *self.study.biws.evaluate(number, architecture))
+        except TrainingError as error:
+            found = Trial(number, Proposal(architecture), 0, status="failed", reason=str(error))
+        self.study.biws.keep([], known=number + 1)
+        return found.to_record()
+
+
+def losses(method: str, objective: Still, pair: int, evaluations: int) -> Iterator[float]:
+    """The lowest loss after each evaluation of one search."""
+    study = objective.study
+    searcher = STRATEGIES[method](study.search.space, study.job.goals, pair, **OPTIONS[method])
+    networks = Random(derive(pair, "first population")).sample(objective.first, LOOP["population"])
+    searcher.seen.update(networks)
+    proposals, done, best = [Proposal(network) for network in networks], 0, float("inf")
+    while done < evaluations:
+        told = []
+        for proposal in proposals[: evaluations - done]:
+            told.append(objective.trial(done + len(told), proposal))
+            best = min(best, told[-1].scores.get("loss", best))
+            yield best
+        searcher.tell(told)
+        done += len(told)
+        proposals = [searcher.ask(done + index) for index in range(searcher.round_size())]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="A finished search by op-nas or evolution.")
+    parser.add_argument("--first", type=Path, required=True, help="A ranking study of the same run.")
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--evaluations", type=int, default=100)
+    parser.add_argument("--folder", type=Path, default=Path("runs/real_objective"))
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/real_objective.json"))
+    given = parser.parse_args()
+    objective = Still(given.run, given.first, given.folder)
+    curves: dict[str, list[list[float]]] = {method: [] for method in OPTIONS}
+    for pair in range(given.pairs):
+        for method in OPTIONS:
+            bar = tqdm(losses(method, objective, pair, given.evaluations), f"{method}, pair {pair}", given.evaluations)
+            curves[method].append([*bar])
+    ends = {method: [curve[-1] for curve in own] for method, own in curves.items()}
+    # losses: what evolution ends above OP-NAS is what OP-NAS is ahead
+    result = {"losses": ends, "curves": curves, "op-nas ahead by": paired(ends["evolution"], ends["op-nas"])}
+    write_json(given.output, result)
+    print({name: value for name, value in result.items() if name != "curves"})
+
+
+if __name__ == "__main__":
+    main()
