@@ -1,6 +1,6 @@
 """The papers' latency predictor: a small network over a few sizes (HAT, Wang et al., 2020; AutoTinyBERT, 2021)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -46,7 +46,7 @@ class NetworkPredictor(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = cls(hidden, layers, time_norm)
-        x, y = _features(configs), torch.tensor(ratios) / time_norm
+        x, y = _normed(map(_sizes, configs)), torch.tensor(ratios) / time_norm
         draws = torch.Generator().manual_seed(seed)
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
         for _ in range(steps):
@@ -60,9 +60,13 @@ class NetworkPredictor(nn.Module):
         """Features (networks, 4) to normed times (networks,)."""
         return self.stack(features).squeeze(-1)
 
-    @torch.no_grad()
     def predict(self, configs: Sequence[AutoBertConfig]) -> list[float]:
-        return (self(_features(configs)) * self.time_norm).tolist()
+        return self.predict_sizes(map(_sizes, configs))
+
+    @torch.no_grad()
+    def predict_sizes(self, sizes: Iterable[Sequence[float]]) -> list[float]:
+        """From width, layers, mean feed-forward width, mean attention width."""
+        return (self(_normed(sizes)) * self.time_norm).tolist()
 
     def save(self, path: Path) -> None:
         write_tensors(path, self.state_dict(), time_norm=self.time_norm)
@@ -76,8 +80,8 @@ class NetworkPredictor(nn.Module):
         return network
 
 
-def _features(configs: Sequence[AutoBertConfig]) -> torch.Tensor:
-    return torch.tensor([_sizes(config) for config in configs]) / torch.tensor(NORMS)
+def _normed(sizes: Iterable[Sequence[float]]) -> torch.Tensor:
+    return torch.tensor([*sizes], dtype=torch.float32) / torch.tensor(NORMS)
 
 
 def _sizes(config: AutoBertConfig) -> tuple[float, ...]:

@@ -1,15 +1,17 @@
 """What a search knows of speed: a predictor fitted on measured networks of its space, kept in the run's folder."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
+from autobert_hf.lab.latency_network import NetworkPredictor
 from autobert_hf.lab.latency_predictor import LinearPredictor, held_out
 from autobert_hf.lab.latency_samples import conditions, measure_samples
 from autobert_hf.lab.run_folder import write_json
@@ -22,28 +24,27 @@ from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
 
 CONFIGURATIONS = 40
+NETWORK = "predictor.safetensors"
+UNITS = 400  # HAT's; AutoTinyBERT had 2000, for ten thousand measured networks
 
 
 class LatencyGuide:
-    """
-    Predicted time over the reference's, by architecture. What the predictor is linear in are sums over the layers of
-    products of sizes, so that some dozen configurations tell it of all: making one for each draw of a search, at 6 ms,
-    would take longer than everything else.
-    """
+    """Predicted time over the reference's, by architecture."""
 
-    def __init__(self, predictor: LinearPredictor, base: AutoBertConfig, space: AutoTinyBertSpace) -> None:
-        drawn = [smallest(space), space.largest(), *map(space.sample, map(Random, range(CONFIGURATIONS)))]
-        times = predictor.predict([architecture.to_config(base) for architecture in drawn])
-        self.weights, *_ = np.linalg.lstsq(np.array([*map(products, drawn)]), np.array(times), rcond=None)
+    def __init__(self, predict: Callable[[Architecture], float]) -> None:
+        self.predict = predict
 
     @classmethod
     def read(cls, run: Path, base: AutoBertConfig, space: AutoTinyBertSpace) -> "LatencyGuide":
         """What `fit_guide` left in the run's folder."""
+        if (network := run / "report" / NETWORK).exists():
+            predictor = NetworkPredictor.load(network)
+            return cls(lambda architecture: predictor.predict_sizes([mean_sizes(architecture)])[0])
         data = read_report(run / "report" / "predictor.json")["predictor"]
-        return cls(LinearPredictor.from_dict(data), base, space)
+        return cls(linear(LinearPredictor.from_dict(data), base, space))
 
     def __call__(self, architecture: Architecture) -> float:
-        return float(self.weights @ products(architecture))
+        return self.predict(architecture)
 
     def window(self, limit: float, low: float, high: float, some: Iterable[Architecture]) -> tuple[float, float]:
         """
@@ -53,6 +54,25 @@ class LatencyGuide:
         most = high * limit
         reached = max((time for time in map(self, some) if time <= most), default=limit)
         return low * min(limit, reached), most
+
+
+def linear(
+    predictor: LinearPredictor, base: AutoBertConfig, space: AutoTinyBertSpace
+) -> Callable[[Architecture], float]:
+    """
+    What the predictor is linear in are sums over the layers of products of sizes, so that some dozen configurations
+    tell it of all: making one for each draw of a search, at 6 ms, would take longer than everything else.
+    """
+    drawn = [smallest(space), space.largest(), *map(space.sample, map(Random, range(CONFIGURATIONS)))]
+    times = predictor.predict([architecture.to_config(base) for architecture in drawn])
+    weights, *_ = np.linalg.lstsq(np.array([*map(products, drawn)]), np.array(times), rcond=None)
+    return lambda architecture: float(weights @ products(architecture))
+
+
+def mean_sizes(architecture: Architecture) -> tuple[float, float, float, float]:
+    """Width, layers, mean feed-forward width, mean attention width."""
+    _, width, layers, _, attention, inner, _, _ = products(architecture)
+    return width, layers, inner / layers, attention / layers
 
 
 def products(architecture: Architecture) -> np.ndarray:
@@ -72,6 +92,7 @@ def fit_guide(
     base: AutoBertConfig,
     reference: PreTrainedModel,
     workload: Workload,
+    kind: Literal["linear", "network"],
     samples: int,
     error: float,
     run: Path,
@@ -93,14 +114,17 @@ def fit_guide(
         configs = [architecture.to_config(base) for architecture in drawn]
         ratios = measure_samples(configs, reference, run / "latency" / "samples.jsonl", workload, error=error)
 
-        def fit(some: Any, of_them: Any) -> LinearPredictor:  # noqa: ANN401
-            return LinearPredictor.fit(some, of_them, workload.batch, workload.length)
-
-        tested = held_out(fit, configs, ratios)
+        fit: Any = partial(LinearPredictor.fit, batch=workload.batch, length=workload.length)
+        if kind == "network":
+            fit = partial(NetworkPredictor.fit, hidden=UNITS)
+        tested, predictor = held_out(fit, configs, ratios), fit(configs, ratios)
         set_aside(run / "journal.jsonl")
-        predictor = fit(configs, ratios)
-        data = {"conditions": where, "predictor": predictor.to_dict(), "error": tested.error, "tau": tested.tau}
-        write_json(path, data | {"measured": ratios, "predicted": tested.predicted})
+        data = {"conditions": where, "error": tested.error, "tau": tested.tau, "measured": ratios}
+        if kind == "network":
+            predictor.save(run / "report" / NETWORK)
+        else:
+            data["predictor"] = predictor.to_dict()
+        write_json(path, data | {"predicted": tested.predicted})
     team.wait_for_everyone()
 
 

@@ -8,8 +8,9 @@ order. Reads requests from standard input, one JSON object a line, and answers e
 Everything that a run does to its files, and every training step, is an event with a name. A run is killed just before
 the nth event whose name begins so, or in the middle of it: `half` leaves a half-written file or line behind. `trace`
 gets the names of all events of a run that ends by itself. `file_limit` is the size in bytes from which on the system
-refuses to let a file grow. With `flops_clock` work is counted where time would be measured. Checkpoints are written
-after every step. Cards are left out: drawing takes longer than the search.
+refuses to let a file grow. With `flops_clock` work is counted where time would be measured, and finished networks take
+`slower` times as long as it tells. Checkpoints are written after every step. Cards are left out: drawing takes longer
+than the search.
 """
 
 import json
@@ -19,6 +20,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +76,12 @@ def watch(events: Events) -> None:
     before(Trainer, "update", lambda trainer, batch: events("step"))
 
 
-def count_work(models: dict[str, Any], *rest: Any, **options: Any) -> dict[str, Ratio]:
+def count_work(models: dict[str, Any], *rest: Any, slower: float = 1.0, **options: Any) -> dict[str, Ratio]:
     """In units of a teacher of three layers; what is none of our networks takes as long as that."""
     times = {
-        name: 0.05 + count_flops(model.config, 16) / 3.5e6 if isinstance(model.config, AutoBertConfig) else 1.0
+        name: slower * (0.05 + count_flops(model.config, 16) / 3.5e6)
+        if isinstance(model.config, AutoBertConfig)
+        else 1.0
         for name, model in models.items()
     }
     return {name: Ratio(time, time, time, time, time, False, 0.0, 6) for name, time in times.items()}
@@ -90,7 +94,8 @@ def run(request: dict[str, Any]) -> int:
     if "file_limit" in request:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"], request["file_limit"]))
     if request.get("flops_clock"):
-        latency_samples.measure_latency = final_latency.measure_latency = count_work
+        latency_samples.measure_latency = count_work
+        final_latency.measure_latency = partial(count_work, slower=request.get("slower", 1.0))
     search.write_card = lambda *which: None
     Clock.rings = lambda clock: True
     events = Events(**request.get("kill", {}))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,14 +12,17 @@ from typing import Any
 
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer, BertModel, GPT2Config, GPT2LMHeadModel
 
 import autobert_hf
 from autobert_hf.lab.builtin_text import corpus
 from autobert_hf.lab.files import read_tensors
+from autobert_hf.lab.latency_network import NetworkPredictor
 from autobert_hf.lab.text import train_tokenizer
 from autobert_hf.modeling.convert import stock_refusal
 from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.latency_guide import mean_sizes
 
 
 ROOT = Path(__file__).parents[2]
@@ -54,18 +58,18 @@ class Runner:
             env=environment,
         )
 
-    def __call__(self, folder: Path, kill: dict[str, Any] | None = None, **settings: Any) -> int:
+    def __call__(self, folder: Path, *, kill: dict[str, Any] | None = None, slower: float = 1, **settings: Any) -> int:
         given = SMALL | {"teacher": str(self.teacher)} | {name.replace("_", "-"): v for name, v in settings.items()}
         command = ["search", "--cpu", "--method", "autotinybert", "--output-dir", str(folder)]
         command += ["--train-file", str(self.work / "text.txt")]
         for name, value in given.items():
             command += [f"--{name}", str(value)]
-        return self.send(command, kill)
+        return self.send(command, kill, slower)
 
-    def send(self, command: list[str], kill: dict[str, Any] | None = None) -> int:
+    def send(self, command: list[str], kill: dict[str, Any] | None = None, slower: float = 1) -> int:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        request: dict[str, Any] = {"command": command, "log": str(self.file), "flops_clock": True}
+        request: dict[str, Any] = {"command": command, "log": str(self.file), "flops_clock": True, "slower": slower}
         self.process.stdin.write(json.dumps(request | ({"kill": kill} if kill else {})) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())["code"]
@@ -257,10 +261,62 @@ def test_stock_winners_are_plain_berts_and_sentence_transformers(runner: Runner,
     assert type(model) is BertModel
     pooling = json.loads((folder / "model" / "1_Pooling" / "config.json").read_text())
     assert pooling["word_embedding_dimension"] == model.config.hidden_size
-    assert (folder / "model" / "modules.json").exists()
+    sentences = AutoTokenizer.from_pretrained(folder / "model")(
+        ["a dog", "the cat sat"], padding=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        states, mask = model(**sentences).last_hidden_state, sentences["attention_mask"][..., None]
+    vectors = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
+    opened = SentenceTransformer(str(folder / "model"), device="cpu").encode(["a dog", "the cat sat"])
+    torch.testing.assert_close(torch.tensor(opened), vectors, atol=1e-5, rtol=0)
     for row in trials(folder):
         config = Architecture.from_json(row["architecture"]).to_config(autobert_hf.AutoBertConfig())
         assert stock_refusal(config) is None
+
+
+def test_a_limit_that_is_missed_in_the_end_is_said_with_the_next_point(runner: Runner, tmp_path: Path) -> None:
+    """Finished networks are a quarter slower than predicted."""
+    folder = tmp_path / "run"
+    assert runner(folder, rivals=False, slower=1.25, max_latency="0.6") == 0, runner.log
+    row = report(folder, "latency")["this network"]
+    assert row["ratio"] == pytest.approx(1.25 * row["predicted"], rel=0.02)
+    assert f"Measured, it takes {row['ratio']:.3f}" in runner.log
+    (said,) = (line for line in runner.log.splitlines() if "over the limit of 0.6" in line)
+    next_best = [row for row in trials(folder) if 1.25 * row["scores"]["latency"] <= 0.6]
+    if next_best:
+        best = min(next_best, key=loss_of)
+        assert f"The next point is trial {best['trial']}" in said
+        (command,) = re.findall(r"autobert (select .* --train)`", said)
+        assert runner.send(command.split()) == 0, runner.log
+    else:
+        assert "search with --max-latency 0.4" in said
+
+
+def test_layers_that_differ_are_judged_by_a_task(runner: Runner, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    given = {"identical": False, "proxy_task": "builtin/topic", "proxy_rows": 64, "num_trials": 4, "rivals": False}
+    assert runner(folder, max_latency="0.8", **given) == 0, runner.log
+    for row in trials(folder):
+        assert 0 <= row["scores"]["task_score"] == row["scores"]["builtin/topic"] <= 1
+    several = [row["architecture"]["layers"] for row in trials(folder) if len(row["architecture"]["layers"]) > 1]
+    assert any(layers[0] != layers[1] for layers in several)
+    scores = [row["scores"]["task_score"] for row in trials(folder)]
+    best = trials(folder)[scores.index(max(scores))]["architecture"]
+    assert len(best["layers"]) == AutoModel.from_pretrained(folder / "model").config.num_hidden_layers
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_papers_predictor(runner: Runner, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert runner(folder, latency_predictor="network", rivals=False, num_trials=4, max_latency="0.8") == 0, runner.log
+    found = report(folder, "predictor")
+    assert found["error"] > 0
+    assert "predictor" not in found
+    network = NetworkPredictor.load(folder / "report" / "predictor.safetensors")
+    for row in trials(folder):
+        sizes = mean_sizes(Architecture.from_json(row["architecture"]))
+        assert row["scores"]["latency"] == pytest.approx(network.predict_sizes([sizes])[0], rel=1e-5)
 
 
 @pytest.mark.parametrize("strategy", ["fast", pytest.param("random", marks=pytest.mark.slow)])

@@ -5,8 +5,9 @@ from random import Random
 import pytest
 
 from autobert_hf import AutoBertConfig
+from autobert_hf.lab.latency_network import NetworkPredictor
 from autobert_hf.lab.latency_predictor import LinearPredictor
-from autobert_hf.searchers.latency_guide import LatencyGuide, check_limits, set_aside, smallest
+from autobert_hf.searchers.latency_guide import LatencyGuide, check_limits, linear, mean_sizes, set_aside, smallest
 from autobert_hf.searchers.profile import LimitError
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.tiny_rivals import default_rules
@@ -23,15 +24,24 @@ PREDICTOR = LinearPredictor(
 @pytest.mark.parametrize("identical", [True, False])
 def test_it_is_the_predictor(part_of_heads: bool, identical: bool):
     space = AutoTinyBertSpace.within(BASE, part_of_heads, 4, 8, identical)
-    guide = LatencyGuide(PREDICTOR, BASE, space)
+    guide = LatencyGuide(linear(PREDICTOR, BASE, space))
     drawn = [space.sample(Random(number)) for number in range(100, 110)] + [smallest(space), *default_rules(space)[:5]]
     expected = PREDICTOR.predict([one.to_config(BASE) for one in drawn])
     assert [guide(one) for one in drawn] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("identical", [True, False])
+def test_the_papers_network_sees_what_it_was_fitted_to(identical: bool):
+    space = AutoTinyBertSpace.within(BASE, False, 4, 8, identical)
+    drawn = [space.sample(Random(number)) for number in range(8)]
+    configs = [one.to_config(BASE) for one in drawn]
+    network = NetworkPredictor.fit(configs, [0.1 * (1 + n) for n in range(8)], hidden=8, steps=3)
+    assert network.predict_sizes(map(mean_sizes, drawn)) == pytest.approx(network.predict(configs), rel=1e-5)
+
+
 def test_windows_end_at_the_limit_and_begin_below_what_there_is():
     space = AutoTinyBertSpace.within(BASE, True, 4, 8)
-    guide = LatencyGuide(PREDICTOR, BASE, space)
+    guide = LatencyGuide(linear(PREDICTOR, BASE, space))
     some = [space.sample(Random(number)) for number in range(50)] + [space.largest()]
     largest = guide(space.largest())
     assert guide.window(0.5 * largest, 0.85, 1.0, some)[1] == 0.5 * largest
@@ -42,7 +52,7 @@ def test_windows_end_at_the_limit_and_begin_below_what_there_is():
 
 def test_the_smallest_network_is_the_fastest_and_the_bound_of_all_limits():
     space = AutoTinyBertSpace.within(BASE, True, 4, 8)
-    guide = LatencyGuide(PREDICTOR, BASE, space)
+    guide = LatencyGuide(linear(PREDICTOR, BASE, space))
     fastest = guide(smallest(space))
     assert fastest <= min(guide(space.sample(Random(number))) for number in range(50))
     check_limits(guide, space, [fastest + 0.01], "it")

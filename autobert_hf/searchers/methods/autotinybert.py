@@ -11,7 +11,7 @@ sub-networks are judged with its weights, the best within each limit is trained 
 | 3.2 distillation | lab/distillation.py | other terms by `--loss` |
 | 3.3 evolution | strategies/roulette.py | held-out loss or `--proxy-task`; the window ends at the limit |
 | 3.3 fast variant | fast_rule.py | |
-| 3.4 latency prediction | latency_guide.py, lab/latency_predictor.py | linear in physical features, from 30 networks |
+| 3.4 latency prediction | latency_guide.py, lab/latency_{predictor,network}.py | default: linear, 30 networks |
 | 3.3 further training | objective_trainer.py | the best of each limit, not the best three |
 """
 
@@ -124,8 +124,8 @@ class AutoTinyBert:
 
     def run(self) -> Trial:
         s, job = self.settings, self.job
-        samples, error = s.latency_samples, s.latency_error
-        fit_guide(self.space, job.base, self.reference, s.workload, samples, error, job.path, s.seed, job.accelerator)
+        measured = s.latency_predictor, s.latency_samples, s.latency_error
+        fit_guide(self.space, job.base, self.reference, s.workload, *measured, job.path, s.seed, job.accelerator)
         check_limits(self.guide, self.space, s.limits_of_latency, self.reference_name)
         self.put_in_order()
         self.choose_depths()

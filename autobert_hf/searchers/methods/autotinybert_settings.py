@@ -52,6 +52,9 @@ class AutoTinyBertSettings(SearchSettings):
     window_low: float = described("Least share of the limit that a candidate may take.", 0.85)
     window_high: float = described("Most share of it. The paper's window ends at 1.10.", 1.0)
     latency_reference: str = described("Encoder to compare with. Without: the teacher, else BERT-base.", "")
+    latency_predictor: Literal["linear", "network"] = described(
+        "Linear in physical features; HAT's network, made for thousands of samples.", "linear"
+    )
     latency_samples: int = described("Networks measured for the predictor.", 30)
     latency_error: float = described("Largest standard error of a measured time, relative to it.", 0.03)
     latency_batch: int = described("Rows in a timed batch.", 1)

@@ -1,0 +1,143 @@
+"""
+What students of AutoTinyBERT runs and their rivals are worth on sentence pairs that nobody trained on (STS-B dev).
+
+    python benchmarks/students.py --teacher PATH_OR_ID --pairs validation.parquet --runs runs/seed-0 runs/seed-1
+
+Each run is one seed of the same command. Scores are Spearman correlations of the cosine of mean-pooled vectors with
+the label; differences to a rival come with a standard error from 1,000 resamplings of the pairs, seeds averaged.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import spearmanr
+from torch.nn.functional import cosine_similarity
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+
+import autobert_hf  # noqa: F401 (AutoModel knows AutoBert)
+from autobert_hf.lab.files import read_tensors
+from autobert_hf.lab.run_folder import write_json
+from autobert_hf.lab.teacher import load_teacher
+from autobert_hf.lab.text_batches import TextBatches
+from autobert_hf.searchers.tiny_rivals import StaticTable, in_int8
+
+
+RESAMPLES = 1000
+BATCH = 50
+
+
+class Pairs:
+    """Sentences in two columns and how alike people find them."""
+
+    def __init__(self, path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+        table = pd.read_parquet(path)
+        self.sides = [table["sentence1"].tolist(), table["sentence2"].tolist()]
+        self.labels = table["label"].to_numpy()
+        self.tokenizer = tokenizer
+
+    @torch.no_grad()
+    def cosines(self, model: Any) -> np.ndarray:  # noqa: ANN401
+        first, second = (self._vectors(model.eval(), texts) for texts in self.sides)
+        return cosine_similarity(first, second).numpy()
+
+    def _vectors(self, model: Any, texts: Sequence[str]) -> torch.Tensor:  # noqa: ANN401
+        order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
+        parts = []
+        for at in range(0, len(texts), BATCH):
+            own = [texts[place] for place in order[at : at + BATCH]]
+            batch = self.tokenizer(own, padding=True, truncation=True, max_length=128, return_tensors="pt")
+            mask = batch["attention_mask"][..., None]
+            states = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+            parts.append((states * mask).sum(1) / mask.sum(1))
+        return torch.cat(parts)[torch.tensor(order).argsort()]
+
+    def score(self, cosines: np.ndarray) -> float:
+        return float(spearmanr(cosines, self.labels).statistic)
+
+
+def networks(run: Path) -> dict[float, dict[str, dict[str, Any]]]:
+    """Limit -> name -> folder and what the run recorded of every trained network."""
+    found: dict[float, dict[str, dict[str, Any]]] = {}
+    for trial, row in json.loads((run / "report" / "rivals.json").read_text()).items():
+        first = not found
+        limit, folder = row["limit"], run / ("model" if first else f"model-{row['limit']:g}")
+        name = "distillation" if first else f"distillation-{int(trial):06d}"
+        trained = json.loads((run / "report" / f"{name}.json").read_text())
+        found[limit] = {
+            name: {
+                "folder": folder if name == "found" else run / "rivals" / f"{name.replace(' ', '-')}-{int(trial):06d}",
+                "time": row["networks"][name]["time"],
+                "error over floor": trained["errors"][name] / trained["linear_floor"],
+                "parameters": parameters,
+            }
+            for name, parameters in trained["parameters"].items()
+        }
+    return found
+
+
+def untrained(teacher: str, run: Path, pairs: Pairs) -> dict[str, float]:
+    """The teacher and what it gives without any training."""
+    whole = load_teacher(teacher)
+    rows, _ = read_tensors(run / "text" / "rows.safetensors")
+    batches = TextBatches(rows["train"], pairs.tokenizer, 32, 0)
+    static = StaticTable(
+        whole, [batches.batch("static", step=step) for step in range(30)], pairs.tokenizer.all_special_ids
+    )
+    models = {"teacher": whole, "teacher in int8": in_int8(whole), "static table": static}
+    return {name: pairs.score(pairs.cosines(model)) for name, model in models.items()}
+
+
+def ahead(pairs: Pairs, cosines: dict[str, list[np.ndarray]]) -> dict[str, Any]:
+    """The found network against each rival: mean difference over the seeds, and its standard error over the pairs."""
+    rng = np.random.default_rng(0)
+    draws = [np.arange(len(pairs.labels)), *rng.integers(len(pairs.labels), size=(RESAMPLES, len(pairs.labels)))]
+    labels = [pairs.labels[draw] for draw in draws]
+    means = {
+        name: np.array(
+            [
+                fmean(spearmanr(one[draw], label).statistic for one in seeds)
+                for draw, label in zip(draws, labels, strict=True)
+            ]
+        )
+        for name, seeds in cosines.items()
+    }
+    differences = {name: means["found"] - values for name, values in means.items() if name != "found"}
+    return {name: {"by": float(d[0]), "standard error": float(d[1:].std(ddof=1))} for name, d in differences.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", required=True)
+    parser.add_argument("--pairs", type=Path, required=True, help="Parquet: sentence1, sentence2, label.")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="Seeds of one command.")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/students.json"))
+    given = parser.parse_args()
+    pairs = Pairs(given.pairs, AutoTokenizer.from_pretrained(given.teacher))
+    result: dict[str, Any] = {"untrained": untrained(given.teacher, given.runs[0], pairs), "limits": {}}
+    print({name: round(score, 4) for name, score in result["untrained"].items()})
+    seeds = [networks(run) for run in given.runs]
+    for limit in seeds[0]:
+        cosines = {
+            name: [pairs.cosines(AutoModel.from_pretrained(seed[limit][name]["folder"])) for seed in seeds]
+            for name in set.intersection(*(set(seed[limit]) for seed in seeds))
+        }
+        rows = {name: [pairs.score(one) for one in own] for name, own in cosines.items()}
+        facts = ("time", "error over floor", "parameters")
+        result["limits"][str(limit)] = {
+            "scores": rows,
+            **{fact: {name: [seed[limit][name][fact] for seed in seeds] for name in rows} for fact in facts},
+            "ahead": ahead(pairs, cosines),
+        }
+        write_json(given.output, result)
+        print(limit, {name: f"{fmean(own):.4f}" for name, own in rows.items()}, result["limits"][str(limit)]["ahead"])
+
+
+if __name__ == "__main__":
+    main()
