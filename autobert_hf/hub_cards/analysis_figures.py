@@ -44,8 +44,9 @@ def draw_tokens(report: Mapping[str, Any], path: Path) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(10.0, 3.8), layout="constrained")
     for axes, (key, label) in zip(panels, UNIFORMITY.items(), strict=True):
         for number, (name, layers) in enumerate(report["models"].items()):
-            colour, mark = OKABE_ITO[number % len(OKABE_ITO)], MARKS[number % len(MARKS)]
-            axes.plot(layers[key], color=colour, marker=mark, markersize=4, label=name)
+            turn, place = divmod(number, len(OKABE_ITO))
+            style = {"color": OKABE_ITO[place], "marker": MARKS[place], "linestyle": ("-", "--", ":")[turn % 3]}
+            axes.plot(layers[key], markersize=4, label=name, **style)
         axes.set_xlabel("layer (0: embeddings)")
         axes.set_ylabel(label)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
