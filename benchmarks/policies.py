@@ -1,0 +1,161 @@
+"""
+Do sub-networks of a sliced supernet rank as networks trained alone do? From HAT to AutoTinyBERT, a change at a time
+(section 5.3): layers that may differ; alike (+ILS); part of every head instead of whole heads (+SME); several
+sub-networks for every update (+EBL). And how soon a network that starts with the supernet's weights is where it would
+be from scratch.
+
+    python benchmarks/policies.py --run runs/scratch --networks 48 --tokens 1000000 --steps 750
+
+`--run` is a search by autotinybert without a teacher: its text, sizes and predictor of latencies are used, and every
+third of the networks comes from one third of its latencies. Resumes: what is in the output is not trained again.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from autobert_hf.lab.final import run_and_record, train_and_record
+from autobert_hf.lab.ranking import rank_agreement
+from autobert_hf.lab.run_folder import write_json
+from autobert_hf.lab.seeds import derive
+from autobert_hf.lab.train import Recipe, sparse_prediction
+from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.evaluators.stand_alone import StandAlone
+from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
+from autobert_hf.searchers.methods import METHODS
+from autobert_hf.searchers.methods.autotinybert import AutoTinyBert
+from autobert_hf.searchers.methods.method import reopen
+from autobert_hf.searchers.objectives import arithmetic_scores
+from autobert_hf.searchers.policies.batch_wise import batch_wise
+from autobert_hf.searchers.sliced_supernet import SlicedSupernet, SupernetTrainer, masked_lm
+from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+
+
+DRAWS = 600
+
+
+class Study:
+    """`results` is what the output file holds."""
+
+    def __init__(self, run: Path, output: Path, tokens: int, steps: int) -> None:
+        search = reopen(run, METHODS)
+        assert isinstance(search, AutoTinyBert)
+        assert search.lesson.teacher is None, "a search without a teacher is needed"
+        self.job, self.space, self.guide = search.job, search.space, search.guide
+        self.output, self.tokens, self.steps = output, tokens, steps
+        self.results: dict[str, Any] = json.loads(output.read_text()) if output.exists() else {}
+        s = search.settings
+        part = AutoTinyBertSpace.within(self.job.base, True, s.width_step, s.inner_step)
+        # space, parts of a batch, sub-networks for each of them
+        self.policies: dict[str, tuple[AutoTinyBertSpace, int, int]] = {
+            "HAT": (replace(self.space, identical=False), 1, 1),
+            "+ILS": (self.space, 1, 1),
+            "+SME": (part, 1, 1),
+            "+EBL": (part, 2, 3),
+        }
+
+    def keep(self, group: str, name: str, value: Any) -> None:  # noqa: ANN401 (JSON)
+        self.results.setdefault(group, {})[name] = value
+        write_json(self.output, self.results)
+
+    def networks(self, number: int) -> list[Architecture]:
+        """As many from each third of the latencies, fast to slow."""
+        drawn = dict.fromkeys(self.space.sample(Random(derive(0, "policies", at))) for at in range(DRAWS))
+        ordered = sorted(drawn, key=self.guide)
+        thirds = [ordered[len(ordered) * at // 3 : len(ordered) * (at + 1) // 3] for at in range(3)]
+        return [one for third in thirds for one in Random(derive(0, "third")).sample(third, number // 3)]
+
+    def train_alone(self, networks: Sequence[Architecture]) -> None:
+        job = self.job
+        recipe = Recipe(self.tokens // job.batches.tokens_per_batch, job.settings.learning_rate, decay=0.3)
+        alone = StandAlone(job.base, job.batches, job.held_out, recipe, job.accelerator)
+        for number, network in enumerate(networks):
+            if str(number) not in self.results.get("alone", {}):
+                scores, _ = alone.evaluate(network, 0)
+                sizes = arithmetic_scores(network.to_config(job.base)) | {"latency": self.guide(network)}
+                self.keep("alone", str(number), scores | sizes | {"architecture": network.to_json()})
+                print(number, scores, flush=True)
+
+    def supernet(self, policy: str) -> SlicedSupernet:
+        """Trained by the policy; its weights stay in a file beside the output."""
+        space, parts, number = self.policies[policy]
+        supernet = SlicedSupernet(self.job.fresh(self.job.base, "supernet"))
+        sample = partial(batch_wise, space, 0, number=number)
+        recipe = Recipe(self.steps, self.job.settings.learning_rate, decay=0.3)
+        trainer = SupernetTrainer(supernet, masked_lm, sample, recipe, self.job.accelerator, parts)
+        checkpoint = self.output.with_name(f"{self.output.stem}-{policy}.safetensors")
+        run_and_record(trainer, self.job.batches, lambda: 0.0, checkpoint, policy)
+        return supernet
+
+    def judge(self, policy: str, networks: Sequence[Architecture]) -> None:
+        if policy in self.results.get("supernets", {}):
+            return
+        supernet, held_out = self.supernet(policy), HeldOutLoss(masked_lm, self.job.held_out, self.job.accelerator)
+        space, _, _ = self.policies[policy]
+        with sparse_prediction(supernet.model.eval()):
+            losses = [held_out(supernet.part(in_space(network, space))) for network in networks]
+        self.keep("supernets", policy, losses)
+
+    def head_start(self, network: Architecture, number: int) -> None:
+        """The curve of one network's training from the weights of the last policy's supernet."""
+        if str(number) in self.results.get("head start", {}):
+            return
+        job, (space, _, _) = self.job, self.policies["+EBL"]
+        model = self.supernet("+EBL").extract(in_space(network, space))
+        recipe = Recipe(self.tokens // job.batches.tokens_per_batch, job.settings.learning_rate, decay=0.3)
+        checkpoint = self.output.with_name(f"{self.output.stem}-start-{number}.safetensors")
+        batches = replace(job.batches, seed=derive(0, "batches"))
+        curve = train_and_record(model, recipe, batches, job.held_out, job.accelerator, checkpoint, f"start {number}")
+        self.keep("head start", str(number), curve)
+
+    def report(self) -> None:
+        alone = [self.results["alone"][str(number)] for number in range(len(self.results["alone"]))]
+        real = [row["loss"] for row in alone]
+        cheap = self.results["supernets"] | {"parameters": [-row["parameters"] for row in alone]}
+        agreement = rank_agreement(cheap, real)
+        found = {name: {key: asdict(value) for key, value in own.items()} for name, own in agreement.items()}
+        self.results["agreement"] = found
+        write_json(self.output, self.results)
+        for name, own in agreement.items():
+            print(f"{name:<12}", *(f"{key} {value}" for key, value in own.items()))
+        for number, curve in self.results.get("head start", {}).items():
+            reached = next((tokens for tokens, loss in curve if loss <= real[int(number)]), None)
+            print(f"network {number}: {real[int(number)]:.3f} after {self.tokens:,} tokens, or after {reached} more")
+
+
+def in_space(network: Architecture, space: AutoTinyBertSpace) -> Architecture:
+    """The same attention width in as many heads as the space has, where their number is fixed."""
+    settings = dict(network.settings)
+    if len(space.num_attention_heads) > 1:
+        return network
+    heads, width = space.num_attention_heads[0], settings["num_attention_heads"] * settings["head_dim"]
+    return Architecture.of(
+        network.layer_dicts, **settings | {"num_attention_heads": heads, "head_dim": width // heads}
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--networks", type=int, default=48)
+    parser.add_argument("--tokens", type=int, default=1_000_000, help="Of a training alone.")
+    parser.add_argument("--steps", type=int, default=750, help="Of each supernet.")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/policies.json"))
+    given = parser.parse_args()
+    study = Study(given.run, given.output, given.tokens, given.steps)
+    networks = study.networks(given.networks)
+    for policy in study.policies:
+        study.judge(policy, networks)
+    study.train_alone(networks)
+    for number in range(0, len(networks), max(len(networks) // 3, 1)):
+        study.head_start(networks[number], number)
+    study.report()
+
+
+if __name__ == "__main__":
+    main()
