@@ -17,7 +17,7 @@ from autobert_hf.commands.status import status_command
 from autobert_hf.commands.variants import ablate_command, scale_command
 from autobert_hf.commands.zoo import zoo_command
 from autobert_hf.lab.parallel import is_lost_process
-from autobert_hf.lab.train import TrainingError
+from autobert_hf.lab.train import TrainingError, memory_errors
 
 
 class Ended(BaseException):
@@ -36,9 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if command in ("-h", "--help") else 2
     signal.signal(signal.SIGTERM, end)
     try:
-        return COMMANDS[command](rest)
+        with memory_errors():
+            return COMMANDS[command](rest)
     except (OSError, TrainingError, ValueError) as error:
         print(f"autobert {command}: {error}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(
+            f"\nautobert {command}: out of memory. Give a smaller --batch-size, --length or network; nothing that was "
+            "finished is lost.",
+            file=sys.stderr,
+        )
         return 1
     except RuntimeError as error:
         if not is_lost_process(error):

@@ -1,4 +1,7 @@
-"""PEFT's default target modules for AutoBert: our modules bear BERT's names, so that BERT's defaults fit."""
+"""
+PEFT's default target modules for AutoBert: our modules bear BERT's names, so that BERT's defaults fit. Convolutions,
+which BERT has not, are adapted by LoRA at the map into them.
+"""
 
 import importlib.abc
 import importlib.util
@@ -9,6 +12,7 @@ from types import ModuleType
 
 
 CONSTANTS = "peft.utils.constants"
+LORA = ("TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING", "TRANSFORMERS_MODELS_TO_ADALORA_TARGET_MODULES_MAPPING")
 
 
 def register() -> None:
@@ -22,7 +26,7 @@ def register() -> None:
 def add_defaults(constants: ModuleType) -> None:
     for name, mapping in vars(constants).items():
         if name.endswith("_MAPPING") and isinstance(mapping, dict) and "bert" in mapping:
-            mapping["autobert"] = mapping["bert"]
+            mapping["autobert"] = [*mapping["bert"], "mixer.input"] if name in LORA else mapping["bert"]
 
 
 class _AfterPeft(importlib.abc.MetaPathFinder):

@@ -37,7 +37,8 @@ def check_space(space: Space, base: AutoBertConfig, seeds: int = 20) -> None:
         assert found[1] != one, f"seed {seed}: the mutant is its parent"
         for network in found:
             assert space.contains(network), f"seed {seed} leads out of the space: {network}"
-            assert Architecture.from_json(json.loads(json.dumps(network.to_json()))) == network
+            again_from_json = Architecture.from_json(json.loads(json.dumps(network.to_json())))
+            assert again_from_json == network, f"seed {seed}: another network as JSON: {again_from_json}"
             assert count_parameters(network.to_config(base)) <= most, (
                 f"seed {seed}: larger than the largest: {network}"
             )
@@ -87,5 +88,5 @@ def play(searcher: Searcher, rounds: int) -> list[Trial]:
 def trial_of(proposal: Proposal, number: int) -> Trial:
     if number % 3 == 2:
         return Trial(number, proposal, 0, status="failed", reason="every third one does")
-    scores = {"loss": 1.0 + (7 * number) % 11 / 10, "parameters": 1000 + number, "flops": 1e6, "latency": 0.5}
+    scores = {"loss": 1.0 + 0.37 * number % 1, "parameters": 1000 + number, "flops": 1e6, "latency": 0.5}
     return Trial(number, proposal, 0, scores)

@@ -65,8 +65,9 @@ class Pairs:
 def networks(run: Path) -> dict[float, dict[str, dict[str, Any]]]:
     """Limit -> name -> folder and what the run recorded of every trained network."""
     found: dict[float, dict[str, dict[str, Any]]] = {}
-    for trial, row in json.loads((run / "report" / "rivals.json").read_text()).items():
-        first = not found
+    rows = json.loads((run / "report" / "rivals.json").read_text())
+    for trial, row in sorted(rows.items(), key=lambda pair: -pair[1]["limit"]):
+        first = not found  # the largest limit
         limit, folder = row["limit"], run / ("model" if first else f"model-{row['limit']:g}")
         name = "distillation" if first else f"distillation-{int(trial):06d}"
         trained = json.loads((run / "report" / f"{name}.json").read_text())

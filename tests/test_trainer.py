@@ -105,7 +105,7 @@ def test_gradient_accumulation_leaves_the_update_unchanged(head, problem, tmp_pa
 @pytest.mark.parametrize("order", ["import autobert_hf, peft", "import peft, autobert_hf"])
 def test_the_default_targets_are_there_in_either_order_of_import(order):
     code = f"{order}; from peft.utils import constants as c; "
-    code += "m = c.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING; assert m['autobert'] == m['bert']"
+    code += "m = c.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING; assert set(m['autobert']) > set(m['bert'])"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
 
 

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from autobert_hf.hub_cards.card import write_card
 from autobert_hf.lab.files import disk_errors
-from autobert_hf.lab.journal import read_journal
 from autobert_hf.lab.run_folder import RunFolder
 from autobert_hf.searchers.methods import METHODS
 from autobert_hf.searchers.methods.method import Method, reopen
 from autobert_hf.searchers.objectives import Goals, Limits
 from autobert_hf.searchers.settings import Quantity
-from autobert_hf.searchers.trial import Trial
+from autobert_hf.searchers.trial import Trial, read_trials
 
 
 class SelectionError(ValueError):
@@ -53,7 +52,7 @@ def choose(run: Path, limits: Limits, all_front: bool) -> list[Trial]:
         SelectionError: if there is none, naming what comes closest.
     """
     goals = Goals.of(RunFolder(run).read("run.json")["settings"])
-    done = [trial for trial in map(Trial.from_record, read_journal(run / "journal.jsonl")) if trial.ok]
+    done = [trial for trial in read_trials(run / "journal.jsonl") if trial.ok]
     if not done:
         raise SelectionError(f"{run} has no finished candidate yet: let the search go on.")
     for name in limits.most:

@@ -8,10 +8,9 @@ from typing import Any
 
 from safetensors import safe_open
 
-from autobert_hf.lab.journal import read_journal
 from autobert_hf.lab.run_folder import RunFolder
 from autobert_hf.searchers.objectives import Goals
-from autobert_hf.searchers.trial import Trial
+from autobert_hf.searchers.trial import Trial, read_trials
 
 
 def status_command(arguments: Sequence[str]) -> int:
@@ -24,7 +23,7 @@ def status_command(arguments: Sequence[str]) -> int:
 
 def status_lines(run: Path) -> list[str]:
     record, local = RunFolder(run).read("run.json"), RunFolder(run).read("local.json")
-    trials = [Trial.from_record(line) for line in read_journal(run / "journal.jsonl")]
+    trials = read_trials(run / "journal.jsonl")
     lines = [f"{run}: {record['settings']['method']}, seed {record['settings']['seed']}"]
     lines += [_supernet(run, record["settings"])]
     lines += _search(trials, local["num_trials"], Goals.of(record["settings"]))
@@ -38,33 +37,33 @@ def _supernet(run: Path, settings: dict[str, Any]) -> str:
     if "supernet_steps" in settings:
         if (run / "supernet" / "weights.safetensors").exists():
             return "supernet: trained"
-        done = _step(run / "supernet" / "training.safetensors")
+        done = _metadata(run / "supernet" / "training.safetensors", "step")
         return f"supernet: at step {done} of {settings['supernet_steps']} (last checkpoint)"
     rounds = list((run / "supernet").glob("round-*.safetensors"))
     if rounds:
         return f"supernet: warmed up, weights of round {int(rounds[-1].stem.removeprefix('round-'))}"
-    done = _step(run / "supernet" / "warm-up.safetensors")
+    done = _metadata(run / "supernet" / "warm-up.safetensors", "step")
     return f"supernet: warm-up at step {done} of {settings['warmup_steps']} (last checkpoint)"
 
 
 def _search(trials: list[Trial], wanted: int, goals: Goals) -> list[str]:
     failed = sum(not trial.ok for trial in trials)
     lines = [f"search: {len(trials)} of {wanted} candidates, {failed} failed"]
-    ranked = goals.best(trials)
-    if ranked:
+    left, time = max(wanted - len(trials), 0), ""
+    if ranked := goals.best(trials):
         lines.append(f"best so far: trial {ranked[0].id}, {goals.main.label} {ranked[0].scores[goals.main.name]:.4f}")
         seconds = median(trial.cost["seconds"] for trial in ranked)
-        left = max(wanted - len(trials), 0)
-        lines.append(f"left: {left} candidates, about {left * seconds / 60:.0f} min at {seconds:.1f} s each")
-    return lines
+        time = f", about {left * seconds / 60:.0f} min at {seconds:.1f} s each on one process"
+    return [*lines, f"left: {left} candidates{time}"]
 
 
 def _training(path: Path) -> str:
-    return f"final training: {path.stem.split('-')[0]} at step {_step(path)} (last checkpoint)"
+    done, steps = _metadata(path, "step"), _metadata(path, "steps")
+    return f"final training: {path.stem.rpartition('-')[0]} at step {done} of {steps} (last checkpoint)"
 
 
-def _step(path: Path) -> int:
+def _metadata(path: Path, name: str) -> int:
     if not path.exists():
         return 0
     with safe_open(path, framework="pt") as file:
-        return int(file.metadata()["step"])
+        return int(file.metadata()[name])

@@ -153,11 +153,11 @@ class Trainer:
         return total.item()
 
     def save(self, path: Path, **metadata: object) -> None:
-        """Weights, both moments and the step, in one safetensors file."""
+        """Weights, both moments, the step and how many there will be, in one safetensors file."""
         tensors = {f"model.{name}": p for name, p in self.model.named_parameters()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-        write_tensors(path, tensors, step=self.step, **metadata)
+        write_tensors(path, tensors, step=self.step, steps=self.recipe.steps, **metadata)
 
     def load(self, path: Path) -> dict[str, str]:
         """Takes up what `save` wrote, and returns the metadata."""

@@ -45,11 +45,15 @@ def order_by_use(model: AutoBertModel, batches: Iterable[Mapping[str, Tensor]]) 
         batches: `{input_ids, attention_mask}`, each (rows, tokens); some hundred sentences are enough.
 
     Raises:
-        SlicingError: if some layer's attention is not the standard one, to which a rotation may make a difference.
+        SlicingError: if some layer is another than BERT's, to which a rotation may make a difference.
     """
-    for index, (kind, layer) in enumerate(model.config.layers()):
-        if kind != "full_attention" or layer.attention_formula != STANDARD_ATTENTION:
-            raise SlicingError(f"Layer {index} has no standard attention: only such networks can be put in order.")
+    for index, (kind, config) in enumerate(model.config.layers()):
+        if kind != "full_attention" or config.attention_formula != STANDARD_ATTENTION or config.skip:
+            raise SlicingError(
+                f"Layer {index} is not standard attention with a feed-forward network: only networks of such layers "
+                "can be put in order."
+            )
+    model.eval()
     use = Use()
     with _watched(model, use) as real:
         for batch in batches:
@@ -68,11 +72,11 @@ def _watched(model: AutoBertModel, use: Use) -> Iterator[list[Tensor]]:
     """While a batch runs, the list has to hold its mask of real tokens."""
     real: list[Tensor] = []
 
-    def watch(module: nn.Module, name: str, heads: int = 0, read: bool = False) -> Any:  # noqa: ANN401
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:  # noqa: ANN401
+    def watch(part: nn.Module, name: str, heads: int = 0, read: bool = False) -> Any:  # noqa: ANN401
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             use.see(name, (inputs[0] if read else output)[real[0]], heads)
 
-        return module.register_forward_hook(hook)
+        return part.register_forward_hook(hook)
 
     hooks, layers = [], cast(Any, model.encoder.layers)
     for index, layer in enumerate(layers):
@@ -110,7 +114,8 @@ def _turn_heads(mixer: Any, use: Use, index: int) -> None:  # noqa: ANN401
 
 
 def _trace(products: Tensor) -> Tensor:
-    return products.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+    """(heads, 1, 1), of a head that is always silent a little more than nothing."""
+    return products.diagonal(dim1=1, dim2=2).sum(1)[:, None, None].clamp(min=1e-12)
 
 
 def _axes(products: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from autobert_hf.lab.final import Curve, run_and_record
-from autobert_hf.lab.journal import read_journal
 from autobert_hf.lab.train import sparse_prediction
 from autobert_hf.lab.workload import Workload
 from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
@@ -16,7 +15,7 @@ from autobert_hf.searchers.latency_guide import read_report
 from autobert_hf.searchers.lesson import Lesson
 from autobert_hf.searchers.objective_trainer import ObjectiveTrainer
 from autobert_hf.searchers.tiny_rivals import sentence_errors
-from autobert_hf.searchers.trial import Trial
+from autobert_hf.searchers.trial import Trial, read_trials
 
 
 class Finish:
@@ -92,7 +91,7 @@ class Finish:
     def next_point(self, ratio: float, limit: float) -> str:
         """The best candidate that keeps the limit even if it is as much slower than predicted."""
         most = limit * self.trial.scores["latency"] / ratio
-        trials = [Trial.from_record(record) for record in read_journal(self.job.path / "journal.jsonl")]
+        trials = read_trials(self.job.path / "journal.jsonl")
         within = self.job.goals.best([trial for trial in trials if trial.ok and trial.scores["latency"] <= most])
         if not within:
             return f"No candidate was predicted below {most:.3f}: search with --max-latency {most:.3f}."

@@ -24,6 +24,7 @@ from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
 
 CONFIGURATIONS = 40
+GRIDS = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "head_dim")
 NETWORK = "predictor.safetensors"
 UNITS = 400  # HAT's; AutoTinyBERT had 2000, for ten thousand measured networks
 
@@ -71,7 +72,7 @@ def linear(
 
 def mean_sizes(architecture: Architecture) -> tuple[float, float, float, float]:
     """Width, layers, mean feed-forward width, mean attention width."""
-    _, width, layers, _, attention, inner, _, _ = products(architecture)
+    _, width, layers, _, _, attention, inner, _, _ = products(architecture)
     return width, layers, inner / layers, attention / layers
 
 
@@ -118,7 +119,7 @@ def fit_guide(
         if kind == "network":
             fit = partial(NetworkPredictor.fit, hidden=UNITS)
         tested, predictor = held_out(fit, configs, ratios), fit(configs, ratios)
-        set_aside(run / "journal.jsonl")
+        set_aside(run)
         data = {"conditions": where, "error": tested.error, "tau": tested.tau, "measured": ratios}
         if kind == "network":
             predictor.save(run / "report" / NETWORK)
@@ -132,19 +133,18 @@ def read_report(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def set_aside(journal: Path) -> None:
-    """Under another name in its folder, if it is there."""
-    if journal.exists():
-        number = len([*journal.parent.glob("journal-other-machine-*.jsonl")])
-        journal.rename(journal.with_name(f"journal-other-machine-{number}.jsonl"))
+def set_aside(run: Path) -> None:
+    """What followed from the latencies of before goes under other names: trials, and trainings by their numbers."""
+    number = len([*run.glob("journal-other-machine-*.jsonl")])
+    for name in ("final", "rivals", "report/rivals.json", "journal.jsonl"):  # the last one counts
+        path = run / name
+        if path.exists():
+            path.rename(path.with_name(f"{path.stem}-other-machine-{number}{path.suffix}"))
 
 
 def smallest(space: AutoTinyBertSpace) -> Architecture:
     least = AutoTinyBertSpace(**{name: [min(space.grid(name))] for name in GRIDS}, identical=space.identical)
     return least.largest()
-
-
-GRIDS = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "head_dim")
 
 
 def check_limits(guide: LatencyGuide, space: AutoTinyBertSpace, limits: list[float], reference: str) -> None:
@@ -158,5 +158,5 @@ def check_limits(guide: LatencyGuide, space: AutoTinyBertSpace, limits: list[flo
     if missed := [limit for limit in limits if limit < fastest]:
         raise LimitError(
             f"No network reaches {', '.join(map(str, missed))} of the time of {reference}: this space's fastest is "
-            f"{fastest:.2f}x. Raise --max-latency."
+            f"{fastest:.3f}x. Raise --max-latency."
         )

@@ -11,7 +11,7 @@ from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.train import TrainingError, memory_errors
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.objectives import Goals
-from autobert_hf.searchers.trial import Proposal, Trial
+from autobert_hf.searchers.trial import Proposal, Trial, parse_trial
 
 
 Scores = dict[str, float]
@@ -123,14 +123,11 @@ def _evaluated(searcher: Searcher, evaluator: Evaluator, trial_id: int, proposal
 
 
 def _replayed(searcher: Searcher, journal: Journal, trial_id: int, proposal: Proposal) -> Trial:
-    try:
-        trial = Trial.from_record(journal.records[trial_id])
-        searcher.goals.ranked([trial])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise JournalError(f"{journal.path}, line {trial_id + 1} is not a trial ({error!r}): restore it.") from error
+    line, record = trial_id + 1, journal.records[trial_id]
+    trial = parse_trial(journal.path, line, record, lambda found: searcher.goals.ranked([found]))
     if trial.id != trial_id or trial.proposal != proposal:
         raise JournalError(
-            f"{journal.path}, line {trial_id + 1} holds another trial than this search makes there: it was changed by "
+            f"{journal.path}, line {line} holds another trial than this search makes there: it was changed by "
             "hand or written by another version. Restore it, or start again in a new --output-dir."
         )
     return trial

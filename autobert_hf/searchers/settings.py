@@ -3,9 +3,11 @@
 import math
 import re
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
 from autobert_hf.lab.corpus import Source
+from autobert_hf.lab.text import sha256_of
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.searchers.objectives import Limits
 
@@ -128,8 +130,12 @@ class SearchSettings:
         )
 
     def inputs(self) -> dict[str, str]:
-        """What a run records of its inputs."""
-        return dict(self.source().inputs())
+        """What a run records of its inputs: names with digests, of proxy tasks in folders too."""
+        inputs = dict(self.source().inputs())
+        for folder in (Path(spec.partition("@")[0]) for spec in self.proxy_task):
+            for file in filter(Path.is_file, sorted(folder.glob("*"))):
+                inputs[f"{folder.name}/{file.name}"] = sha256_of(file)
+        return inputs
 
     def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
         """What the search leaves alone. No dropout: it costs much on a CPU and helps nothing this short."""

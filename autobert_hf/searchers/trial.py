@@ -1,9 +1,11 @@
 """One evaluated architecture, as the journal holds it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from autobert_hf.lab.journal import JournalError, read_journal
 from autobert_hf.searchers.architecture import Architecture
 
 
@@ -57,3 +59,21 @@ class Trial:
         proposal = Proposal(Architecture.from_json(record["architecture"]), record["parent"], record["mutation"])
         rest = {name: record[name] for name in ("seed", "scores", "cost", "status", "reason")}
         return cls(record["trial"], proposal, **rest)
+
+
+def read_trials(journal: Path) -> list[Trial]:
+    """
+    Raises:
+        JournalError: if a line is no trial.
+    """
+    return [parse_trial(journal, number, record) for number, record in enumerate(read_journal(journal), start=1)]
+
+
+def parse_trial(journal: Path, line: int, record: Mapping[str, Any], check: Callable[[Trial], object] = id) -> Trial:
+    """As `Trial.from_record`; says where the record stands, also if `check` finds it wrong. Raises JournalError."""
+    try:
+        trial = Trial.from_record(record)
+        check(trial)
+        return trial
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise JournalError(f"{journal}, line {line} is not a trial ({error!r}): restore it.") from error

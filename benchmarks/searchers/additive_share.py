@@ -26,11 +26,10 @@ from scipy.stats import norm, rankdata
 from share_estimate import Shares, estimate, mean_square, one_column_each, outside
 from tqdm import tqdm
 
-from autobert_hf.lab.journal import read_journal
 from autobert_hf.lab.run_folder import write_json
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.objectives import OBJECTIVES
-from autobert_hf.searchers.trial import Trial
+from autobert_hf.searchers.trial import read_trials
 
 
 TRUTHS = (0.0, 0.05, 0.2, 0.5, 0.8)
@@ -70,7 +69,7 @@ class Evaluated:
 
 def from_journal(path: Path) -> Evaluated:
     """A round are trials that started from the same weights, known by the tokens that these were trained on."""
-    done = [trial for record in read_journal(path) if (trial := Trial.from_record(record)).ok]
+    done = [trial for trial in read_trials(path) if trial.ok]
     rounds = [int(trial.cost["inherited_tokens"]) for trial in done]
     values = np.array([OBJECTIVES["loss"].value(trial) for trial in done])
     return Evaluated([trial.architecture for trial in done], values, rounds)

@@ -20,14 +20,13 @@ from transformers import AutoTokenizer
 
 from autobert_hf import AutoBertConfig
 from autobert_hf.lab.files import read_tensors
-from autobert_hf.lab.journal import read_journal
 from autobert_hf.lab.mlm import MaskedBatches
 from autobert_hf.lab.run_folder import write_json
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.train import Recipe, Trainer, default_precision, evaluate, fastest_attention
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.supernet import Supernet
-from autobert_hf.searchers.trial import Trial
+from autobert_hf.searchers.trial import Trial, read_trials
 
 
 class Repeats:
@@ -78,7 +77,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/objective_noise.json"))
     arguments = parser.parse_args()
-    done = [Trial.from_record(record) for record in read_journal(arguments.run / "journal.jsonl")]
+    done = read_trials(arguments.run / "journal.jsonl")
     trials = [done[i * len(done) // arguments.networks] for i in range(arguments.networks)]
     results = json.loads(arguments.output.read_text()) if arguments.output.exists() else {"losses": {}}
     losses = results["losses"]

@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+import torch
+
 from autobert_hf.cli import main
+from autobert_hf.lab.files import write_tensors
 from autobert_hf.lab.run_folder import write_json
 
 
@@ -28,6 +32,26 @@ def test_a_run_in_the_middle_of_its_search(tmp_path, capsys):
     assert "left: 7 candidates, about 4 min" in shown
     assert "weights of round 2" in shown
     assert (tmp_path / "journal.jsonl").read_text() == text
+
+
+def test_before_the_first_success_and_in_the_final_training(tmp_path, capsys):
+    write_json(tmp_path / "run.json", {"settings": {"method": "op-nas", "seed": 3, "warmup_steps": 9}, "inputs": {}})
+    write_json(tmp_path / "local.json", {"num_trials": 10})
+    write_tensors(tmp_path / "final" / "default rule-000003.safetensors", {"w": torch.ones(1)}, step=4, steps=9)
+    (tmp_path / "journal.jsonl").write_text(trial(0, None))
+    assert main(["status", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "left: 9 candidates\n" in shown
+    assert "final training: default rule at step 4 of 9" in shown
+
+
+@pytest.mark.parametrize("command", ["status", "select"])
+def test_a_journal_changed_by_hand_is_named(tmp_path, capsys, command):
+    write_json(tmp_path / "run.json", {"settings": {"method": "op-nas", "seed": 3, "warmup_steps": 9}, "inputs": {}})
+    write_json(tmp_path / "local.json", {"num_trials": 10})
+    (tmp_path / "journal.jsonl").write_text(trial(0, 5.5) + '{"trial": 1}\n')
+    assert main([command, str(tmp_path)]) == 1
+    assert "journal.jsonl, line 2 is not a trial" in capsys.readouterr().err
 
 
 def test_what_is_no_run_says_so(tmp_path, capsys):

@@ -46,6 +46,13 @@ def test_with_the_plugin_the_targets_are_known(run, encoder, data, tmp_path, met
     assert (tmp_path / "out" / "merged" / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("method", ["lora", "ia3"])
+def test_a_network_of_convolutions_alone(run, network, data, tmp_path, method):
+    names = run("lora.py", network(layer_types=["conv", "conv"]), data, tmp_path / "out", "--method", method)
+    assert (names["loaded"] - names["trained"]).abs().max() < 1e-5
+    assert any(".mixer." in name for name in changed(tmp_path / "out"))
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("method", ["lora", pytest.param("ia3", marks=pytest.mark.slow)])
 def test_without_the_plugin_all_linear(encoder, data, tmp_path, method):

@@ -92,10 +92,21 @@ def loss_of_narrowing(model: AutoBertModel) -> float:
     return (whole - narrow).square().mean().item()
 
 
+def test_a_silent_head_is_no_trouble() -> None:
+    config = AutoBertConfig(vocab_size=30, hidden_size=12, num_hidden_layers=1, num_attention_heads=3)
+    model = AutoBertModel(config)
+    with torch.no_grad():
+        for name in ("query", "key", "value"):
+            getattr(model.encoder.layers[0].mixer, name).weight[:4] = 0
+    order_by_use(model, [BATCH])
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
 def test_a_network_that_a_rotation_would_change_is_refused() -> None:
     config = AutoBertConfig(vocab_size=30, hidden_size=12, num_hidden_layers=2, num_attention_heads=3)
     formula = AutoBertConfig.from_dict(config.to_dict() | {"attention_formula": "softsign(q @ k.T) @ v"})
     conv = AutoBertConfig.from_dict(config.to_dict() | {"layer_types": ["full_attention", "conv"]})
-    for refused, index in ((formula, 0), (conv, 1)):
-        with pytest.raises(SlicingError, match=f"Layer {index} has no standard attention"):
+    skip = AutoBertConfig.from_dict(config.to_dict() | {"per_layer_config": {1: {"skip": ["feed_forward"]}}})
+    for refused, index in ((formula, 0), (conv, 1), (skip, 1)):
+        with pytest.raises(SlicingError, match=f"Layer {index} is not standard attention"):
             order_by_use(AutoBertModel(refused), [BATCH])

@@ -241,17 +241,23 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     assert_same(tmp_path / "run", finished)
 
 
+@pytest.mark.parametrize(
+    ("event", "nth", "lines"),
+    [("line", 10, 3), pytest.param("write distillation.json", 0, 8, marks=pytest.mark.slow)],
+    ids=["in the search", "in the final training"],
+)
 def test_on_another_machine_latencies_are_measured_again_and_trials_not_mixed(
-    runner: Runner, finished: Path, tmp_path: Path
+    runner: Runner, finished: Path, tmp_path: Path, event: str, nth: int, lines: int
 ) -> None:
     folder = tmp_path / "run"
-    assert runner(folder, kill={"name": "line", "nth": 10}) == -9
+    assert runner(folder, kill={"name": event, "nth": nth}) == -9
     predictor = report(folder, "predictor")
     predictor["conditions"]["machine"] = "another one"
     (folder / "report" / "predictor.json").write_text(json.dumps(predictor))
     assert runner(folder) == 0, runner.log
     assert trials(folder) == trials(finished)
-    assert len((folder / "journal-other-machine-0.jsonl").read_text().splitlines()) == 3
+    assert len((folder / "journal-other-machine-0.jsonl").read_text().splitlines()) == lines
+    assert (folder / "final-other-machine-0").exists() == (event != "line")
 
 
 def test_stock_winners_are_plain_berts_and_sentence_transformers(runner: Runner, tmp_path: Path) -> None:
