@@ -24,7 +24,8 @@ def check_space(space: Space, base: AutoBertConfig, seeds: int = 20) -> None:
     as JSON, has a configuration on top of `base`, and is none larger than `largest()`.
     """
     most = count_parameters(space.largest().to_config(base))
-    assert space.contains(space.largest()), "the largest network is not in the space"
+    for name, corner in (("largest", space.largest()), ("smallest", space.smallest())):
+        assert space.contains(corner), f"the {name} network is not in the space"
     for seed in range(seeds):
         one, other = space.sample(Random(seed)), space.sample(Random(seeds + seed))
         assert one == space.sample(Random(seed)), f"seed {seed} gives two networks"

@@ -4,9 +4,8 @@ Fine-tunes an AutoBert folder for extractive question answering on data like SQu
     python examples/fine_tune_question_answering.py --model out/model --data FOLDER --output_dir runs/squad --use_cpu \
         --num_train_epochs 3 --learning_rate 1e-4 --per_device_train_batch_size 16 --bf16
 
-FOLDER holds train and validation files (or one of them) with question, context and answers {text, answer_start}; no
-text means that the context has no answer. Long contexts become windows that overlap, and the answer to a question is
-the best span of all its windows. transformers has no question-answering pipeline any more.
+FOLDER holds train and validation files (or one) with question, context and answers {text, answer_start}; no text means
+no answer. Long contexts become overlapping windows. transformers has no question-answering pipeline any more.
 """
 
 import sys
@@ -28,6 +27,7 @@ class Given:
     model: str = field(metadata={"help": "Folder or Hub id of an AutoBert encoder."})
     data: str = field(metadata={"help": "A folder, squad, squad_v2, or another data set on the Hub."})
     max_length: int = field(default=384, metadata={"help": "Tokens of a window, with the question."})
+    patience: int = field(default=3, metadata={"help": "Evaluations without a better F1 before it stops."})
 
 
 parser = transformers.HfArgumentParser((Given, TrainingArguments))
@@ -51,7 +51,8 @@ def judge(output: EvalPrediction) -> dict[str, float]:
 
 
 model = AutoModelForQuestionAnswering.from_pretrained(given.model)  # the MISSING weights are those of the new head
-data = {"train_dataset": task.train, "eval_dataset": task.validation}
+stop = [transformers.EarlyStoppingCallback(given.patience)]
+data = {"train_dataset": task.train, "eval_dataset": task.validation, "callbacks": stop}
 trainer = transformers.Trainer(model, settings, **data, processing_class=tokenizer, compute_metrics=judge)
 trainer.train(get_last_checkpoint(settings.output_dir) if Path(settings.output_dir).is_dir() else None)
 trainer.save_model()

@@ -197,7 +197,7 @@ def test_several_values_after_one_name_or_many(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"max_params": "10"}, "None of 200 random networks keeps within the limits; the smallest of them have"),
+        ({"max_params": "10"}, "None of 200 networks of the space keeps within the limits; the smallest of them have"),
         ({"max_flops": "many"}, "argument --max_flops/--max-flops: invalid Quantity value: 'many'"),
         ({"trade_off": "beauty"}, "trade_off holds beauty: choose from parameters and flops"),
         (

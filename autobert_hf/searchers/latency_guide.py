@@ -24,7 +24,6 @@ from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
 
 CONFIGURATIONS = 40
-GRIDS = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "head_dim")
 NETWORK = "predictor.safetensors"
 UNITS = 400  # HAT's; AutoTinyBERT had 2000, for ten thousand measured networks
 
@@ -64,7 +63,7 @@ def linear(
     What the predictor is linear in are sums over the layers of products of sizes, so that some dozen configurations
     tell it of all: making one for each draw of a search, at 6 ms, would take longer than everything else.
     """
-    drawn = [smallest(space), space.largest(), *map(space.sample, map(Random, range(CONFIGURATIONS)))]
+    drawn = [space.smallest(), space.largest(), *map(space.sample, map(Random, range(CONFIGURATIONS)))]
     times = predictor.predict([architecture.to_config(base) for architecture in drawn])
     weights, *_ = np.linalg.lstsq(np.array([*map(products, drawn)]), np.array(times), rcond=None)
     return lambda architecture: float(weights @ products(architecture))
@@ -111,7 +110,7 @@ def fit_guide(
     path, where = run / "report" / "predictor.json", conditions(reference.config, workload)
     if team.is_main_process and read_report(path).get("conditions") != where:
         rng = Random(derive(seed, "latency samples"))
-        drawn = [smallest(space), space.largest(), *(space.sample(rng) for _ in range(samples))]
+        drawn = [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(samples))]
         configs = [architecture.to_config(base) for architecture in drawn]
         ratios = measure_samples(configs, reference, run / "latency" / "samples.jsonl", workload, error=error)
 
@@ -142,11 +141,6 @@ def set_aside(run: Path) -> None:
             path.rename(path.with_name(f"{path.stem}-other-machine-{number}{path.suffix}"))
 
 
-def smallest(space: AutoTinyBertSpace) -> Architecture:
-    least = AutoTinyBertSpace(**{name: [min(space.grid(name))] for name in GRIDS}, identical=space.identical)
-    return least.largest()
-
-
 def check_limits(guide: LatencyGuide, space: AutoTinyBertSpace, limits: list[float], reference: str) -> None:
     """
     Before anything is trained: no time grows when a network shrinks, so the smallest is the fastest.
@@ -154,7 +148,7 @@ def check_limits(guide: LatencyGuide, space: AutoTinyBertSpace, limits: list[flo
     Raises:
         LimitError: if it is slower than one of the limits.
     """
-    fastest = guide(smallest(space))
+    fastest = guide(space.smallest())
     if missed := [limit for limit in limits if limit < fastest]:
         raise LimitError(
             f"No network reaches {', '.join(map(str, missed))} of the time of {reference}: this space's fastest is "

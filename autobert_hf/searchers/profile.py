@@ -42,13 +42,13 @@ class Profile:
 
 def profile(space: Space, base: AutoBertConfig, limits: Limits, seed: int, samples: int = SAMPLES) -> Profile:
     """
-    Random networks of the space, counted, its largest among them.
+    Random networks of the space, counted, its smallest and its largest among them.
 
     Raises:
         LimitError: if none of them keeps within the limits.
     """
     rng = Random(derive(seed, "profile"))
-    drawn = [space.largest(), *(space.sample(rng) for _ in range(samples - 1))]
+    drawn = [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(samples - 2))]
     scores = [arithmetic_scores(architecture.to_config(base)) for architecture in drawn]
     within = sum(limits.broken_by(score) is None for score in scores)
     columns = {name: [score[name] for score in scores] for name in scores[0]}
@@ -57,8 +57,8 @@ def profile(space: Space, base: AutoBertConfig, limits: Limits, seed: int, sampl
             f"{min(columns[name]):,.0f} {name} (limit {most:,.0f})" for name, most in limits.most.items()
         )
         raise LimitError(
-            f"None of {samples} random networks keeps within the limits; the smallest of them have {smallest}. Raise "
-            "the limit, or give fewer or narrower layers or a smaller vocabulary."
+            f"None of {samples} networks of the space keeps within the limits; the smallest of them have {smallest}. "
+            "Raise the limit, or give fewer or narrower layers or a smaller vocabulary."
         )
     sizes = {name: (min(values), median(values), max(values)) for name, values in columns.items()}
     return Profile(samples, sizes, within / samples)

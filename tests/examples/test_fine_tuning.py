@@ -78,6 +78,11 @@ def test_question_answering(run, encoder, tmp_path, more):
     assert names["judge"](right) == {"exact_match": 1.0, "f1": 1.0}
     assert names["answers"](right)[:2] == [answer for _, answer in QUESTIONS]
     assert set(names["trainer"].evaluate()) >= {"eval_exact_match", "eval_f1"}
+    if not more:  # goes on from its checkpoint, and stops where nothing gets better
+        again = run(
+            *command, "--output_dir", tmp_path / "out", "--num_train_epochs", 9, "--learning_rate", 0, "--patience", 1
+        )
+        assert 1 < again["trainer"].state.epoch < 9
 
 
 def test_accelerate_on_one_process(run, encoder, topics, tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 from autobert_hf import AutoBertConfig
 from autobert_hf.lab.latency_network import NetworkPredictor
 from autobert_hf.lab.latency_predictor import LinearPredictor
-from autobert_hf.searchers.latency_guide import LatencyGuide, check_limits, linear, mean_sizes, set_aside, smallest
+from autobert_hf.searchers.latency_guide import LatencyGuide, check_limits, linear, mean_sizes, set_aside
 from autobert_hf.searchers.profile import LimitError
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.tiny_rivals import default_rules
@@ -25,7 +25,10 @@ PREDICTOR = LinearPredictor(
 def test_it_is_the_predictor(part_of_heads: bool, identical: bool):
     space = AutoTinyBertSpace.within(BASE, part_of_heads, 4, 8, identical)
     guide = LatencyGuide(linear(PREDICTOR, BASE, space))
-    drawn = [space.sample(Random(number)) for number in range(100, 110)] + [smallest(space), *default_rules(space)[:5]]
+    drawn = [space.sample(Random(number)) for number in range(100, 110)] + [
+        space.smallest(),
+        *default_rules(space)[:5],
+    ]
     expected = PREDICTOR.predict([one.to_config(BASE) for one in drawn])
     assert [guide(one) for one in drawn] == pytest.approx(expected, rel=1e-6)
 
@@ -53,7 +56,7 @@ def test_windows_end_at_the_limit_and_begin_below_what_there_is():
 def test_the_smallest_network_is_the_fastest_and_the_bound_of_all_limits():
     space = AutoTinyBertSpace.within(BASE, True, 4, 8)
     guide = LatencyGuide(linear(PREDICTOR, BASE, space))
-    fastest = guide(smallest(space))
+    fastest = guide(space.smallest())
     assert fastest <= min(guide(space.sample(Random(number))) for number in range(50))
     check_limits(guide, space, [fastest + 0.01], "it")
     with pytest.raises(LimitError, match=rf"No network reaches 0.05 of the time of it: .* is {fastest:.3f}x"):

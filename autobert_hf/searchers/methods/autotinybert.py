@@ -37,7 +37,7 @@ from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss, Supernet
 from autobert_hf.searchers.fast_rule import fast_rule
 from autobert_hf.searchers.finish import Finish
 from autobert_hf.searchers.job import Job
-from autobert_hf.searchers.latency_guide import LatencyGuide, check_limits, fit_guide, read_report, smallest
+from autobert_hf.searchers.latency_guide import LatencyGuide, check_limits, fit_guide, read_report
 from autobert_hf.searchers.layer_choice import choose_layers
 from autobert_hf.searchers.lesson import Lesson
 from autobert_hf.searchers.methods.autotinybert_settings import AutoTinyBertSettings
@@ -182,7 +182,7 @@ class AutoTinyBert:
     def some(self) -> list[Architecture]:
         """Random networks of the space, with its smallest and its largest."""
         searched, rng = Restricted(self.space, self.stock), Random(derive(self.settings.seed, "window"))
-        return [smallest(self.space), self.space.largest(), *(searched.sample(rng) for _ in range(WINDOW_SAMPLES))]
+        return [self.space.smallest(), self.space.largest(), *(searched.sample(rng) for _ in range(WINDOW_SAMPLES))]
 
     def listed(self, searched: Restricted) -> list[Architecture]:
         """

@@ -67,6 +67,12 @@ class AutoBertZeroSpace:
         fits = len(layers) == self.num_hidden_layers and not architecture.settings
         return fits and all(self._holds(layer) for layer in layers)
 
+    def smallest(self) -> Architecture:
+        """Convolutions: attention with two projections is as small but for a few taps, and none is smaller."""
+        return Architecture.of(
+            [{"layer_type": "conv", "conv_kernel_size": min(self.kernels)}] * self.num_hidden_layers
+        )
+
     def largest(self) -> Architecture:
         """A network with every projection in every layer: attention costs more than any convolution here."""
         formula = "softmax(q @ (k + p).T / sqrt(d)) @ v"

@@ -1,7 +1,7 @@
 """The AutoTinyBERT space (Yin et al., 2021, section 3.1 and appendix): sizes of a BERT whose layers are alike."""
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from random import Random
@@ -139,14 +139,20 @@ class AutoTinyBertSpace:
             return False
         return architecture == self._build(*self._read(architecture))
 
+    def smallest(self) -> Architecture:
+        return self._corner(min)
+
     def largest(self) -> Architecture:
-        layer = {name: max(self.grid(name)) for name in IN_LAYER}
-        depth = max(self.num_hidden_layers)
-        return self._build(depth, max(self.hidden_size), [layer] * (1 if self.identical else depth))
+        return self._corner(max)
 
     def from_config(self, config: AutoBertConfig) -> Architecture:
         layers = [{name: getattr(layer, name) for name in IN_LAYER} for _, layer in config.layers()]
         return self._build(config.num_hidden_layers, config.hidden_size, layers[:1] if self.identical else layers)
+
+    def _corner(self, end: Callable[[Sequence[int]], int]) -> Architecture:
+        layer = {name: end(self.grid(name)) for name in IN_LAYER}
+        depth = end(self.num_hidden_layers)
+        return self._build(depth, end(self.hidden_size), [layer] * (1 if self.identical else depth))
 
     def _layer(self, rng: Random) -> Sizes:
         return {name: rng.choice(self.grid(name)) for name in IN_LAYER}

@@ -40,6 +40,9 @@ class Restricted:
     def contains(self, architecture: Architecture) -> bool:
         return self.space.contains(architecture) and self.allowed(architecture)
 
+    def smallest(self) -> Architecture:
+        return self.space.smallest()
+
     def largest(self) -> Architecture:
         return self.space.largest()
 
