@@ -104,20 +104,20 @@ def _trials(
     rank, size = (team.process_index, team.num_processes) if team is not None else (0, 1)
     for start in range(len(replayed), len(asked), size):
         mine = asked[start : start + size][rank : rank + 1]
-        done = [_evaluated(searcher, evaluator, trial_id, proposal) for trial_id, proposal in mine]
+        done = [_evaluated(searcher, evaluator, trial_id, proposal, rank) for trial_id, proposal in mine]
         wave = gather_in_order(done, team) if team is not None else done
         for trial in wave:
             journal.append(trial.to_record())
             yield trial
 
 
-def _evaluated(searcher: Searcher, evaluator: Evaluator, trial_id: int, proposal: Proposal) -> Trial:
+def _evaluated(searcher: Searcher, evaluator: Evaluator, trial_id: int, proposal: Proposal, process: int) -> Trial:
     """A candidate that cannot be scored is a trial with a reason."""
     seed = derive(searcher.seed, trial_id, "trial")
     try:
         with memory_errors():
             scores, cost = evaluator.evaluate(trial_id, proposal.architecture)
-        return Trial(trial_id, proposal, seed, scores, cost)
+        return Trial(trial_id, proposal, seed, scores, cost | {"process": process})
     except (TrainingError, MemoryError) as error:
         return Trial(trial_id, proposal, seed, status="failed", reason=str(error) or "out of memory")
 

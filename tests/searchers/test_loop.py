@@ -66,7 +66,7 @@ def test_every_trial_is_on_the_disk_as_it_was_made(path: Path) -> None:
     assert [trial.id for trial in trials] == list(range(13))
     assert [Trial.from_record(record) for record in Journal(path).records] == trials
     assert len({trial.seed for trial in trials}) == 13
-    assert all(trial.scores["loss"] > 0 and trial.cost == {"tokens": 7} for trial in trials)
+    assert all(trial.scores["loss"] > 0 and trial.cost == {"tokens": 7, "process": 0} for trial in trials)
 
 
 def test_the_order_of_a_search(path: Path) -> None:
