@@ -1,13 +1,14 @@
 """
 Do sub-networks of a sliced supernet rank as networks trained alone do? From HAT to AutoTinyBERT, a change at a time
 (section 5.3): layers that may differ; alike (+ILS); part of every head instead of whole heads (+SME); several
-sub-networks for every update (+EBL). And how soon a network that starts with the supernet's weights is where it would
-be from scratch.
+sub-networks for every update (+EBL: six, each on half of the batch, three times the compute of the others). And how
+soon a network that starts with the supernet's weights has the loss that it would reach from scratch.
 
     python benchmarks/policies.py --run runs/scratch --networks 48 --tokens 1000000 --steps 750
 
 `--run` is a search by autotinybert without a teacher: its text, sizes and predictor of latencies are used, and every
-third of the networks comes from one third of its latencies. Resumes: what is in the output is not trained again.
+third of the networks comes from one third of its latencies. Resumes: what is in the output is not trained again;
+weights lie in the run's folder.
 """
 
 import argparse
@@ -42,13 +43,19 @@ DRAWS = 600
 class Study:
     """`results` is what the output file holds."""
 
-    def __init__(self, run: Path, output: Path, tokens: int, steps: int) -> None:
+    def __init__(self, run: Path, output: Path, tokens: int, steps: int, number: int) -> None:
         search = reopen(run, METHODS)
-        assert isinstance(search, AutoTinyBert)
-        assert search.lesson.teacher is None, "a search without a teacher is needed"
+        if not isinstance(search, AutoTinyBert) or search.lesson.teacher is not None:
+            raise SystemExit(f"{run} is no search by autotinybert without a teacher: give one.")
         self.job, self.space, self.guide = search.job, search.space, search.guide
         self.output, self.tokens, self.steps = output, tokens, steps
-        self.results: dict[str, Any] = json.loads(output.read_text()) if output.exists() else {}
+        self.weights = run / "policies"
+        asked = {"tokens": tokens, "steps": steps, "networks": number}
+        self.results: dict[str, Any] = json.loads(output.read_text()) if output.exists() else {"asked": asked}
+        if self.results["asked"] != asked:
+            raise SystemExit(
+                f"{output} holds a study of {self.results['asked']}: ask for the same, or another --output."
+            )
         s = search.settings
         part = AutoTinyBertSpace.within(self.job.base, True, s.width_step, s.inner_step)
         # space, parts of a batch, sub-networks for each of them
@@ -82,13 +89,13 @@ class Study:
                 print(number, scores, flush=True)
 
     def supernet(self, policy: str) -> SlicedSupernet:
-        """Trained by the policy; its weights stay in a file beside the output."""
+        """Trained by the policy."""
         space, parts, number = self.policies[policy]
         supernet = SlicedSupernet(self.job.fresh(self.job.base, "supernet"))
         sample = partial(batch_wise, space, 0, number=number)
         recipe = Recipe(self.steps, self.job.settings.learning_rate, decay=0.3)
         trainer = SupernetTrainer(supernet, masked_lm, sample, recipe, self.job.accelerator, parts)
-        checkpoint = self.output.with_name(f"{self.output.stem}-{policy}.safetensors")
+        checkpoint = self.weights / f"{policy}.safetensors"
         run_and_record(trainer, self.job.batches, lambda: 0.0, checkpoint, policy)
         return supernet
 
@@ -108,7 +115,7 @@ class Study:
         job, (space, _, _) = self.job, self.policies["+EBL"]
         model = self.supernet("+EBL").extract(in_space(network, space))
         recipe = Recipe(self.tokens // job.batches.tokens_per_batch, job.settings.learning_rate, decay=0.3)
-        checkpoint = self.output.with_name(f"{self.output.stem}-start-{number}.safetensors")
+        checkpoint = self.weights / f"start-{number}.safetensors"
         batches = replace(job.batches, seed=derive(0, "batches"))
         curve = train_and_record(model, recipe, batches, job.held_out, job.accelerator, checkpoint, f"start {number}")
         self.keep("head start", str(number), curve)
@@ -134,6 +141,8 @@ def in_space(network: Architecture, space: AutoTinyBertSpace) -> Architecture:
     if len(space.num_attention_heads) > 1:
         return network
     heads, width = space.num_attention_heads[0], settings["num_attention_heads"] * settings["head_dim"]
+    if width % heads:
+        raise SystemExit(f"An attention width of {width} does not make {heads} heads: give a search with wider heads.")
     return Architecture.of(
         network.layer_dicts, **settings | {"num_attention_heads": heads, "head_dim": width // heads}
     )
@@ -147,7 +156,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=750, help="Of each supernet.")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/policies.json"))
     given = parser.parse_args()
-    study = Study(given.run, given.output, given.tokens, given.steps)
+    study = Study(given.run, given.output, given.tokens, given.steps, given.networks)
     networks = study.networks(given.networks)
     for policy in study.policies:
         study.judge(policy, networks)
