@@ -54,7 +54,7 @@ class Study:
         self.results: dict[str, Any] = json.loads(output.read_text()) if output.exists() else {"asked": asked}
         if self.results["asked"] != asked:
             raise SystemExit(
-                f"{output} holds a study of {self.results['asked']}: ask for the same, or another --output."
+                f"{output} holds a study of {self.results['asked']}: ask for it, or give another --output."
             )
         s = search.settings
         part = AutoTinyBertSpace.within(self.job.base, True, s.width_step, s.inner_step)
