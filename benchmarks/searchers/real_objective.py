@@ -19,11 +19,11 @@ from paired_statistics import paired
 from tqdm import tqdm
 
 from autobert_hf.lab.journal import read_journal
-from autobert_hf.lab.run_folder import write_json
+from autobert_hf.lab.run_folder import RunFolder, write_json
 from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.train import TrainingError
+from autobert_hf.lab.train import TrainingError, memory_errors
 from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.rank_study import INHERITED, RankStudy
+from autobert_hf.searchers.rank_study import INHERITED, RankStudy, study_inputs
 from autobert_hf.searchers.strategies import STRATEGIES
 from autobert_hf.searchers.trial import Proposal, Trial
 
@@ -32,6 +32,8 @@ class Still:
     """The objective; what it was asked before it knows, from the journals of a ranking study and of its own."""
 
     def __init__(self, run: Path, first: Path, folder: Path) -> None:
+        if RunFolder(first).read("run.json")["inputs"] != study_inputs(run):
+            raise SystemExit(f"{first} is no study of {run} as it is now: make one with `autobert analyze ranking`.")
         self.study = RankStudy(run, folder, 0, None, 1_000_000)
         drawn = [record for record in read_journal(first / "journal.jsonl") if record["kind"] == INHERITED]
         self.first = [Architecture.from_json(record["architecture"]) for record in drawn]
@@ -51,8 +53,9 @@ class Still:
     def _train(self, architecture: Architecture) -> dict[str, Any]:
         number = len(self.study.journal.records)
         try:
-            found = Trial(number, Proposal(architecture), 0, *self.study.biws.evaluate(number, architecture))
-        except TrainingError as error:
+            with memory_errors():
+                found = Trial(number, Proposal(architecture), 0, *self.study.biws.evaluate(number, architecture))
+        except (TrainingError, MemoryError) as error:
             found = Trial(number, Proposal(architecture), 0, status="failed", reason=str(error))
         self.study.biws.keep([], known=number + 1)
         return found.to_record()
@@ -92,8 +95,9 @@ def main() -> None:
             bar = tqdm(losses(method, objective, pair, given.evaluations), f"{method}, pair {pair}", given.evaluations)
             curves[method].append([*bar])
     ends = {method: [curve[-1] for curve in own] for method, own in curves.items()}
-    # losses: what evolution ends above OP-NAS is what OP-NAS is ahead
-    result = {"losses": ends, "curves": curves, "op-nas ahead by": paired(ends["evolution"], ends["op-nas"])}
+    # Losses: what evolution ends above OP-NAS is what OP-NAS is ahead. So few pairs have no spread to divide by.
+    ahead = {name: v for name, v in paired(ends["evolution"], ends["op-nas"]).items() if name.partition("_")[0] != "d"}
+    result = {"losses": ends, "curves": curves, "op-nas ahead by": ahead}
     write_json(given.output, result)
     print({name: value for name, value in result.items() if name != "curves"})
 
