@@ -41,13 +41,16 @@ def test_sentence_transformer(run, encoder, tmp_path, capsys):
 
 
 EVERY_KIND = {
-    "layer_types": ["conv", "conv", "full_attention", "full_attention", "full_attention", "hybrid"],
+    "layer_types": ["conv", "conv", "full_attention", "full_attention", "full_attention", "hybrid", "conv", "conv"],
+    "norm_type": "rms_norm",
     "per_layer_config": {
         0: {"conv_kernel_size": 5},
         1: {"conv_kernel_size": 5, "conv_type": "separable"},
         3: {"attention_formula": "softmax(q @ softplus(k).T / sqrt(d)) @ (k + q)"},
         4: {"attention_formula": "q @ (softplus(k).T @ v)"},
         5: {"qkv_conv_size": 3},
+        6: {"conv_softmax": True, "gated_ffn": True, "layer_width": 16},
+        7: {"skip": ["feed_forward"]},
     },
 }
 

@@ -63,5 +63,9 @@ def test_commands_write_what_loads(tmp_path, capsys):
     )
     assert main(["scale", "autobert-zero-small", str(tmp_path / "large"), "--deeper"]) == 0
     assert AutoBertConfig.from_pretrained(tmp_path / "large").num_hidden_layers == 24
+    sizes = ["--hidden-size", "128", "--num-attention-heads", "2", "--intermediate-size", "256"]
+    assert main(["scale", "autobert-zero-small", str(tmp_path / "small"), *sizes]) == 0
+    small = AutoBertConfig.from_pretrained(tmp_path / "small")
+    assert (small.hidden_size, small.num_attention_heads, small.intermediate_size) == (128, 2, 256)
     assert main(["scale", "autobert-zero-small", str(tmp_path / "same")]) == 1
     assert "Nothing to scale" in capsys.readouterr().err
