@@ -10,22 +10,20 @@ from huggingface_hub import ModelCard, get_token
 from autobert_hf.hub_cards.facts import HUB_ID
 
 
+# Folders of Unix under which people live, and what makes a path below one of them somebody's.
+HOMES = {b"home": rb"[\w.-]+", b"Users": rb"[\w.-]+", b"root": b""}
 # What a text must hold, as a fixed string (found at once, where a pattern is slow), to be looked at more closely.
-PLACES = {
-    b"/home/": re.compile(rb"(?<![\w.])/home/[\w.-]+"),
-    b"/Users/": re.compile(rb"(?<![\w.])/Users/[\w.-]+"),
-    b"\\Users\\": re.compile(rb"(?<!\w)[A-Za-z]:\\{1,2}Users\\{1,2}[\w.-]+"),
-    b"/root/": re.compile(rb"(?<![\w.])/root/"),
-}
+PLACES = {b"/%b/" % folder: re.compile(rb"(?<![\w.])/%b/%b" % (folder, rest)) for folder, rest in HOMES.items()}
+PLACES[b"\\Users\\"] = re.compile(rb"(?<!\w)[A-Za-z]:\\{1,2}Users\\{1,2}[\w.-]+")
 TOKENS = {
     b"hf_": re.compile(rb"\bhf_[A-Za-z0-9]{30,}"),
     b"api_org_": re.compile(rb"\bapi_org_[A-Za-z0-9]{30,}"),
     b"github_pat_": re.compile(rb"\bgithub_pat_\w{22,}"),
-    b"ghp_": re.compile(rb"\bghp_[A-Za-z0-9]{36}"),
     b"AKIA": re.compile(rb"\bAKIA[0-9A-Z]{16}\b"),
     b"sk-": re.compile(rb"\bsk-[A-Za-z0-9_-]{32,}"),
     b"PRIVATE KEY-----": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
 }
+TOKENS |= {b"gh%c_" % kind: re.compile(rb"\bgh%c_[A-Za-z0-9]{36}" % kind) for kind in b"pousr"}  # GitHub's five kinds
 
 
 class PushError(ValueError):

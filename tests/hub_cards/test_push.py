@@ -161,9 +161,12 @@ def test_a_dry_run_sends_nothing(hub, made, quick, capsys):
     [
         ("/home/somebody/text.txt", "a path into a home folder"),
         ("C:\\\\Users\\\\Somebody", "a path into a home folder"),
+        ("/Users/Somebody/text.txt", "a path into a home folder"),
+        ("/".join(["", "root", "data"]), "a path into a home folder"),
         (str(Path.home() / "data"), "a path into a home folder"),
         ("hf_" + "aB3" * 12, "an access token"),
         (TOKEN, "an access token"),
+        *((f"gh{kind}_" + "aB3" * 12, "an access token") for kind in "pousr"),
         ("-----BEGIN RSA PRIVATE KEY-----", "an access token"),
     ],
 )

@@ -15,7 +15,7 @@ sub-networks are judged with its weights, the best within each limit is trained 
 | 3.3 further training | objective_trainer.py | the best of each limit, not the best three |
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from random import Random
@@ -241,9 +241,7 @@ class AutoTinyBert:
                 trained[rival], predicted[rival] = model, self.guide(architecture)
         finish = Finish(self.job, self.lesson, trial, record)
         finish.report(trained, {rival: finish.train(rival, model) for rival, model in trained.items()})
-        for rival in set(trained) - {"found"}:
-            folder = self.job.path / "rivals" / f"{rival.replace(' ', '-')}-{trial.id:06d}"
-            self.job.save(to_bert(trained[rival]) if s.stock else trained[rival], folder)
+        self.keep_rivals(trained, trial)
         networks = trained | (self.untrained_rivals() if s.rivals and not name else {})
         rows = {(rival if rival != "found" else FOUND if not name else "found") + name: rival for rival in networks}
         times = finish.measure(
@@ -254,7 +252,18 @@ class AutoTinyBert:
             limit,
         )
         finish.compare(networks, {rival: times[row] for row, rival in rows.items()}, limit)
-        return to_bert(found) if s.stock else found
+        return self.plain(found)
+
+    def plain(self, model: PreTrainedModel) -> PreTrainedModel:
+        """As transformers' own BERT, where that was asked for."""
+        return to_bert(model) if self.settings.stock else model
+
+    def keep_rivals(self, trained: Mapping[str, PreTrainedModel], trial: Trial) -> None:
+        """A rival may be the better model: it is there to be loaded like the one that was found."""
+        for rival, model in trained.items():
+            if rival != "found":
+                folder = f"{rival.replace(' ', '-')}-{trial.id:06d}"
+                self.job.save(self.plain(model), self.job.path / "rivals" / folder)
 
     def rivals(self, limit: float) -> dict[str, tuple[Architecture, PreTrainedModel]]:
         """At the same predicted time: BERT's own rule, from the same supernet, and whole layers of the teacher."""
