@@ -6,6 +6,7 @@ sentence embeddings.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -164,10 +165,16 @@ class Distillation(nn.Module):
         width: hidden size of the largest student.
         terms: losses with their weights: `PAPER`, `RELATIONS`, `SENTENCES`, or any selection of their names.
         relation_heads: of `relations`; must divide the attention width of the teacher and of every student.
+        ask: who answers for the teacher, where its answers are remembered.
     """
 
     def __init__(
-        self, teacher: PreTrainedModel, width: int, terms: Mapping[str, float] = PAPER, relation_heads: int = 1
+        self,
+        teacher: PreTrainedModel,
+        width: int,
+        terms: Mapping[str, float] = PAPER,
+        relation_heads: int = 1,
+        ask: Callable[[Batch], Signals] | None = None,
     ) -> None:
         super().__init__()
         if unknown := set(terms) - {*PAPER, *RELATIONS, *SENTENCES}:
@@ -177,10 +184,11 @@ class Distillation(nn.Module):
         self.map = HiddenMap(width, teacher.config.hidden_size)
         self.terms = dict(terms)
         self.relation_heads = relation_heads
+        self.ask = ask or partial(signals, teacher)
 
     def forward(self, batch: Batch) -> Callable[[Network], Tensor]:
         with torch.no_grad():
-            teacher = signals(self._teacher[0], batch)
+            teacher = self.ask(batch)
 
         def loss(network: Network) -> Tensor:
             student = signals(network, batch)

@@ -1,18 +1,20 @@
 """What the networks of a run are trained for: masked words, or what a teacher knows."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
+from autobert_hf.lab.answers import Answers
 from autobert_hf.lab.distillation import (
     PAPER,
     RELATIONS,
     SENTENCES,
     Distillation,
     DistillationError,
+    Signals,
     attention_of,
     linear_floor,
     relative_error,
@@ -40,10 +42,12 @@ class Lesson:
         self.job = job
         self.terms = TERMS[loss]
         self.teacher: PreTrainedModel | None = None
+        self.answers: Answers | None = None
         if teacher:
             check_tokenizer(teacher, job.corpus.tokenizer)
             self.teacher = load_teacher(teacher).to(job.accelerator.device)
             self._check_heads(loss)
+            self.answers = Answers(self.teacher, attention=loss != "sentences")
 
     def _check_heads(self, loss: str) -> None:
         assert self.teacher is not None
@@ -59,16 +63,19 @@ class Lesson:
                 "relations."
             )
 
-    def objective(self, width: int) -> Objective:
+    def objective(self, width: int, ask: Callable[[Batch], Signals] | None = None) -> Objective:
         """For students of at most this width, with a map to the teacher's that starts as the identity."""
         if self.teacher is None:
             return masked_lm
         heads = self.relation_heads if "relations" in self.terms else 1
-        return Distillation(self.teacher, width, self.terms, heads).to(self.job.accelerator.device)
+        return Distillation(self.teacher, width, self.terms, heads, ask).to(self.job.accelerator.device)
 
     def objective_of(self, model: PreTrainedModel) -> Objective:
-        """For this one student, with the best linear map for its present state."""
-        objective = self.objective(model.config.hidden_size)
+        """
+        For this one student, with the best linear map for its present state. The supernet sees each batch once, but
+        all students of a run are shown the same ones: their teacher's answers are remembered.
+        """
+        objective = self.objective(model.config.hidden_size, self.answers)
         if isinstance(objective, Distillation):
             objective.start_at_ridge(model.eval(), self.some("ridge"))
         return objective

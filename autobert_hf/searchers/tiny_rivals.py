@@ -34,13 +34,18 @@ def default_rules(space: AutoTinyBertSpace) -> list[Architecture]:
     return found
 
 
-def best_default(space: AutoTinyBertSpace, latency: Score, limit: float, loss: Score) -> Architecture | None:
-    """Of each number of layers the slowest within the limit; of these the one with the least loss."""
+def slowest_defaults(space: AutoTinyBertSpace, latency: Score, limit: float) -> list[Architecture]:
+    """Of each number of layers the slowest network of BERT's rule within the limit."""
     slowest: dict[int, Architecture] = {}
     for one in sorted(default_rules(space), key=latency):
         if latency(one) <= limit:
             slowest[len(one.layers)] = one
-    return min(slowest.values(), key=loss, default=None)
+    return [*slowest.values()]
+
+
+def best_default(space: AutoTinyBertSpace, latency: Score, limit: float, loss: Score) -> Architecture | None:
+    """Of each number of layers the slowest within the limit; of these the one with the least loss."""
+    return min(slowest_defaults(space, latency, limit), key=loss, default=None)
 
 
 def deepest_cut(space: AutoTinyBertSpace, latency: Score, limit: float) -> Architecture | None:

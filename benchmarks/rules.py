@@ -1,0 +1,114 @@
+"""
+BERT's own rule, AutoTinyBERT's fast rule and its search within one latency: what each costs and what it finds.
+
+    python benchmarks/rules.py --teacher PATH_OR_ID --pairs dev.parquet --limit 0.33 --runs runs/seed-0 runs/seed-1
+
+`--runs` are finished searches by autotinybert with rivals, seeds of one command. The fast rule's networks are judged
+by the same supernet, and the best of them is trained as the found one and the default one were. Scores as in
+students.py. Resumes: the training has its checkpoint in the run's folder.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from students import Pairs, ahead, networks
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel
+
+from autobert_hf.lab.run_folder import write_json
+from autobert_hf.lab.train import sparse_prediction
+from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
+from autobert_hf.searchers.fast_rule import fast_rule, keeps_rule
+from autobert_hf.searchers.finish import Finish
+from autobert_hf.searchers.methods import METHODS
+from autobert_hf.searchers.methods.autotinybert import AutoTinyBert
+from autobert_hf.searchers.methods.method import reopen
+from autobert_hf.searchers.tiny_rivals import slowest_defaults
+from autobert_hf.searchers.trial import Trial, read_trials
+
+
+class Rules:
+    """Of one run within one limit."""
+
+    def __init__(self, run: Path, limit: float) -> None:
+        search = reopen(run, METHODS)
+        if not isinstance(search, AutoTinyBert):
+            raise SystemExit(f"{run} is no search by autotinybert: give one.")
+        self.run, self.search, self.limit = run, search, limit
+        search.choose_depths()
+        search.phase.load()
+        self.trials = read_trials(run / "journal.jsonl")
+        self.held_out = HeldOutLoss(search.phase.objective, search.job.held_out, search.job.accelerator)
+
+    def loss(self, architecture: Architecture) -> float:
+        with sparse_prediction(self.search.supernet.model.eval()):
+            return self.held_out(self.search.supernet.part(architecture))
+
+    def listed(self, architectures: list[Architecture]) -> tuple[Architecture, dict[str, Any]]:
+        """The best of some, and what finding it took."""
+        started = time.monotonic()
+        losses = {one: self.loss(one) for one in architectures}
+        best = min(losses, key=losses.__getitem__)
+        return best, self.row(best, losses[best]) | {
+            "candidates": len(losses),
+            "seconds": time.monotonic() - started,
+        }
+
+    def row(self, architecture: Architecture, loss: float) -> dict[str, Any]:
+        return {
+            "architecture": architecture.to_json(),
+            "supernet loss": loss,
+            "predicted time": self.search.guide(architecture),
+            "keeps the fast rule": keeps_rule(architecture),
+        }
+
+    def found(self) -> tuple[Trial, dict[str, Any]]:
+        """The search's, among the candidates of its own window only, as a search for this limit alone would have."""
+        best = self.search.best(self.trials, self.limit)
+        window = self.search.window(self.limit)
+        inside = [trial for trial in self.trials if trial.ok and window(trial.architecture)]
+        cost = {"candidates": len(inside), "seconds": sum(trial.cost["seconds"] for trial in inside)}
+        return best, self.row(best.architecture, best.scores["loss"]) | cost
+
+    def compared(self) -> tuple[dict[str, Any], PreTrainedModel]:
+        """A row for each way, and the fast rule's network after its training."""
+        space, guide = self.search.space, self.search.guide
+        trial, found = self.found()
+        default = self.listed(slowest_defaults(space, guide, self.limit))[1]
+        fast, row = self.listed(fast_rule(space, guide, [self.limit], self.search.stock))
+        model = self.search.supernet.extract(fast)
+        Finish(self.search.job, self.search.lesson, trial, "").train("fast rule", model)
+        return {"search": found, "default rule": default, "fast rule": row}, model
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", required=True)
+    parser.add_argument("--pairs", type=Path, required=True, help="Parquet: sentence1, sentence2, label.")
+    parser.add_argument("--limit", type=float, required=True, help="One of the runs' --max-latency.")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/rules.json"))
+    given = parser.parse_args()
+    pairs = Pairs(given.pairs, AutoTokenizer.from_pretrained(given.teacher))
+    results: dict[str, Any] = {"limit": given.limit, "runs": {}}
+    cosines: dict[str, list[Any]] = {"found": [], "default rule": [], "fast rule": []}
+    for run in given.runs:
+        rows, fast = Rules(run, given.limit).compared()
+        trained = networks(run)[given.limit]
+        models = {name: AutoModel.from_pretrained(trained[name]["folder"]) for name in ("found", "default rule")}
+        for name, model in (models | {"fast rule": fast}).items():
+            cosines[name].append(pairs.cosines(model))
+            rows["search" if name == "found" else name]["score"] = pairs.score(cosines[name][-1])
+        results["runs"][run.name] = rows
+        print(run.name, json.dumps(rows), flush=True)
+        write_json(given.output, results)
+    results["search ahead of"] = ahead(pairs, cosines)
+    write_json(given.output, results)
+    print(results["search ahead of"])
+
+
+if __name__ == "__main__":
+    main()
