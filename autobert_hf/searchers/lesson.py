@@ -1,7 +1,7 @@
 """What the networks of a run are trained for: masked words, or what a teacher knows."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch.nn.functional import linear
@@ -14,7 +14,6 @@ from autobert_hf.lab.distillation import (
     SENTENCES,
     Distillation,
     DistillationError,
-    Signals,
     attention_of,
     linear_floor,
     relative_error,
@@ -63,7 +62,7 @@ class Lesson:
                 "relations."
             )
 
-    def objective(self, width: int, ask: Callable[[Batch], Signals] | None = None) -> Objective:
+    def objective(self, width: int, ask: Answers | None = None) -> Objective:
         """For students of at most this width, with a map to the teacher's that starts as the identity."""
         if self.teacher is None:
             return masked_lm
