@@ -1,8 +1,9 @@
 """
 Do sub-networks of a sliced supernet rank as networks trained alone do? From HAT to AutoTinyBERT, a change at a time
 (section 5.3): layers that may differ; alike (+ILS); part of every head instead of whole heads (+SME); several
-sub-networks for every update (+EBL: six, each on half of the batch, three times the compute of the others). And how
-soon a network that starts with the supernet's weights has the loss that it would reach from scratch.
+sub-networks for every update (+EBL: six, each on half of the batch, three times the compute of the others, so that
++SME is trained for three times as long too). And how soon a network that starts with the supernet's weights has the
+loss that it would reach from scratch.
 
     python benchmarks/policies.py --run runs/scratch --networks 48 --tokens 1000000 --steps 750
 
@@ -13,7 +14,7 @@ weights lie in the run's folder.
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from random import Random
 from typing import Any
 
 from autobert_hf.lab.final import run_and_record, train_and_record
-from autobert_hf.lab.ranking import rank_agreement
+from autobert_hf.lab.ranking import Agreement, agreement_difference, rank_agreement
 from autobert_hf.lab.run_folder import write_json
 from autobert_hf.lab.seeds import derive
 from autobert_hf.lab.train import Recipe, sparse_prediction
@@ -38,6 +39,7 @@ from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
 
 DRAWS = 600
+LONGER = "+SME, three times the steps"
 
 
 class Study:
@@ -48,7 +50,7 @@ class Study:
         if not isinstance(search, AutoTinyBert) or search.lesson.teacher is not None:
             raise SystemExit(f"{run} is no search by autotinybert without a teacher: give one.")
         self.job, self.space, self.guide = search.job, search.space, search.guide
-        self.output, self.tokens, self.steps = output, tokens, steps
+        self.output, self.tokens = output, tokens
         self.weights = run / "policies"
         asked = {"tokens": tokens, "steps": steps, "networks": number}
         self.results: dict[str, Any] = json.loads(output.read_text()) if output.exists() else {"asked": asked}
@@ -58,12 +60,13 @@ class Study:
             )
         s = search.settings
         part = AutoTinyBertSpace.within(self.job.base, True, s.width_step, s.inner_step)
-        # space, parts of a batch, sub-networks for each of them
-        self.policies: dict[str, tuple[AutoTinyBertSpace, int, int]] = {
-            "HAT": (replace(self.space, identical=False), 1, 1),
-            "+ILS": (self.space, 1, 1),
-            "+SME": (part, 1, 1),
-            "+EBL": (part, 2, 3),
+        # space, parts of a batch, sub-networks for each of them, steps
+        self.policies: dict[str, tuple[AutoTinyBertSpace, int, int, int]] = {
+            "HAT": (replace(self.space, identical=False), 1, 1, steps),
+            "+ILS": (self.space, 1, 1, steps),
+            "+SME": (part, 1, 1, steps),
+            "+EBL": (part, 2, 3, steps),
+            LONGER: (part, 1, 1, 3 * steps),
         }
 
     def keep(self, group: str, name: str, value: Any) -> None:  # noqa: ANN401 (JSON)
@@ -90,10 +93,10 @@ class Study:
 
     def supernet(self, policy: str) -> SlicedSupernet:
         """Trained by the policy."""
-        space, parts, number = self.policies[policy]
+        space, parts, number, steps = self.policies[policy]
         supernet = SlicedSupernet(self.job.fresh(self.job.base, "supernet"))
         sample = partial(batch_wise, space, 0, number=number)
-        recipe = Recipe(self.steps, self.job.settings.learning_rate, decay=0.3)
+        recipe = Recipe(steps, self.job.settings.learning_rate, decay=0.3)
         trainer = SupernetTrainer(supernet, masked_lm, sample, recipe, self.job.accelerator, parts)
         checkpoint = self.weights / f"{policy}.safetensors"
         run_and_record(trainer, self.job.batches, lambda: 0.0, checkpoint, policy)
@@ -103,7 +106,7 @@ class Study:
         if policy in self.results.get("supernets", {}):
             return
         supernet, held_out = self.supernet(policy), HeldOutLoss(masked_lm, self.job.held_out, self.job.accelerator)
-        space, _, _ = self.policies[policy]
+        space = self.policies[policy][0]
         with sparse_prediction(supernet.model.eval()):
             losses = [held_out(supernet.part(in_space(network, space))) for network in networks]
         self.keep("supernets", policy, losses)
@@ -112,7 +115,7 @@ class Study:
         """The curve of one network's training from the weights of the last policy's supernet."""
         if str(number) in self.results.get("head start", {}):
             return
-        job, (space, _, _) = self.job, self.policies["+EBL"]
+        job, space = self.job, self.policies["+EBL"][0]
         model = self.supernet("+EBL").extract(in_space(network, space))
         recipe = Recipe(self.tokens // job.batches.tokens_per_batch, job.settings.learning_rate, decay=0.3)
         checkpoint = self.weights / f"start-{number}.safetensors"
@@ -124,15 +127,32 @@ class Study:
         alone = [self.results["alone"][str(number)] for number in range(len(self.results["alone"]))]
         real = [row["loss"] for row in alone]
         cheap = self.results["supernets"] | {"parameters": [-row["parameters"] for row in alone]}
-        agreement = rank_agreement(cheap, real)
-        found = {name: {key: asdict(value) for key, value in own.items()} for name, own in agreement.items()}
-        self.results["agreement"] = found
+        self.results["agreement"] = plain(rank_agreement(cheap, real))
+        thirds = [range(len(real) * at // 3, len(real) * (at + 1) // 3) for at in range(3)]  # as they were drawn
+        self.results["in each third of the latencies"] = [
+            plain(
+                rank_agreement(
+                    {name: [own[i] for i in third] for name, own in cheap.items()}, [real[i] for i in third]
+                )
+            )
+            for third in thirds
+        ]
+        self.results["+EBL ahead of"] = plain(
+            {name: agreement_difference(cheap["+EBL"], own, real) for name, own in cheap.items() if name != "+EBL"}
+        )
         write_json(self.output, self.results)
-        for name, own in agreement.items():
-            print(f"{name:<12}", *(f"{key} {value}" for key, value in own.items()))
+        for group in ("agreement", "+EBL ahead of"):
+            for name, own in self.results[group].items():
+                cells = (f"{key} {v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for key, v in own.items())
+                print(group, name, *cells)
         for number, curve in self.results.get("head start", {}).items():
+            curve = [(0, cheap["+EBL"][int(number)]), *curve]
             reached = next((tokens for tokens, loss in curve if loss <= real[int(number)]), None)
             print(f"network {number}: {real[int(number)]:.3f} after {self.tokens:,} tokens, or after {reached} more")
+
+
+def plain(agreements: Mapping[str, Agreement]) -> dict[str, Any]:
+    return {name: {key: asdict(value) for key, value in own.items()} for name, own in agreements.items()}
 
 
 def in_space(network: Architecture, space: AutoTinyBertSpace) -> Architecture:

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import spearmanr
+from students_figure import draw_students
 from torch.nn.functional import cosine_similarity
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
 
@@ -83,16 +84,24 @@ def networks(run: Path) -> dict[float, dict[str, dict[str, Any]]]:
     return found
 
 
-def untrained(teacher: str, run: Path, pairs: Pairs) -> dict[str, float]:
-    """The teacher and what it gives without any training."""
+def untrained(teacher: str, runs: Sequence[Path], pairs: Pairs) -> dict[str, dict[str, Any]]:
+    """The teacher and what it gives without any training: scores, and times over the teacher's in each run."""
     whole = load_teacher(teacher)
-    rows, _ = read_tensors(run / "text" / "rows.safetensors")
+    rows, _ = read_tensors(runs[0] / "text" / "rows.safetensors")
     batches = TextBatches(rows["train"], pairs.tokenizer, 32, 0)
     static = StaticTable(
         whole, [batches.batch("static", step=step) for step in range(30)], pairs.tokenizer.all_special_ids
     )
     models = {"teacher": whole, "teacher in int8": in_int8(whole), "static table": static}
-    return {name: pairs.score(pairs.cosines(model)) for name, model in models.items()}
+    rivals = [json.loads((run / "report" / "rivals.json").read_text()) for run in runs]
+    first = [next(row["networks"] for row in rows.values() if "static table" in row["networks"]) for rows in rivals]
+    return {
+        name: {
+            "score": pairs.score(pairs.cosines(model)),
+            "time": [row[name]["time"] if name in row else 1.0 for row in first],
+        }
+        for name, model in models.items()
+    }
 
 
 def ahead(pairs: Pairs, cosines: dict[str, list[np.ndarray]]) -> dict[str, Any]:
@@ -119,10 +128,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, required=True, help="Parquet: sentence1, sentence2, label.")
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="Seeds of one command.")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/students.json"))
+    parser.add_argument("--figure", type=Path, help="Quality over time.")
     given = parser.parse_args()
     pairs = Pairs(given.pairs, AutoTokenizer.from_pretrained(given.teacher))
-    result: dict[str, Any] = {"untrained": untrained(given.teacher, given.runs[0], pairs), "limits": {}}
-    print({name: round(score, 4) for name, score in result["untrained"].items()})
+    result: dict[str, Any] = {"untrained": untrained(given.teacher, given.runs, pairs), "limits": {}}
+    print({name: (round(row["score"], 4), row["time"]) for name, row in result["untrained"].items()})
     seeds = [networks(run) for run in given.runs]
     for limit in seeds[0]:
         cosines = {
@@ -138,6 +148,8 @@ def main() -> None:
         }
         write_json(given.output, result)
         print(limit, {name: f"{fmean(own):.4f}" for name, own in rows.items()}, result["limits"][str(limit)]["ahead"])
+    if given.figure:
+        draw_students(result, given.figure)
 
 
 if __name__ == "__main__":
