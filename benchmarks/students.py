@@ -4,7 +4,8 @@ What students of AutoTinyBERT runs and their rivals are worth on sentence pairs 
     python benchmarks/students.py --teacher PATH_OR_ID --pairs validation.parquet --runs runs/seed-0 runs/seed-1
 
 Each run is one seed of the same command. Scores are Spearman correlations of the cosine of mean-pooled vectors with
-the label; differences to a rival come with a standard error from 1,000 resamplings of the pairs, seeds averaged.
+the label; differences to a rival come with a standard error from 1,000 resamplings of the pairs, seeds averaged. Times
+are of all models as they are loaded, over the teacher's, measured together (one row of 128 tokens, one thread).
 """
 
 import argparse
@@ -20,10 +21,12 @@ import torch
 from scipy.stats import spearmanr
 from students_figure import draw_students
 from torch.nn.functional import cosine_similarity
-from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 import autobert_hf  # noqa: F401 (AutoModel knows AutoBert)
+from autobert_hf.commands.measure import bert_base
 from autobert_hf.lab.files import read_tensors
+from autobert_hf.lab.latency import measure_latency
 from autobert_hf.lab.run_folder import write_json
 from autobert_hf.lab.teacher import load_teacher
 from autobert_hf.lab.text_batches import TextBatches
@@ -75,7 +78,6 @@ def networks(run: Path) -> dict[float, dict[str, dict[str, Any]]]:
         found[limit] = {
             name: {
                 "folder": folder if name == "found" else run / "rivals" / f"{name.replace(' ', '-')}-{int(trial):06d}",
-                "time": row["networks"][name]["time"],
                 "error over floor": trained["errors"][name] / trained["linear_floor"],
                 "parameters": parameters,
             }
@@ -84,24 +86,14 @@ def networks(run: Path) -> dict[float, dict[str, dict[str, Any]]]:
     return found
 
 
-def untrained(teacher: str, runs: Sequence[Path], pairs: Pairs) -> dict[str, dict[str, Any]]:
-    """The teacher and what it gives without any training: scores, and times over the teacher's in each run."""
-    whole = load_teacher(teacher)
-    rows, _ = read_tensors(runs[0] / "text" / "rows.safetensors")
+def untrained(teacher: PreTrainedModel, run: Path, pairs: Pairs) -> dict[str, Any]:
+    """The teacher and what it gives without any training."""
+    rows, _ = read_tensors(run / "text" / "rows.safetensors")
     batches = TextBatches(rows["train"], pairs.tokenizer, 32, 0)
     static = StaticTable(
-        whole, [batches.batch("static", step=step) for step in range(30)], pairs.tokenizer.all_special_ids
+        teacher, [batches.batch("static", step=step) for step in range(30)], pairs.tokenizer.all_special_ids
     )
-    models = {"teacher": whole, "teacher in int8": in_int8(whole), "static table": static}
-    rivals = [json.loads((run / "report" / "rivals.json").read_text()) for run in runs]
-    first = [next(row["networks"] for row in rows.values() if "static table" in row["networks"]) for rows in rivals]
-    return {
-        name: {
-            "score": pairs.score(pairs.cosines(model)),
-            "time": [row[name]["time"] if name in row else 1.0 for row in first],
-        }
-        for name, model in models.items()
-    }
+    return {"teacher": teacher, "teacher in int8": in_int8(teacher), "static table": static}
 
 
 def ahead(pairs: Pairs, cosines: dict[str, list[np.ndarray]]) -> dict[str, Any]:
@@ -131,18 +123,31 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="Quality over time.")
     given = parser.parse_args()
     pairs = Pairs(given.pairs, AutoTokenizer.from_pretrained(given.teacher))
-    result: dict[str, Any] = {"untrained": untrained(given.teacher, given.runs, pairs), "limits": {}}
-    print({name: (round(row["score"], 4), row["time"]) for name, row in result["untrained"].items()})
-    seeds = [networks(run) for run in given.runs]
+    teacher = load_teacher(given.teacher)
+    plain, seeds = untrained(teacher, given.runs[0], pairs), [networks(run) for run in given.runs]
+    models = {
+        f"{number} {limit} {name}": AutoModel.from_pretrained(network["folder"], add_pooling_layer=False)
+        for number, seed in enumerate(seeds)
+        for limit, own in seed.items()
+        for name, network in own.items()
+    }
+    timed = measure_latency(models | plain | {"BERT-base": bert_base()}, teacher, error=float("inf"))
+    times = {name: {"median": t.median, "low": t.low, "high": t.high, "error": t.error} for name, t in timed.items()}
+    result: dict[str, Any] = {
+        "untrained": {n: {"score": pairs.score(pairs.cosines(m)), "time": [times[n]]} for n, m in plain.items()},
+        "BERT-base": times["BERT-base"],
+        "limits": {},
+    }
+    print(result["BERT-base"], result["untrained"])
     for limit in seeds[0]:
-        cosines = {
-            name: [pairs.cosines(AutoModel.from_pretrained(seed[limit][name]["folder"])) for seed in seeds]
-            for name in set.intersection(*(set(seed[limit]) for seed in seeds))
-        }
+        names = set.intersection(*(set(seed[limit]) for seed in seeds))
+        keys = {name: [f"{number} {limit} {name}" for number in range(len(seeds))] for name in sorted(names)}
+        cosines = {name: [pairs.cosines(models[key]) for key in own] for name, own in keys.items()}
         rows = {name: [pairs.score(one) for one in own] for name, own in cosines.items()}
-        facts = ("time", "error over floor", "parameters")
+        facts = ("error over floor", "parameters")
         result["limits"][str(limit)] = {
             "scores": rows,
+            "time": {name: [times[key] for key in own] for name, own in keys.items()},
             **{fact: {name: [seed[limit][name][fact] for seed in seeds] for name in rows} for fact in facts},
             "ahead": ahead(pairs, cosines),
         }

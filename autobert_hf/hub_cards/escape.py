@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 # Filters of both kinds of templates.
 NUMBERS: dict[str, Callable[[Any], str]] = {
-    "thousands": lambda number: f"{number:,.10g}",
+    "thousands": lambda number: f"{number:,.0f}" if number == round(number) else f"{number:,.4g}",
     "amount": lambda number: f"{number / 1e6:,.2f} M" if number >= 1e5 else f"{number:,.0f}",
     "duration": lambda seconds: duration(seconds),
     "interval": lambda of: interval(of["value"], of["low"], of["high"]),

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 from autobert_hf.lab.final import Curve, run_and_record
 from autobert_hf.lab.train import sparse_prediction
 from autobert_hf.lab.workload import Workload
+from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
 from autobert_hf.searchers.final_latency import measured_rows, verdict
 from autobert_hf.searchers.job import Job
@@ -70,6 +71,9 @@ class Finish:
         rows: dict[str, Any] = {}
         if self.job.is_main:
             bare: dict[str, Any] = {name: getattr(model, "base_model", model) for name, model in models.items()}
+            for model in bare.values():  # the attention that it will be loaded with, not the one that trains best
+                if isinstance(model, AutoBertPreTrainedModel):
+                    model.set_attn_implementation("sdpa")
             path = self.job.path / "report" / "latency.json"
             rows = measured_rows(path, bare, predicted, *reference, workload, trial=self.trial.id)
             first = rows[next(iter(models))]

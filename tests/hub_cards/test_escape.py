@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from autobert_hf.hub_cards import card
 from autobert_hf.hub_cards.card import write_card
-from autobert_hf.hub_cards.escape import code, label, plain, word
+from autobert_hf.hub_cards.escape import NUMBERS, code, label, plain, word
 from autobert_hf.hub_cards.page import write_report
 
 from .conftest import LATENCY, RANKING, TRAINING, MadeRun
@@ -142,3 +142,11 @@ def test_a_page_and_its_figures_take_any_string(model, tmp_path, monkeypatch):
 
 def test_a_label_starts_no_formula():
     assert label("a$b$\nc") == r"a\$b\$ c"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(30522, "30,522"), (16134696.0, "16,134,696"), (1e10, "10,000,000,000"), (0.2128886713, "0.2129"), (0, "0")],
+)
+def test_numbers_have_no_more_digits_than_say_something(number, text):
+    assert NUMBERS["thousands"](number) == text
