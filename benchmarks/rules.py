@@ -94,14 +94,14 @@ def main() -> None:
     given = parser.parse_args()
     pairs = Pairs(given.pairs, AutoTokenizer.from_pretrained(given.teacher))
     results: dict[str, Any] = {"limit": given.limit, "runs": {}}
-    cosines: dict[str, list[Any]] = {"found": [], "default rule": [], "fast rule": []}
-    for run in given.runs:
+    cosines: dict[str, dict[int, Any]] = {"found": {}, "default rule": {}, "fast rule": {}}
+    for number, run in enumerate(given.runs):
         rows, fast = Rules(run, given.limit).compared()
         trained = networks(run)[given.limit]
         models = {name: AutoModel.from_pretrained(trained[name]["folder"]) for name in ("found", "default rule")}
         for name, model in (models | {"fast rule": fast}).items():
-            cosines[name].append(pairs.cosines(model))
-            rows["search" if name == "found" else name]["score"] = pairs.score(cosines[name][-1])
+            cosines[name][number] = pairs.cosines(model)
+            rows["search" if name == "found" else name]["score"] = pairs.score(cosines[name][number])
         results["runs"][run.name] = rows
         print(run.name, json.dumps(rows), flush=True)
         write_json(given.output, results)

@@ -3,9 +3,10 @@ What students of AutoTinyBERT runs and their rivals are worth on sentence pairs 
 
     python benchmarks/students.py --teacher PATH_OR_ID --pairs validation.parquet --runs runs/seed-0 runs/seed-1
 
-Each run is one seed of the same command. Scores are Spearman correlations of the cosine of mean-pooled vectors with
-the label; differences to a rival come with a standard error from 1,000 resamplings of the pairs, seeds averaged. Times
-are of all models as they are loaded, over the teacher's, measured together (one row of 128 tokens, one thread).
+Each run is one seed of the same command, some perhaps without rivals. Scores are Spearman correlations of the cosine of
+mean-pooled vectors with the label; differences to a rival come with a standard error from 1,000 resamplings of the
+pairs, seeds averaged. Times are of all models as they are loaded, over the teacher's, measured together (one row of
+128 tokens, one thread).
 """
 
 import argparse
@@ -96,22 +97,19 @@ def untrained(teacher: PreTrainedModel, run: Path, pairs: Pairs) -> dict[str, An
     return {"teacher": teacher, "teacher in int8": in_int8(teacher), "static table": static}
 
 
-def ahead(pairs: Pairs, cosines: dict[str, list[np.ndarray]]) -> dict[str, Any]:
+def ahead(pairs: Pairs, cosines: dict[str, dict[int, np.ndarray]]) -> dict[str, Any]:
     """The found network against each rival: mean difference over the seeds, and its standard error over the pairs."""
     rng = np.random.default_rng(0)
     draws = [np.arange(len(pairs.labels)), *rng.integers(len(pairs.labels), size=(RESAMPLES, len(pairs.labels)))]
-    labels = [pairs.labels[draw] for draw in draws]
-    means = {
-        name: np.array(
-            [
-                fmean(spearmanr(one[draw], label).statistic for one in seeds)
-                for draw, label in zip(draws, labels, strict=True)
-            ]
-        )
-        for name, seeds in cosines.items()
+    scores = {
+        name: {
+            seed: np.array([spearmanr(one[d], pairs.labels[d]).statistic for d in draws]) for seed, one in own.items()
+        }
+        for name, own in cosines.items()
     }
-    differences = {name: means["found"] - values for name, values in means.items() if name != "found"}
-    return {name: {"by": float(d[0]), "standard error": float(d[1:].std(ddof=1))} for name, d in differences.items()}
+    found = scores.pop("found")
+    by = {name: np.mean([found[seed] - one for seed, one in own.items()], axis=0) for name, own in scores.items()}
+    return {name: {"by": float(d[0]), "standard error": float(d[1:].std(ddof=1))} for name, d in by.items()}
 
 
 def main() -> None:
@@ -140,15 +138,19 @@ def main() -> None:
     }
     print(result["BERT-base"], result["untrained"])
     for limit in seeds[0]:
-        names = set.intersection(*(set(seed[limit]) for seed in seeds))
-        keys = {name: [f"{number} {limit} {name}" for number in range(len(seeds))] for name in sorted(names)}
-        cosines = {name: [pairs.cosines(models[key]) for key in own] for name, own in keys.items()}
-        rows = {name: [pairs.score(one) for one in own] for name, own in cosines.items()}
+        names = sorted(set.union(*(set(seed[limit]) for seed in seeds)))
+        having = {name: [number for number, seed in enumerate(seeds) if name in seed[limit]] for name in names}
+        keys = {name: {number: f"{number} {limit} {name}" for number in having[name]} for name in names}
+        cosines = {name: {seed: pairs.cosines(models[key]) for seed, key in own.items()} for name, own in keys.items()}
+        rows = {name: [pairs.score(one) for one in own.values()] for name, own in cosines.items()}
         facts = ("error over floor", "parameters")
         result["limits"][str(limit)] = {
             "scores": rows,
-            "time": {name: [times[key] for key in own] for name, own in keys.items()},
-            **{fact: {name: [seed[limit][name][fact] for seed in seeds] for name in rows} for fact in facts},
+            "time": {name: [times[key] for key in own.values()] for name, own in keys.items()},
+            **{
+                f: {name: [seeds[number][limit][name][f] for number in own] for name, own in having.items()}
+                for f in facts
+            },
             "ahead": ahead(pairs, cosines),
         }
         write_json(given.output, result)
