@@ -3,8 +3,8 @@ What students of AutoTinyBERT runs and their rivals are worth on sentence pairs 
 
     python benchmarks/students.py --teacher PATH_OR_ID --pairs validation.parquet --runs runs/seed-0 runs/seed-1
 
-Each run is one seed of the same command, some perhaps without rivals. Scores are Spearman correlations of the cosine of
-mean-pooled vectors with the label; differences to a rival come with a standard error from 1,000 resamplings of the
+Each run is one seed of the same command, some perhaps without rivals. Scores are Spearman correlations of the cosine
+of mean-pooled vectors with the label; differences to a rival come with a standard error from 1,000 resamplings of the
 pairs, seeds averaged. Times are of all models as they are loaded, over the teacher's, measured together (one row of
 128 tokens, one thread).
 """
