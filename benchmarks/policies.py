@@ -21,6 +21,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tiny_runs import opened
+
 from autobert_hf.lab.final import run_and_record, train_and_record
 from autobert_hf.lab.ranking import Agreement, agreement_difference, rank_agreement
 from autobert_hf.lab.run_folder import write_json
@@ -29,9 +31,6 @@ from autobert_hf.lab.train import Recipe, sparse_prediction
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.evaluators.stand_alone import StandAlone
 from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
-from autobert_hf.searchers.methods import METHODS
-from autobert_hf.searchers.methods.autotinybert import AutoTinyBert
-from autobert_hf.searchers.methods.method import reopen
 from autobert_hf.searchers.objectives import arithmetic_scores
 from autobert_hf.searchers.policies.batch_wise import batch_wise
 from autobert_hf.searchers.sliced_supernet import SlicedSupernet, SupernetTrainer, masked_lm
@@ -46,9 +45,9 @@ class Study:
     """`results` is what the output file holds."""
 
     def __init__(self, run: Path, output: Path, tokens: int, steps: int, number: int) -> None:
-        search = reopen(run, METHODS)
-        if not isinstance(search, AutoTinyBert) or search.lesson.teacher is not None:
-            raise SystemExit(f"{run} is no search by autotinybert without a teacher: give one.")
+        search = opened(run)
+        if search.lesson.teacher is not None:
+            raise SystemExit(f"{run} learns from a teacher: give a search without one.")
         self.job, self.space, self.guide = search.job, search.space, search.guide
         self.output, self.tokens = output, tokens
         self.weights = run / "policies"

@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from students import Pairs, networks
+from tiny_runs import opened
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from autobert_hf.lab.run_folder import write_json
 from autobert_hf.modeling.ordering import order_by_use
 from autobert_hf.searchers.finish import Finish
-from autobert_hf.searchers.methods import METHODS
-from autobert_hf.searchers.methods.autotinybert import AutoTinyBert
-from autobert_hf.searchers.methods.method import reopen
 from autobert_hf.searchers.trial import read_trials
 
 
@@ -31,9 +29,7 @@ REMEDIES = ("longer", "from the teacher", "second best")
 
 
 def remedied(run: Path, limit: float, remedy: str) -> PreTrainedModel:
-    search = reopen(run, METHODS)
-    if not isinstance(search, AutoTinyBert):
-        raise SystemExit(f"{run} is no search by autotinybert: give one.")
+    search = opened(run)
     trials = read_trials(run / "journal.jsonl")
     best = search.best(trials, limit)
     if remedy == "second best":

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from students import Pairs, ahead, networks
+from tiny_runs import opened
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from autobert_hf.lab.run_folder import write_json
@@ -23,9 +24,6 @@ from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
 from autobert_hf.searchers.fast_rule import fast_rule, keeps_rule
 from autobert_hf.searchers.finish import Finish
-from autobert_hf.searchers.methods import METHODS
-from autobert_hf.searchers.methods.autotinybert import AutoTinyBert
-from autobert_hf.searchers.methods.method import reopen
 from autobert_hf.searchers.tiny_rivals import slowest_defaults
 from autobert_hf.searchers.trial import Trial, read_trials
 
@@ -34,9 +32,7 @@ class Rules:
     """Of one run within one limit."""
 
     def __init__(self, run: Path, limit: float) -> None:
-        search = reopen(run, METHODS)
-        if not isinstance(search, AutoTinyBert):
-            raise SystemExit(f"{run} is no search by autotinybert: give one.")
+        search = opened(run)
         self.run, self.search, self.limit = run, search, limit
         search.choose_depths()
         search.phase.load()

@@ -11,7 +11,7 @@ pairs, seeds averaged. Times are of all models as they are loaded, over the teac
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -97,14 +97,6 @@ def untrained(teacher: PreTrainedModel, run: Path, pairs: Pairs) -> dict[str, An
     return {"teacher": teacher, "teacher in int8": in_int8(teacher), "static table": static}
 
 
-def kept(path: Path, compute: Callable[[], np.ndarray]) -> np.ndarray:
-    """Computed once."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, compute())
-    return np.load(path)
-
-
 def ahead(pairs: Pairs, cosines: dict[str, dict[int, np.ndarray]]) -> dict[str, Any]:
     """The found network against each rival: mean difference over the seeds, and its standard error over the pairs."""
     rng = np.random.default_rng(0)
@@ -127,9 +119,6 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="Seeds of one command.")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/students.json"))
     parser.add_argument("--figure", type=Path, help="Quality over time.")
-    parser.add_argument(
-        "--kept", type=Path, default=Path("runs/cosines"), help="What was computed; empty it to repeat."
-    )
     given = parser.parse_args()
     pairs = Pairs(given.pairs, AutoTokenizer.from_pretrained(given.teacher))
     teacher = load_teacher(given.teacher)
@@ -142,12 +131,10 @@ def main() -> None:
     }
     timed = measure_latency(models | plain | {"BERT-base": bert_base()}, teacher, error=float("inf"))
     times = {name: {"median": t.median, "low": t.low, "high": t.high, "error": t.error} for name, t in timed.items()}
-
-    def cosines(name: str) -> np.ndarray:
-        return kept(given.kept / f"{name}.npy", lambda: pairs.cosines((models | plain)[name]))
-
     result: dict[str, Any] = {
-        "untrained": {name: {"score": pairs.score(cosines(name)), "time": [times[name]]} for name in plain},
+        "untrained": {
+            name: {"score": pairs.score(pairs.cosines(model)), "time": [times[name]]} for name, model in plain.items()
+        },
         "BERT-base": times["BERT-base"],
         "limits": {},
     }
@@ -156,7 +143,7 @@ def main() -> None:
         names = sorted(set.union(*(set(seed[limit]) for seed in seeds)))
         having = {name: [number for number, seed in enumerate(seeds) if name in seed[limit]] for name in names}
         keys = {name: {number: f"{number} {limit} {name}" for number in having[name]} for name in names}
-        found = {name: {seed: cosines(key) for seed, key in own.items()} for name, own in keys.items()}
+        found = {name: {seed: pairs.cosines(models[key]) for seed, key in own.items()} for name, own in keys.items()}
         rows = {name: [pairs.score(one) for one in own.values()] for name, own in found.items()}
         facts = ("error over floor", "parameters")
         result["limits"][str(limit)] = {

@@ -43,6 +43,14 @@ def test_the_answers_are_the_teachers(teacher: Counted) -> None:
     assert teacher.asked == 4 + 2
 
 
+def test_same_words_with_another_mask_are_another_batch(teacher: Counted) -> None:
+    answers, padded = Answers(teacher, attention=False), batch(0)
+    whole = padded | {"attention_mask": torch.ones_like(padded["input_ids"])}
+    assert not answers(padded).hidden.equal(answers(whole).hidden)
+    assert answers(padded).real.sum() < answers(whole).real.sum()
+    assert teacher.asked == 2
+
+
 def test_same_words_in_another_shape_are_another_batch(teacher: Counted) -> None:
     answers, words = Answers(teacher, attention=False), torch.arange(1, 17)
     assert answers({"input_ids": words.view(2, 8)}).hidden.shape == (2, 8, 16)
