@@ -1,20 +1,24 @@
 """
 What else could be done for the networks that AutoTinyBERT runs found: other further trainings of the same networks.
 
-    python benchmarks/remedies.py --teacher PATH_OR_ID --pairs dev.parquet --limit 0.25 --runs runs/seed-0
+    python benchmarks/remedies.py --teacher PATH_OR_ID --pairs dev.parquet --limit 0.25 --runs runs/seed-0 runs/seed-1
 
-`longer` trains for four times the run's tokens; `from the teacher` begins with slices of the teacher in place of the
-supernet's; `second best` trains the search's runner-up within the limit. Scores as in students.py. Resumes: trainings
-have their checkpoints in the run's folder.
+`longer` trains for four times the run's tokens, `longer default rule` as long the rival of BERT's own rule; `from the
+teacher` begins with slices of the teacher in place of the supernet's; `second best` trains the search's runner-up
+within the limit. Scores as in students.py, differences too. Resumes: trainings have their checkpoints in the runs'
+folders, so that remedies and runs can be added one at a time.
 """
 
 import argparse
 import json
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from students import Pairs, networks
+import numpy as np
+from students import Pairs, ahead, networks
 from tiny_runs import opened
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
@@ -25,7 +29,7 @@ from autobert_hf.searchers.trial import read_trials
 
 
 LONGER = 4
-REMEDIES = ("longer", "from the teacher", "second best")
+REMEDIES = ("longer", "longer default rule", "from the teacher", "second best")
 
 
 def remedied(run: Path, limit: float, remedy: str) -> PreTrainedModel:
@@ -40,10 +44,23 @@ def remedied(run: Path, limit: float, remedy: str) -> PreTrainedModel:
         model = search.supernet.extract(best.architecture)
     else:
         model = search.inherited(best)
-    if remedy == "longer":
+    if remedy == "longer default rule":
+        model = search.rivals(limit)["default rule"][1]
+    if remedy.startswith("longer"):
         search.job.settings = replace(search.job.settings, final_tokens=LONGER * search.job.settings.final_tokens)
     Finish(search.job, search.lesson, best, "").train(remedy, model)
     return model
+
+
+def differences(pairs: Pairs, cosines: Mapping[str, Mapping[int, np.ndarray]]) -> dict[str, Any]:
+    """Each remedy against the run's own training, and the longer trainings against each other."""
+    gains = ahead(pairs, {"found" if name == "as found" else name: dict(own) for name, own in cosines.items()})
+    found = {name: {"by": -gain["by"], "standard error": gain["standard error"]} for name, gain in gains.items()}
+    rule = dict(cosines.get("longer default rule", {}))
+    if not rule:
+        return {"ahead of as found": found}
+    longer = {"found": dict(cosines["longer"]), "longer default rule": rule}
+    return {"ahead of as found": found, "longer ahead of": ahead(pairs, longer)}
 
 
 def main() -> None:
@@ -56,16 +73,20 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/remedies.json"))
     given = parser.parse_args()
     pairs = Pairs(given.pairs, AutoTokenizer.from_pretrained(given.teacher))
-    results: dict[str, Any] = json.loads(given.output.read_text()) if given.output.exists() else {}
-    for run in given.runs:
-        row = results.setdefault(f"{given.limit:g}", {}).setdefault(run.name, {})
+    cosines: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
+    for number, run in enumerate(given.runs):
         found = networks(run)[given.limit]["found"]
-        row["as found"] = pairs.score(pairs.cosines(AutoModel.from_pretrained(found["folder"])))
+        cosines["as found"][number] = pairs.cosines(AutoModel.from_pretrained(found["folder"]))
         for remedy in given.remedy:
-            if remedy not in row:
-                row[remedy] = pairs.score(pairs.cosines(remedied(run, given.limit, remedy)))
-            write_json(given.output, results)
-            print(given.limit, run.name, {name: round(score, 4) for name, score in row.items()}, flush=True)
+            cosines[remedy][number] = pairs.cosines(remedied(run, given.limit, remedy))
+        print(run, {name: round(pairs.score(own[number]), 4) for name, own in cosines.items()}, flush=True)
+    scores = {
+        name: {given.runs[at].name: pairs.score(one) for at, one in own.items()} for name, own in cosines.items()
+    }
+    results: dict[str, Any] = json.loads(given.output.read_text()) if given.output.exists() else {}
+    results[f"{given.limit:g}"] = {"scores": scores} | differences(pairs, cosines)
+    write_json(given.output, results)
+    print(results[f"{given.limit:g}"])
 
 
 if __name__ == "__main__":
