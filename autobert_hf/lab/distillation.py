@@ -23,7 +23,7 @@ Batch = Mapping[str, Tensor]
 # What the losses are made of, with their weights.
 PAPER = {"scores": 1.0, "hidden": 1.0}
 RELATIONS = {"relations": 1.0, "hidden": 1.0}
-SENTENCES = {"relative_hidden": 1.0, "tokens": 1.0, "sentences": 10.0}
+SENTENCES = {"relative_hidden": 1.0, "sentences": 1.0}
 
 
 class DistillationError(ValueError):
@@ -89,12 +89,6 @@ def relation_loss(student: Signals, teacher: Signals, heads: int) -> Tensor:
         for name, part in (("query", ours.query), ("key", ours.key), ("value", ours.value))
     ]
     return torch.stack(losses).sum()
-
-
-def token_loss(student: Signals, teacher: Signals) -> Tensor:
-    """KL between the networks' softmax(H H^T / sqrt(width)) of last hidden states, mean over real tokens."""
-    ours, theirs = (_relation(one.hidden[:, None], 1, one.real) for one in (student, teacher))
-    return _divergence(theirs, ours, student)
 
 
 def sentence_loss(student: Signals, teacher: Signals) -> Tensor:
@@ -203,7 +197,7 @@ class Distillation(nn.Module):
             return self.hidden_loss(student, teacher, relative=name != "hidden")
         if name == "relations":
             return relation_loss(student, teacher, self.relation_heads)
-        return {"scores": score_loss, "tokens": token_loss, "sentences": sentence_loss}[name](student, teacher)
+        return {"scores": score_loss, "sentences": sentence_loss}[name](student, teacher)
 
     def hidden_loss(self, student: Signals, teacher: Signals, relative: bool) -> Tensor:
         """Mean squared error of the mapped last hidden states at real tokens; `relative` to the teacher's variance."""

@@ -34,7 +34,7 @@ class AutoTinyBertSettings(SearchSettings):
     teacher: str = described("Encoder to learn from, id or folder. Without: masked words, from scratch.", "")
     start: Literal["teacher", "scratch"] = described("Whose weights and sizes the supernet has.", "teacher")
     loss: Literal["paper", "relations", "sentences"] = described(
-        "What is learned of the teacher: scores and states; relations and states; states, tokens and sentences.",
+        "What is learned of the teacher: scores and states; relations and states; states and sentences.",
         "paper",
     )
     supernet_steps: int = described("Training steps of the supernet.", 1000)
