@@ -3,36 +3,51 @@ What else could be done for the networks that AutoTinyBERT runs found: other fur
 
     python benchmarks/remedies.py --teacher PATH_OR_ID --pairs dev.parquet --limit 0.25 --runs runs/seed-0 runs/seed-1
 
-`longer` trains for four times the run's tokens, `longer default rule` as long the rival of BERT's own rule; `from the
-teacher` begins with slices of the teacher in place of the supernet's; `second best` trains the search's runner-up
-within the limit. Scores as in students.py, differences too. Resumes: trainings have their checkpoints in the runs'
-folders, so that remedies and runs can be added one at a time.
+`longer` trains for three times the run's tokens, `longer default rule` does so with the rival of BERT's own rule, and
+`more text` with the files of --more-text beside the run's; `from the teacher` begins with slices of the teacher in
+place of the supernet's; `second best` trains the search's runner-up within the limit. Scores as in students.py,
+differences too. Resumes: trainings have their checkpoints in the runs' folders, so that remedies and runs can be added
+one at a time.
 """
 
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from students import Pairs, ahead, networks
 from tiny_runs import opened
+from torch.nn.functional import pad
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from autobert_hf.lab.run_folder import write_json
+from autobert_hf.lab.text import read_documents
+from autobert_hf.lab.text_batches import text_rows
 from autobert_hf.modeling.ordering import order_by_use
 from autobert_hf.searchers.finish import Finish
+from autobert_hf.searchers.job import Job
 from autobert_hf.searchers.trial import read_trials
 
 
-LONGER = 4
-REMEDIES = ("longer", "longer default rule", "from the teacher", "second best")
+LONGER = 3
+REMEDIES = ("longer", "longer default rule", "more text", "from the teacher", "second best")
 
 
-def remedied(run: Path, limit: float, remedy: str) -> PreTrainedModel:
+def with_more_text(job: Job, files: Sequence[Path]) -> None:
+    """What the run trains on, and these; nothing of it is held out."""
+    more = text_rows(read_documents(files), job.corpus.tokenizer, job.settings.length)
+    padding = job.corpus.tokenizer.pad_token_id
+    width = max(more.shape[1], job.batches.rows.shape[1])
+    rows = [pad(part, (0, width - part.shape[1]), value=padding) for part in (job.batches.rows, more)]
+    job.batches = replace(job.batches, rows=torch.cat(rows))
+
+
+def remedied(run: Path, limit: float, remedy: str, more_text: Sequence[Path]) -> PreTrainedModel:
     search = opened(run)
     trials = read_trials(run / "journal.jsonl")
     best = search.best(trials, limit)
@@ -46,7 +61,9 @@ def remedied(run: Path, limit: float, remedy: str) -> PreTrainedModel:
         model = search.inherited(best)
     if remedy == "longer default rule":
         model = search.rivals(limit)["default rule"][1]
-    if remedy.startswith("longer"):
+    if remedy == "more text":
+        with_more_text(search.job, more_text)
+    if remedy in ("longer", "longer default rule", "more text"):
         search.job.settings = replace(search.job.settings, final_tokens=LONGER * search.job.settings.final_tokens)
     Finish(search.job, search.lesson, best, "").train(remedy, model)
     return model
@@ -69,6 +86,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, required=True, help="Parquet: sentence1, sentence2, label.")
     parser.add_argument("--limit", type=float, required=True, help="One of the runs' --max-latency.")
     parser.add_argument("--remedy", choices=REMEDIES, nargs="+", default=REMEDIES)
+    parser.add_argument("--more-text", type=Path, nargs="+", default=[], help="Files of whole texts.")
     parser.add_argument("--runs", type=Path, nargs="+", required=True)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/remedies.json"))
     given = parser.parse_args()
@@ -78,7 +96,7 @@ def main() -> None:
         found = networks(run)[given.limit]["found"]
         cosines["as found"][number] = pairs.cosines(AutoModel.from_pretrained(found["folder"]))
         for remedy in given.remedy:
-            cosines[remedy][number] = pairs.cosines(remedied(run, given.limit, remedy))
+            cosines[remedy][number] = pairs.cosines(remedied(run, given.limit, remedy, given.more_text))
         print(run, {name: round(pairs.score(own[number]), 4) for name, own in cosines.items()}, flush=True)
     scores = {
         name: {given.runs[at].name: pairs.score(one) for at, one in own.items()} for name, own in cosines.items()
