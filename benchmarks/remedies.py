@@ -3,7 +3,7 @@ What else could be done for the networks that AutoTinyBERT runs found: other fur
 
     python benchmarks/remedies.py --teacher PATH_OR_ID --pairs dev.parquet --limit 0.25 --runs runs/seed-0 runs/seed-1
 
-`longer` trains for three times the run's tokens, `longer default rule` does so with the rival of BERT's own rule, and
+`longer` trains for twice the run's tokens, `longer default rule` does so with the rival of BERT's own rule, and
 `more text` with the files of --more-text beside the run's; `from the teacher` begins with slices of the teacher in
 place of the supernet's; `second best` trains the search's runner-up within the limit. Scores as in students.py,
 differences too. Resumes: trainings have their checkpoints in the runs' folders, so that remedies and runs can be added
@@ -34,7 +34,7 @@ from autobert_hf.searchers.job import Job
 from autobert_hf.searchers.trial import read_trials
 
 
-LONGER = 3
+LONGER = 2
 REMEDIES = ("longer", "longer default rule", "more text", "from the teacher", "second best")
 
 
