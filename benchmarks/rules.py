@@ -67,7 +67,7 @@ class Rules:
         window = self.search.window(self.limit)
         inside = [trial for trial in self.trials if trial.ok and window(trial.architecture)]
         cost = {"candidates": len(inside), "seconds": sum(trial.cost["seconds"] for trial in inside)}
-        return best, self.row(best.architecture, best.scores["loss"]) | cost
+        return best, self.row(best.architecture, self.loss(best.architecture)) | cost
 
     def compared(self) -> tuple[dict[str, Any], PreTrainedModel]:
         """A row for each way, and the fast rule's network after its training."""

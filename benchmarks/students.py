@@ -35,6 +35,7 @@ from autobert_hf.searchers.tiny_rivals import StaticTable, in_int8
 
 
 RESAMPLES = 1000
+ROUNDS = 36  # of timing: errors of 1 % on a quiet machine
 BATCH = 50
 
 
@@ -129,7 +130,7 @@ def main() -> None:
         for limit, own in seed.items()
         for name, network in own.items()
     }
-    timed = measure_latency(models | plain | {"BERT-base": bert_base()}, teacher, error=float("inf"))
+    timed = measure_latency(models | plain | {"BERT-base": bert_base()}, teacher, rounds=ROUNDS, error=float("inf"))
     times = {name: {"median": t.median, "low": t.low, "high": t.high, "error": t.error} for name, t in timed.items()}
     result: dict[str, Any] = {
         "untrained": {
