@@ -144,8 +144,8 @@ def main() -> None:
         names = sorted(set.union(*(set(seed[limit]) for seed in seeds)))
         having = {name: [number for number, seed in enumerate(seeds) if name in seed[limit]] for name in names}
         keys = {name: {number: f"{number} {limit} {name}" for number in having[name]} for name in names}
-        found = {name: {seed: pairs.cosines(models[key]) for seed, key in own.items()} for name, own in keys.items()}
-        rows = {name: [pairs.score(one) for one in own.values()] for name, own in found.items()}
+        cosines = {name: {seed: pairs.cosines(models[key]) for seed, key in own.items()} for name, own in keys.items()}
+        rows = {name: [pairs.score(one) for one in own.values()] for name, own in cosines.items()}
         facts = ("error over floor", "parameters")
         result["limits"][str(limit)] = {
             "scores": rows,
@@ -154,7 +154,7 @@ def main() -> None:
                 f: {name: [seeds[number][limit][name][f] for number in own] for name, own in having.items()}
                 for f in facts
             },
-            "ahead": ahead(pairs, found),
+            "ahead": ahead(pairs, cosines),
         }
         write_json(given.output, result)
         print(limit, {name: f"{fmean(own):.4f}" for name, own in rows.items()}, result["limits"][str(limit)]["ahead"])
