@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModel, AutoTokenizer, BertModel, GPT2Config, GPT2LMHeadModel
+from transformers import AutoModel, AutoTokenizer, BertModel, GPT2Config, GPT2LMHeadModel, RobertaConfig, RobertaModel
 
 import autobert_hf
 from autobert_hf.lab.builtin_text import corpus
@@ -363,6 +363,19 @@ def test_teachers_that_cannot_teach(runner: Runner, tiny_teacher: Path, tmp_path
     assert "takes 64 tokens, --length is 65" in runner.refused(tmp_path / "c", length=65, final_tokens=600)
     heads = {"start": "scratch", "hidden_size": 32, "num_attention_heads": 2}
     assert "students have 2 heads, the teacher 4" in runner.refused(tmp_path / "d", **heads)
+
+
+def test_a_relative_of_bert_lends_its_weights(runner: Runner, tiny_teacher: Path, tmp_path: Path) -> None:
+    teacher, tokenizer = tmp_path / "roberta", AutoTokenizer.from_pretrained(tiny_teacher)
+    sizes = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 96}
+    special = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "max_position_embeddings": 66}
+    RobertaModel(RobertaConfig(**sizes, **special), add_pooling_layer=False).save_pretrained(teacher)
+    tokenizer.save_pretrained(teacher)
+    folder = tmp_path / "run"
+    assert runner(folder, teacher=str(teacher), rivals=False, num_trials=4, max_latency="0.8") == 0, runner.log
+    assert len(report(folder, "depths")["3"]) == 3
+    found = AutoModel.from_pretrained(folder / "model")
+    assert found(**tokenizer("a dog", return_tensors="pt")).last_hidden_state.isfinite().all()
 
 
 def test_another_tokenizer_than_the_teachers_is_refused(runner: Runner, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from autobert_hf.lab.train import sparse_prediction
 from autobert_hf.modeling.convert import from_bert, stock_refusal, to_bert
 from autobert_hf.modeling.modeling_autobert import AutoBertModel, AutoBertPreTrainedModel
 from autobert_hf.modeling.ordering import order_by_use
+from autobert_hf.modeling.relatives import as_bert
 from autobert_hf.searchers.architecture import Architecture
 from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss, SupernetLoss
 from autobert_hf.searchers.fast_rule import fast_rule
@@ -115,7 +116,7 @@ class AutoTinyBert:
             torch.manual_seed(derive(job.settings.seed, "initialise", "supernet"))
             model = AutoBertModel(job.base, add_pooling_layer=False)
         if self.settings.from_teacher:
-            model.load_state_dict(from_bert(self.lesson.teacher).state_dict())
+            model.load_state_dict(from_bert(as_bert(self.lesson.teacher)).state_dict())
         return model.to(job.accelerator.device)
 
     @cached_property

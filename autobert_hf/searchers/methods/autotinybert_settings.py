@@ -8,6 +8,7 @@ from autobert_hf.lab.teacher import TeacherError, teacher_config, teacher_inputs
 from autobert_hf.lab.workload import Workload
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import ConversionError, from_bert_config
+from autobert_hf.modeling.relatives import as_bert_config
 from autobert_hf.searchers.settings import SearchSettings, described
 
 
@@ -111,7 +112,7 @@ class AutoTinyBertSettings(SearchSettings):
         if not self.from_teacher:
             return super().base_config(vocab_size, pad_token_id)
         try:
-            config = from_bert_config(teacher_config(self.teacher, self.length))
+            config = from_bert_config(as_bert_config(teacher_config(self.teacher, self.length)))
         except ConversionError as error:
             raise TeacherError(
                 f"The weights of {self.teacher} cannot be cut: {error} Give --start scratch."
