@@ -12,6 +12,7 @@ import torch
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
 from autobert_hf.modeling.configuration_autobert import AUTO_MAP
 from autobert_hf.modeling.convert import to_bert
+from autobert_hf.modeling.required_transformers import check_transformers
 
 
 IDS = [[5, 9, 17, 3, 30, 8, 2]]
@@ -115,3 +116,35 @@ def test_the_files_beside_the_weights_import_torch_and_transformers_only(plugin_
     assert roots - sys.stdlib_module_names <= {"torch", "transformers", "huggingface_hub", "safetensors"}
     assert json.loads((folder / "config.json").read_text())["auto_map"] == AUTO_MAP
     assert not list(folder.glob("*.bin")) and list(folder.glob("*.safetensors"))
+
+
+OTHER_VERSION = "import transformers\ntransformers.__version__ = {version!r}\n"
+
+
+@pytest.mark.parametrize("version", ["4.57.3", "5.23.0", "6.0.0", "6.0.0.dev0"])
+@pytest.mark.parametrize("way", ["plugin", "remote code", "remote modelling file"])
+def test_another_transformers_is_refused_by_one_sentence(plugin_model, tmp_path, version, way):
+    folder, _ = plugin_model
+    installed = OTHER_VERSION.format(version=version)
+    code = {
+        "plugin": installed + "import autobert_hf",
+        "remote code": WITHOUT_US
+        + installed
+        + LOAD.format(folder=str(folder), options=", trust_remote_code=True", ids=IDS),
+        "remote modelling file": WITHOUT_US
+        + installed
+        + "from transformers.dynamic_module_utils import get_class_from_dynamic_module\n"
+        + f"get_class_from_dynamic_module('modeling_autobert.AutoBertModel', {str(folder)!r})",
+    }[way]
+    environment = {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=110)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"ImportError: AutoBert networks need transformers >= 5.24 and < 6, but transformers {version} is installed: "
+        "run `pip install 'transformers>=5.24,<6'`."
+    )
+
+
+@pytest.mark.parametrize("version", ["5.24.0", "5.24.0.dev0", "5.31.2", "5.100"])
+def test_any_newer_transformers_of_this_major_version_runs(version):
+    check_transformers(version)

@@ -1,5 +1,10 @@
 """One configuration for every searched BERT-like network."""
 
+from .required_transformers import check_transformers  # noqa: F401 (first: importing it checks the version)
+
+
+# isort: split
+
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -108,7 +113,7 @@ class AutoBertConfig(PreTrainedConfig):
     """
 
     model_type = "autobert"
-    keys_to_ignore_at_inference = ["past_key_values"]
+    keys_to_ignore_at_inference = ["cache"]
     # No field: transformers sets it on the configurations of single layers, from `per_layer_config`.
     skip: ClassVar[Sequence[str]] = ()
     # Guards against a configuration that would exhaust memory before anybody can look at it.

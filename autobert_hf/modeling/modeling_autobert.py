@@ -1,5 +1,10 @@
 """The AutoBert network: embeddings, mixers, feed-forward networks and heads, in the order of a transformers file."""
 
+from .required_transformers import check_transformers  # noqa: F401 (first: importing it checks the version)
+
+
+# isort: split
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +36,7 @@ from transformers.modeling_outputs import (
 )
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel, slice_logits_to_keep
 from transformers.utils import ModelOutput, logging
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
@@ -302,15 +308,15 @@ class AutoBertLayer(GradientCheckpointingLayer):
         hidden_states: torch.Tensor,
         mask: torch.Tensor | None = None,
         padding: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         **kwargs: Any,
     ) -> torch.Tensor:
         x = hidden_states if self.resize is None else self.resize(hidden_states)
         if self.mixer is not None:
             if self.norm_position == "post":
-                x = self.mixer_norm(x + self.mix(x, mask, padding, past_key_values, **kwargs))
+                x = self.mixer_norm(x + self.mix(x, mask, padding, cache, **kwargs))
             else:
-                x = x + self.mix(self.mixer_norm(x), mask, padding, past_key_values, **kwargs)
+                x = x + self.mix(self.mixer_norm(x), mask, padding, cache, **kwargs)
         if self.feed_forward is not None:
             if self.norm_position == "post":
                 x = self.feed_forward_norm(x + self.feed_forward(x))
@@ -340,11 +346,11 @@ class AutoBertEncoder(nn.Module):
         hidden_states: torch.Tensor,
         mask: torch.Tensor | None,
         padding: torch.Tensor | None,
-        past_key_values: Cache | None,
+        cache: Cache | None,
         **kwargs: Any,
     ) -> torch.Tensor:
         for layer in self.layers:
-            hidden_states = layer(hidden_states, mask, padding, past_key_values=past_key_values, **kwargs)
+            hidden_states = layer(hidden_states, mask, padding, cache=cache, **kwargs)
         if self.resize is not None:
             hidden_states = self.resize(hidden_states)
         return hidden_states if self.norm is None else self.norm(hidden_states)
@@ -454,6 +460,7 @@ class AutoBertModel(AutoBertPreTrainedModel):
         assert isinstance(value, nn.Embedding)
         self.embeddings.word_embeddings = value
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @merge_with_config_defaults
     @capture_outputs
     def forward(
@@ -463,38 +470,38 @@ class AutoBertModel(AutoBertPreTrainedModel):
         token_type_ids: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         use_cache: bool | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPoolingAndCrossAttentions:
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Give exactly one of input_ids and inputs_embeds.")
         use_cache = bool(use_cache) and self.config.is_decoder
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
         past_length: int | torch.Tensor | None = None
-        if self.config.is_decoder and past_key_values is not None:
-            past_length = past_key_values.get_seq_length()
+        if self.config.is_decoder and cache is not None:
+            past_length = cache.get_seq_length()
         x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, past_length)
-        mask, padding = self.make_masks(x, attention_mask, past_key_values)
-        x = self.encoder(x, mask, padding, past_key_values, position_ids=position_ids, **kwargs)
+        mask, padding = self.make_masks(x, attention_mask, cache)
+        x = self.encoder(x, mask, padding, cache, position_ids=position_ids, **kwargs)
         return BaseModelOutputWithPoolingAndCrossAttentions(
             last_hidden_state=x,
             pooler_output=self.pooler(x) if self.pooler is not None else None,
-            past_key_values=past_key_values if use_cache else None,
+            cache=cache if use_cache else None,
         )
 
     def make_masks(
         self,
         x: torch.Tensor,
         attention_mask: torch.Tensor | dict[str, torch.Tensor] | None,
-        past_key_values: Cache | None,
+        cache: Cache | None,
     ) -> tuple[Any, torch.Tensor | None]:
         """The mask in the attention interface's own form, and which of the current tokens are real (batch, tokens)."""
         if isinstance(attention_mask, dict):  # generate() with a compileable cache prepares masks by layer type
             padding = attention_mask.get("conv", attention_mask.get("linear_attention"))
             return attention_mask.get("full_attention"), padding
-        if attention_mask is None and past_key_values is None and not self.config.is_decoder:
+        if attention_mask is None and cache is None and not self.config.is_decoder:
             return None, None
         if attention_mask is not None and attention_mask.ndim != 2 and any(map(_needs_padding, self.modules())):
             raise ValueError(
@@ -502,8 +509,8 @@ class AutoBertModel(AutoBertPreTrainedModel):
                 "which tokens are padding, as convolutions and some formulas have to know: give (batch, tokens)."
             )
         make_mask = create_causal_mask if self.config.is_decoder else create_bidirectional_mask
-        mask = make_mask(self.config, x, attention_mask, past_key_values=past_key_values)
-        return mask, create_recurrent_attention_mask(self.config, x, attention_mask, past_key_values)
+        mask = make_mask(self.config, x, attention_mask, cache=cache)
+        return mask, create_recurrent_attention_mask(self.config, x, attention_mask, cache)
 
 
 def _needs_padding(module: nn.Module) -> bool:
@@ -578,6 +585,7 @@ class AutoBertForCausalLM(AutoBertLanguageModel, GenerationMixin):
             logger.warning_once("AutoBertForCausalLM sees the future unless the configuration has is_decoder=True.")
         self.post_init()
 
+    @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @can_return_tuple
     def forward(
         self,
@@ -587,7 +595,7 @@ class AutoBertForCausalLM(AutoBertLanguageModel, GenerationMixin):
         position_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs: Any,
@@ -598,7 +606,7 @@ class AutoBertForCausalLM(AutoBertLanguageModel, GenerationMixin):
             token_type_ids,
             position_ids,
             inputs_embeds,
-            past_key_values=past_key_values,
+            cache=cache,
             use_cache=use_cache,
             return_dict=True,
             **kwargs,
@@ -607,7 +615,7 @@ class AutoBertForCausalLM(AutoBertLanguageModel, GenerationMixin):
         loss = None
         if labels is not None:
             loss = self.loss_function(logits, labels, vocab_size=self.config.vocab_size, **kwargs)
-        return CausalLMOutputWithPast(loss, logits, outputs.past_key_values, outputs.hidden_states, outputs.attentions)
+        return CausalLMOutputWithPast(loss, logits, outputs.cache, outputs.hidden_states, outputs.attentions)
 
 
 @dataclass

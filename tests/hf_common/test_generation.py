@@ -119,7 +119,7 @@ def test_step_by_step_equals_one_pass(variant: str, pieces: list[int]) -> None:
     ids, cache = tokens(2, 12), DynamicCache(config=model.config)
     with torch.no_grad():
         whole = model(ids).logits
-        stepwise = [model(piece, past_key_values=cache, use_cache=True).logits for piece in ids.split(pieces, 1)]
+        stepwise = [model(piece, cache=cache, use_cache=True).logits for piece in ids.split(pieces, 1)]
     assert whole.std() > 0.5
     torch.testing.assert_close(torch.cat(stepwise, 1), whole, **CLOSE)
 
@@ -134,10 +134,10 @@ def test_a_lost_state_would_show(shape: str) -> None:
         for layer, kind in enumerate(model.config.layer_types):
             lost = {"full_attention": ["keys", "values"], "conv": ["conv_states"]}
             for name in lost.get(kind, ["keys", "values", "conv_states"]):
-                cache = model(ids[:, :-1], use_cache=True).past_key_values
+                cache = model(ids[:, :-1], use_cache=True).cache
                 state = getattr(cache.layers[layer], name)
                 (state[0] if name == "conv_states" else state).zero_()
-                without = model(ids[:, -1:], past_key_values=cache).logits[:, 0]
+                without = model(ids[:, -1:], cache=cache).logits[:, 0]
                 assert (without - whole).abs().max() > 1e-2, (layer, name)
 
 
@@ -151,9 +151,9 @@ def test_generation_from_embeddings(shape: str) -> None:
 
 def test_decoding_past_the_last_position_says_so() -> None:
     model = build(AutoBertForCausalLM, "decoder", max_position_embeddings=8)
-    cache = model(tokens(1, 8), use_cache=True).past_key_values
+    cache = model(tokens(1, 8), use_cache=True).cache
     with pytest.raises(ValueError, match="9 tokens, but max_position_embeddings is 8"):
-        model(tokens(1, 1), past_key_values=cache)
+        model(tokens(1, 1), cache=cache)
 
 
 @pytest.mark.parametrize(
