@@ -16,8 +16,8 @@ from autobert_hf.commands.select import select_command
 from autobert_hf.commands.status import status_command
 from autobert_hf.commands.variants import ablate_command, scale_command
 from autobert_hf.commands.zoo import zoo_command
-from autobert_hf.lab.parallel import is_lost_process
-from autobert_hf.lab.train import TrainingError, memory_errors
+from autobert_hf.lab.training.team import is_lost_process
+from autobert_hf.lab.training.trainer import TrainingError, memory_errors
 
 
 class Ended(BaseException):

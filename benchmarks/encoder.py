@@ -14,7 +14,7 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, BertModel
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM, AutoBertModel
-from autobert_hf.lab.measure import paired_ratios
+from autobert_hf.lab.measuring.paired_times import paired_ratios
 from autobert_hf.modeling.arithmetic import count_flops
 
 

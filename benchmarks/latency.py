@@ -19,16 +19,16 @@ import torch
 from transformers import BertConfig, BertModel
 
 from autobert_hf import AutoBertConfig
-from autobert_hf.lab.journal import Journal
-from autobert_hf.lab.latency import measure_latency
-from autobert_hf.lab.latency_network import NetworkPredictor
-from autobert_hf.lab.latency_predictor import Fit, LinearPredictor, held_out
-from autobert_hf.lab.latency_samples import measure_samples, untrained
-from autobert_hf.lab.machine import machine_name
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.workload import Workload
+from autobert_hf.lab.measuring.latency import measure_latency
+from autobert_hf.lab.measuring.latency_network import NetworkPredictor
+from autobert_hf.lab.measuring.latency_predictor import Fit, LinearPredictor, held_out
+from autobert_hf.lab.measuring.latency_samples import measure_samples, untrained
+from autobert_hf.lab.measuring.workload import Workload
 from autobert_hf.modeling.configuration_autobert import PER_LAYER_FIELDS
+from autobert_hf.records.journal import Journal
+from autobert_hf.records.machine import machine_name
+from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.seeds import derive
 
 
 MINILM = {"num_hidden_layers": 6, "hidden_size": 384, "num_attention_heads": 12, "intermediate_size": 1536}

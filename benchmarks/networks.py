@@ -16,16 +16,16 @@ from accelerate import Accelerator
 from transformers import AutoTokenizer
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
-from autobert_hf.lab.files import read_tensors
-from autobert_hf.lab.final import train_and_record
-from autobert_hf.lab.mlm import MaskedBatches
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.lab.save import save_model
-from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.train import Recipe, default_precision, fastest_attention
+from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.training.final import train_and_record
+from autobert_hf.lab.training.trainer import Recipe, default_precision, fastest_attention
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.variants import ablations
-from autobert_hf.searchers.rivals import with_parameters
+from autobert_hf.records.files import read_tensors
+from autobert_hf.records.model_folder import save_model
+from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.seeds import derive
+from autobert_hf.searchers.baselines.equal_bert import with_parameters
 
 
 def networks(found: AutoBertConfig) -> dict[str, AutoBertConfig]:

@@ -12,13 +12,13 @@ from pathlib import Path
 from students import BATCH, Pairs
 from transformers import AutoTokenizer
 
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.lab.teacher import load_teacher
-from autobert_hf.lab.text import read_documents
+from autobert_hf.lab.data.text import read_documents
+from autobert_hf.lab.distilling.teacher import load_teacher
 from autobert_hf.modeling.convert import from_bert
 from autobert_hf.modeling.ordering import order_by_use
 from autobert_hf.modeling.slicing import Cut, LayerCut
 from autobert_hf.modeling.subnetwork import Sliceable
+from autobert_hf.records.run_folder import write_json
 
 
 TEXTS = 512

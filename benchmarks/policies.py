@@ -23,18 +23,18 @@ from typing import Any
 
 from tiny_runs import opened
 
-from autobert_hf.lab.final import run_and_record, train_and_record
-from autobert_hf.lab.ranking import Agreement, agreement_difference, rank_agreement
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.train import Recipe, sparse_prediction
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.lab.training.final import run_and_record, train_and_record
+from autobert_hf.lab.training.trainer import Recipe, sparse_prediction
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import arithmetic_scores
+from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.seeds import derive
+from autobert_hf.searchers.analysis.rank_statistics import Agreement, agreement_difference, rank_agreement
 from autobert_hf.searchers.evaluators.stand_alone import StandAlone
 from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
-from autobert_hf.searchers.objectives import arithmetic_scores
 from autobert_hf.searchers.policies.batch_wise import batch_wise
-from autobert_hf.searchers.sliced_supernet import SlicedSupernet, SupernetTrainer, masked_lm
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+from autobert_hf.searchers.supernets.sliced import SlicedSupernet, SupernetTrainer, masked_lm
 
 
 DRAWS = 600

@@ -24,13 +24,13 @@ from tiny_runs import opened
 from torch.nn.functional import pad
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.lab.text import read_documents
-from autobert_hf.lab.text_batches import text_rows
+from autobert_hf.lab.data.single_texts import text_rows
+from autobert_hf.lab.data.text import read_documents
 from autobert_hf.modeling.ordering import order_by_use
+from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.trial import read_trials
 from autobert_hf.searchers.finish import Finish
-from autobert_hf.searchers.job import Job
-from autobert_hf.searchers.trial import read_trials
+from autobert_hf.searchers.run import Job
 
 
 LONGER = 2

@@ -18,14 +18,14 @@ from students import Pairs, ahead, networks
 from tiny_runs import opened
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.lab.train import sparse_prediction
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.lab.training.trainer import sparse_prediction
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.trial import Trial, read_trials
+from autobert_hf.searchers.baselines.tiny import slowest_defaults
 from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
-from autobert_hf.searchers.fast_rule import fast_rule, keeps_rule
 from autobert_hf.searchers.finish import Finish
-from autobert_hf.searchers.tiny_rivals import slowest_defaults
-from autobert_hf.searchers.trial import Trial, read_trials
+from autobert_hf.searchers.strategies.fast_rule import fast_rule, keeps_rule
 
 
 class Rules:

@@ -26,12 +26,12 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 
 import autobert_hf  # noqa: F401 (AutoModel knows AutoBert)
 from autobert_hf.commands.measure import bert_base
-from autobert_hf.lab.files import read_tensors
-from autobert_hf.lab.latency import measure_latency
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.lab.teacher import load_teacher
-from autobert_hf.lab.text_batches import TextBatches
-from autobert_hf.searchers.tiny_rivals import StaticTable, in_int8
+from autobert_hf.lab.data.single_texts import TextBatches
+from autobert_hf.lab.distilling.teacher import load_teacher
+from autobert_hf.lab.measuring.latency import measure_latency
+from autobert_hf.records.files import read_tensors
+from autobert_hf.records.run_folder import write_json
+from autobert_hf.searchers.baselines.tiny import StaticTable, in_int8
 
 
 RESAMPLES = 1000

@@ -20,11 +20,18 @@ from accelerate import Accelerator
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM, AutoBertForSequenceClassification
-from autobert_hf.lab.fine_tune import Buckets, collate
-from autobert_hf.lab.measure import Ratio, paired_ratios
-from autobert_hf.lab.mlm import generator
-from autobert_hf.lab.task_data import Row
-from autobert_hf.lab.train import Batch, Recipe, Trainer, default_precision, fastest_attention, sparse_prediction
+from autobert_hf.lab.data.masked_words import generator
+from autobert_hf.lab.measuring.paired_times import Ratio, paired_ratios
+from autobert_hf.lab.tasks.fine_tune import Buckets, collate
+from autobert_hf.lab.tasks.task_data import Row
+from autobert_hf.lab.training.trainer import (
+    Batch,
+    Recipe,
+    Trainer,
+    default_precision,
+    fastest_attention,
+    sparse_prediction,
+)
 
 
 MLM = {"4x256, 8,192 words": (4, 8192), "4x256, 30,522 words": (4, 30522)}

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
 
 import autobert_hf  # noqa: F401  (the Auto classes know AutoBert from here on)
-from autobert_hf.lab import metrics, task_data, text_task
+from autobert_hf.lab.tasks import metrics, task_data, text_task
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Earl
 from transformers.trainer_utils import get_last_checkpoint
 
 import autobert_hf  # noqa: F401  (the Auto classes know AutoBert from here on)
-from autobert_hf.lab import metrics, task_data, text_task
+from autobert_hf.lab.tasks import metrics, task_data, text_task
 
 
 @dataclass

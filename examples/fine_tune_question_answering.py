@@ -18,8 +18,8 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer, EvalPredi
 from transformers.trainer_utils import get_last_checkpoint
 
 import autobert_hf  # noqa: F401  (the Auto classes know AutoBert from here on)
-from autobert_hf.lab.metrics import QuestionAnswering
-from autobert_hf.lab.tasks import load_task
+from autobert_hf.lab.tasks.metrics import QuestionAnswering
+from autobert_hf.lab.tasks.proxy_task import load_task
 
 
 @dataclass

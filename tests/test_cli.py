@@ -19,7 +19,7 @@ from transformers import BertTokenizer
 from autobert_hf import AutoBertForPreTraining
 from autobert_hf.cli import main
 from autobert_hf.commands.search import parse_settings
-from autobert_hf.lab.builtin_text import corpus
+from autobert_hf.lab.data.builtin_text import corpus
 
 
 TINY = {
@@ -316,10 +316,10 @@ from pathlib import Path
 import autobert_hf
 from accelerate import Accelerator
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
-from autobert_hf.lab.files import read_tensors
-from autobert_hf.lab.mlm import MaskedBatches
-from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.train import evaluate
+from autobert_hf.records.files import read_tensors
+from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.records.seeds import derive
+from autobert_hf.lab.training.trainer import evaluate
 
 run = Path(sys.argv[1])
 model = AutoModelForMaskedLM.from_pretrained(run / "model")

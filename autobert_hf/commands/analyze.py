@@ -10,11 +10,11 @@ from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from autobert_hf import AutoBertConfig, AutoBertModel
-from autobert_hf.lab.builtin_text import corpus
-from autobert_hf.lab.files import write_text
-from autobert_hf.lab.run_folder import RunFolder, write_json
-from autobert_hf.lab.text import read_documents, train_tokenizer
+from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.lab.data.text import read_documents, train_tokenizer
 from autobert_hf.modeling.zoo import ZOO
+from autobert_hf.records.files import write_text
+from autobert_hf.records.run_folder import RunFolder, write_json
 
 
 def analyze_command(arguments: Sequence[str]) -> int:
@@ -42,8 +42,8 @@ def _ranking_parser(parser: argparse.ArgumentParser) -> None:
 def ranking_command(given: argparse.Namespace) -> int:
     # Only here: nothing of this, nor a search behind it, is needed to start the command line.
     from autobert_hf.hub_cards.analysis_figures import draw_ranking
-    from autobert_hf.searchers.rank_report import judged, rank_report, table
-    from autobert_hf.searchers.rank_study import RankStudy, study_inputs
+    from autobert_hf.searchers.analysis.rank_check import RankStudy, study_inputs
+    from autobert_hf.searchers.analysis.rank_report import judged, rank_report, table
 
     seeds = sorted(set(given.seeds))
     asked = {"tokens": given.tokens, "short_tokens": given.short_tokens, "draw_seed": given.draw_seed}
@@ -74,7 +74,7 @@ def _tokens_parser(parser: argparse.ArgumentParser) -> None:
 
 def tokens_command(given: argparse.Namespace) -> int:
     from autobert_hf.hub_cards.analysis_figures import draw_tokens
-    from autobert_hf.lab.token_uniformity import token_uniformity
+    from autobert_hf.searchers.analysis.token_uniformity import token_uniformity
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     documents = read_documents([given.text]) if given.text else corpus(given.samples, seed=0)

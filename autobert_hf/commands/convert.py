@@ -8,8 +8,8 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 import autobert_hf
-from autobert_hf.lab.save import save_model
 from autobert_hf.modeling.convert import ConversionError, from_bert, from_bert_config, to_bert
+from autobert_hf.records.model_folder import save_model
 
 
 def convert_command(arguments: Sequence[str]) -> int:

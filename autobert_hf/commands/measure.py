@@ -10,12 +10,12 @@ import torch
 from transformers import AutoConfig, AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
 
 from autobert_hf.commands.variants import load_config
-from autobert_hf.lab.latency import latency_row, measure_latency
-from autobert_hf.lab.measure import BUSY, PATIENCE
-from autobert_hf.lab.model_cost import model_cost
-from autobert_hf.lab.run_folder import RunFolder, write_json
-from autobert_hf.lab.workload import DTYPES, PRECISIONS, LatencyError, Workload
+from autobert_hf.lab.measuring.latency import latency_row, measure_latency
+from autobert_hf.lab.measuring.model_cost import model_cost
+from autobert_hf.lab.measuring.paired_times import BUSY, PATIENCE
+from autobert_hf.lab.measuring.workload import DTYPES, PRECISIONS, LatencyError, Workload
 from autobert_hf.modeling.zoo import ZOO
+from autobert_hf.records.run_folder import RunFolder, write_json
 
 
 FOUND = "this network"  # a run's own model, as cards call it

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autobert_hf.hub_cards.card import is_ours, write_card
 from autobert_hf.hub_cards.page import write_report
-from autobert_hf.lab.files import disk_errors
+from autobert_hf.records.files import disk_errors
 
 
 def report_command(arguments: Sequence[str]) -> int:

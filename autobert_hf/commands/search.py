@@ -12,13 +12,13 @@ from accelerate import PartialState
 from transformers import HfArgumentParser
 
 from autobert_hf.hub_cards.card import write_card
-from autobert_hf.lab.files import disk_errors
-from autobert_hf.lab.parallel import warn_of_missing_processes
-from autobert_hf.lab.run_folder import RunFolder
-from autobert_hf.lab.train import default_precision
-from autobert_hf.searchers.job import Job
+from autobert_hf.lab.training.team import warn_of_missing_processes
+from autobert_hf.lab.training.trainer import default_precision
+from autobert_hf.records.files import disk_errors
+from autobert_hf.records.run_folder import RunFolder
 from autobert_hf.searchers.methods import METHODS
-from autobert_hf.searchers.settings import SearchSettings
+from autobert_hf.searchers.run import Job
+from autobert_hf.searchers.settings.search_settings import SearchSettings
 
 
 # Settings that say where things are on this machine; they may change between two calls of one run.

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autobert_hf.hub_cards.card import write_card
-from autobert_hf.lab.files import disk_errors
-from autobert_hf.lab.run_folder import RunFolder
+from autobert_hf.records.files import disk_errors
+from autobert_hf.records.goals import Goals, Limits
+from autobert_hf.records.run_folder import RunFolder
+from autobert_hf.records.trial import Trial, read_trials
 from autobert_hf.searchers.methods import METHODS
 from autobert_hf.searchers.methods.method import Method, reopen
-from autobert_hf.searchers.objectives import Goals, Limits
-from autobert_hf.searchers.settings import Quantity
-from autobert_hf.searchers.trial import Trial, read_trials
+from autobert_hf.searchers.settings.search_settings import Quantity
 
 
 class SelectionError(ValueError):

@@ -8,9 +8,9 @@ from typing import Any
 
 from safetensors import safe_open
 
-from autobert_hf.lab.run_folder import RunFolder
-from autobert_hf.searchers.objectives import Goals
-from autobert_hf.searchers.trial import Trial, read_trials
+from autobert_hf.records.goals import Goals
+from autobert_hf.records.run_folder import RunFolder
+from autobert_hf.records.trial import Trial, read_trials
 
 
 def status_command(arguments: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from autobert_hf.hub_cards.escape import Safe, markdown, one_line
 from autobert_hf.hub_cards.facts import HUB_ID, facts, latency
 from autobert_hf.hub_cards.figures import draw_front, draw_predicted, draw_training
 from autobert_hf.hub_cards.files import write_text
-from autobert_hf.hub_cards.records import Records
+from autobert_hf.hub_cards.run_reader import Records
 from autobert_hf.hub_cards.search_figure import draw_search
 from autobert_hf.hub_cards.strip import draw_architecture
 

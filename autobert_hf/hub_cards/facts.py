@@ -7,7 +7,7 @@ from typing import Any
 
 from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.escape import Safe
-from autobert_hf.hub_cards.records import Records, Trial, found_first
+from autobert_hf.hub_cards.run_reader import Records, Trial, found_first
 from autobert_hf.modeling.arithmetic import count_flops
 
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes  # noqa: E402
 
 from autobert_hf.hub_cards.escape import label  # noqa: E402
 from autobert_hf.hub_cards.files import write_whole  # noqa: E402
-from autobert_hf.hub_cards.records import QUALITY, Records, found_first, incumbents  # noqa: E402
+from autobert_hf.hub_cards.run_reader import QUALITY, Records, found_first, incumbents  # noqa: E402
 
 
 # Okabe and Ito's palette.

@@ -13,7 +13,7 @@ from autobert_hf.hub_cards.card import draw_figures
 from autobert_hf.hub_cards.escape import html
 from autobert_hf.hub_cards.facts import facts
 from autobert_hf.hub_cards.files import write_text
-from autobert_hf.hub_cards.records import Records
+from autobert_hf.hub_cards.run_reader import Records
 
 
 CAPTIONS = {

@@ -16,7 +16,7 @@ from autobert_hf.hub_cards.card import write_card
 from autobert_hf.hub_cards.checks import PushError, refuse_bad_metadata, refuse_secrets
 from autobert_hf.hub_cards.facts import REPO_ID
 from autobert_hf.hub_cards.load_back import refuse_unequal
-from autobert_hf.hub_cards.records import Records
+from autobert_hf.hub_cards.run_reader import Records
 from autobert_hf.hub_cards.trials import dataset_files
 
 

@@ -21,7 +21,7 @@ from autobert_hf.hub_cards.figures import (
     legend_above,
     save,
 )
-from autobert_hf.hub_cards.records import Records, Trial
+from autobert_hf.hub_cards.run_reader import Records, Trial
 from autobert_hf.modeling.formula import STANDARD_ATTENTION
 
 

@@ -8,7 +8,7 @@ from huggingface_hub import DatasetCardData
 
 from autobert_hf.hub_cards.card import identifier
 from autobert_hf.hub_cards.escape import Safe, code, markdown, one_line
-from autobert_hf.hub_cards.records import Records, Trial
+from autobert_hf.hub_cards.run_reader import Records, Trial
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.variants import write_layers
 

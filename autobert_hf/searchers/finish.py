@@ -5,18 +5,18 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from autobert_hf.lab.final import Curve, run_and_record
-from autobert_hf.lab.train import sparse_prediction
-from autobert_hf.lab.workload import Workload
+from autobert_hf.lab.measuring.final_latency import measured_rows, verdict
+from autobert_hf.lab.measuring.workload import Workload
+from autobert_hf.lab.training.final import Curve, run_and_record
+from autobert_hf.lab.training.trainer import sparse_prediction
 from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
+from autobert_hf.records.run_folder import read_report
+from autobert_hf.records.trial import Trial, read_trials
+from autobert_hf.searchers.baselines.tiny import sentence_errors
 from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
-from autobert_hf.searchers.final_latency import measured_rows, verdict
-from autobert_hf.searchers.job import Job
-from autobert_hf.searchers.latency_guide import read_report
 from autobert_hf.searchers.lesson import Lesson
 from autobert_hf.searchers.objective_trainer import ObjectiveTrainer
-from autobert_hf.searchers.tiny_rivals import sentence_errors
-from autobert_hf.searchers.trial import Trial, read_trials
+from autobert_hf.searchers.run import Job
 
 
 class Finish:

@@ -7,8 +7,9 @@ import torch
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
-from autobert_hf.lab.answers import Answers
-from autobert_hf.lab.distillation import (
+from autobert_hf.lab.distilling.teacher import check_tokenizer, load_teacher
+from autobert_hf.lab.distilling.teacher_cache import Answers
+from autobert_hf.lab.losses.distillation import (
     PAPER,
     RELATIONS,
     SENTENCES,
@@ -19,10 +20,9 @@ from autobert_hf.lab.distillation import (
     relative_error,
     signals,
 )
-from autobert_hf.lab.teacher import check_tokenizer, load_teacher
-from autobert_hf.lab.train import Batch, to_device
-from autobert_hf.searchers.job import Job
-from autobert_hf.searchers.sliced_supernet import Objective, masked_lm
+from autobert_hf.lab.training.trainer import Batch, to_device
+from autobert_hf.searchers.run import Job
+from autobert_hf.searchers.supernets.sliced import Objective, masked_lm
 
 
 TERMS = {"paper": PAPER, "relations": RELATIONS, "sentences": SENTENCES}

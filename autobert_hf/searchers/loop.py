@@ -5,13 +5,13 @@ from typing import Protocol
 
 from accelerate import Accelerator
 
-from autobert_hf.lab.journal import Journal, JournalError
-from autobert_hf.lab.parallel import gather_in_order
-from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.train import TrainingError, memory_errors
-from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.objectives import Goals
-from autobert_hf.searchers.trial import Proposal, Trial, parse_trial
+from autobert_hf.lab.training.team import gather_in_order
+from autobert_hf.lab.training.trainer import TrainingError, memory_errors
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import Goals
+from autobert_hf.records.journal import Journal, JournalError
+from autobert_hf.records.seeds import derive
+from autobert_hf.records.trial import Proposal, Trial, parse_trial
 
 
 Scores = dict[str, float]

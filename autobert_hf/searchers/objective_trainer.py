@@ -6,9 +6,9 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
-from autobert_hf.lab.parallel import sum_gradients
-from autobert_hf.lab.train import PARTS, Batch, Recipe, Trainer, to_device
-from autobert_hf.searchers.sliced_supernet import Objective, Trainee
+from autobert_hf.lab.training.team import sum_gradients
+from autobert_hf.lab.training.trainer import PARTS, Batch, Recipe, Trainer, to_device
+from autobert_hf.searchers.supernets.sliced import Objective, Trainee
 
 
 class ObjectiveTrainer(Trainer):

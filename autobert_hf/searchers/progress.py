@@ -4,8 +4,8 @@ from types import TracebackType
 
 from tqdm.auto import tqdm
 
-from autobert_hf.searchers.objectives import Objective
-from autobert_hf.searchers.trial import Trial
+from autobert_hf.records.goals import Objective
+from autobert_hf.records.trial import Trial
 
 
 class TrialBar:

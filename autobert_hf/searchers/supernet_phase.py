@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from tqdm.auto import tqdm
 
-from autobert_hf.lab.files import read_tensors, write_tensors
-from autobert_hf.lab.train import Clock, Recipe
-from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.job import Job
-from autobert_hf.searchers.sliced_supernet import Objective, SlicedSupernet, SupernetTrainer, Trainee
+from autobert_hf.lab.training.trainer import Clock, Recipe
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.files import read_tensors, write_tensors
+from autobert_hf.searchers.run import Job
+from autobert_hf.searchers.supernets.sliced import Objective, SlicedSupernet, SupernetTrainer, Trainee
 
 
 CHECKPOINT_SECONDS = 30

@@ -26,10 +26,10 @@ from scipy.stats import norm, rankdata
 from share_estimate import Shares, estimate, mean_square, one_column_each, outside
 from tqdm import tqdm
 
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.objectives import OBJECTIVES
-from autobert_hf.searchers.trial import read_trials
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import OBJECTIVES
+from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.trial import read_trials
 
 
 TRUTHS = (0.0, 0.05, 0.2, 0.5, 0.8)

@@ -21,9 +21,9 @@ from planted_search import Incumbents, at, needed, search
 from searchers_figure import draw_curves
 from tqdm import tqdm
 
-from autobert_hf.lab.journal import Journal
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.journal import Journal
+from autobert_hf.records.run_folder import write_json
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 
 

@@ -27,8 +27,8 @@ from random import Random
 import numpy as np
 from scipy.sparse import csr_array
 
-from autobert_hf.lab.seeds import derive
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.formulas import OPERATIONS, Draw, uniform
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from autobert_hf.lab.ranking import rank_agreement
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.run_folder import write_json
+from autobert_hf.searchers.analysis.rank_statistics import rank_agreement
 
 
 BENCHMARK, METRICS = "BERT_benchmark.json.gz", "BERT_results_activation.csv.gz"

@@ -19,14 +19,14 @@ from accelerate import Accelerator
 from transformers import AutoTokenizer
 
 from autobert_hf import AutoBertConfig
-from autobert_hf.lab.files import read_tensors
-from autobert_hf.lab.mlm import MaskedBatches
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.train import Recipe, Trainer, default_precision, evaluate, fastest_attention
+from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.training.trainer import Recipe, Trainer, default_precision, evaluate, fastest_attention
+from autobert_hf.records.files import read_tensors
+from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.seeds import derive
+from autobert_hf.records.trial import Trial, read_trials
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
-from autobert_hf.searchers.supernet import Supernet
-from autobert_hf.searchers.trial import Trial, read_trials
+from autobert_hf.searchers.supernets.branched import Supernet
 
 
 class Repeats:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from landscapes import Landscape
 
-from autobert_hf.lab.seeds import derive
-from autobert_hf.searchers.objectives import Goals, Objective
+from autobert_hf.records.goals import Goals, Objective
+from autobert_hf.records.seeds import derive
+from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.strategies import STRATEGIES
 from autobert_hf.searchers.strategies.op_nas import OpNas
-from autobert_hf.searchers.trial import Trial
 
 
 GOALS = Goals((Objective("value", "maximize", "arithmetic", "value"),))

@@ -18,14 +18,14 @@ from additive_share import LOOP, OPTIONS
 from paired_statistics import paired
 from tqdm import tqdm
 
-from autobert_hf.lab.journal import read_journal
-from autobert_hf.lab.run_folder import RunFolder, write_json
-from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.train import TrainingError, memory_errors
-from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.rank_study import INHERITED, RankStudy, study_inputs
+from autobert_hf.lab.training.trainer import TrainingError, memory_errors
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.journal import read_journal
+from autobert_hf.records.run_folder import RunFolder, write_json
+from autobert_hf.records.seeds import derive
+from autobert_hf.records.trial import Proposal, Trial
+from autobert_hf.searchers.analysis.rank_check import INHERITED, RankStudy, study_inputs
 from autobert_hf.searchers.strategies import STRATEGIES
-from autobert_hf.searchers.trial import Proposal, Trial
 
 
 class Still:

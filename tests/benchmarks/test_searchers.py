@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 import numpy as np
 import pytest
 
-from autobert_hf.lab.ranking import rank_agreement
+from autobert_hf.searchers.analysis.rank_statistics import rank_agreement
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.strategies.op_nas import OpNas
 

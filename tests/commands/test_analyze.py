@@ -9,10 +9,10 @@ import pytest
 from transformers import BertConfig, BertModel
 
 from autobert_hf.cli import main
-from autobert_hf.lab.builtin_text import corpus
-from autobert_hf.lab.journal import read_journal
-from autobert_hf.lab.text import train_tokenizer
-from autobert_hf.lab.train import TrainingError
+from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.lab.data.text import train_tokenizer
+from autobert_hf.lab.training.trainer import TrainingError
+from autobert_hf.records.journal import read_journal
 from autobert_hf.searchers.evaluators.stand_alone import StandAlone
 
 

@@ -9,7 +9,7 @@ from transformers import BertConfig, BertModel, DistilBertConfig, T5Config, T5Mo
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
 from autobert_hf.cli import main
 from autobert_hf.commands.measure import load_encoder
-from autobert_hf.lab import workload as workload_module
+from autobert_hf.lab.measuring import workload as workload_module
 
 
 SIZES = {"vocab_size": 50, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}

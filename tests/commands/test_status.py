@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from autobert_hf.cli import main
-from autobert_hf.lab.files import write_tensors
-from autobert_hf.lab.run_folder import write_json
+from autobert_hf.records.files import write_tensors
+from autobert_hf.records.run_folder import write_json
 
 
 def trial(number: int, loss: float | None) -> str:

@@ -12,8 +12,8 @@ import torch
 
 import autobert_hf
 from autobert_hf import AutoBertConfig
-from autobert_hf.lab.builtin_text import corpus
-from autobert_hf.lab.text import train_tokenizer
+from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.lab.data.text import train_tokenizer
 
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transformers import AutoModelForSequenceClassification, EvalPrediction
 
-from autobert_hf.lab.builtin_text import task
+from autobert_hf.lab.data.builtin_text import task
 
 from .conftest import EXAMPLES, write_table
 

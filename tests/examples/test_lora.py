@@ -7,7 +7,7 @@ import sys
 import pytest
 from safetensors.torch import load_file
 
-from autobert_hf.lab.builtin_text import task
+from autobert_hf.lab.data.builtin_text import task
 
 from .conftest import EXAMPLES, write_table
 

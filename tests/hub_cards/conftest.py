@@ -12,11 +12,11 @@ from transformers import BertTokenizer
 
 import autobert_hf  # noqa: F401 (so that saved models carry their code)
 from autobert_hf.hub_cards import card
-from autobert_hf.lab.run_folder import write_json
-from autobert_hf.lab.save import save_model
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import to_bert
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
+from autobert_hf.records.model_folder import save_model
+from autobert_hf.records.run_folder import write_json
 
 
 FORMULAS = ["softmax(q @ k.T / sqrt(d)) @ v", "q @ (softplus(k).T @ v)", "z1 = softsign(p); cosine(z1, z1) @ (v - k)"]

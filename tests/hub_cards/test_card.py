@@ -8,7 +8,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from autobert_hf.hub_cards.card import is_ours, write_card
-from autobert_hf.hub_cards.records import RecordError, Records
+from autobert_hf.hub_cards.run_reader import RecordError, Records
 from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 

@@ -6,7 +6,7 @@ import json
 import pyarrow.parquet
 
 from autobert_hf.hub_cards.architecture import Network
-from autobert_hf.hub_cards.records import Records
+from autobert_hf.hub_cards.run_reader import Records
 from autobert_hf.hub_cards.trials import dataset_files
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig

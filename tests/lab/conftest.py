@@ -6,7 +6,7 @@ from accelerate import Accelerator
 from transformers import BertTokenizer
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
-from autobert_hf.lab.mlm import MaskedBatches
+from autobert_hf.lab.data.masked_words import MaskedBatches
 
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -8,12 +8,12 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from autobert_hf import AutoBertConfig
-from autobert_hf.lab.builtin_text import corpus
-from autobert_hf.lab.mlm import MaskedBatches
-from autobert_hf.lab.text import train_tokenizer
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.data.text import train_tokenizer
+from autobert_hf.records.architecture import Architecture
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
-from autobert_hf.searchers.supernet import Supernet
+from autobert_hf.searchers.supernets.branched import Supernet
 
 
 class SmallSpace(AutoBertZeroSpace):

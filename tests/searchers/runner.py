@@ -26,12 +26,12 @@ from typing import Any
 
 from autobert_hf import cli
 from autobert_hf.commands import search
-from autobert_hf.lab import files, journal, latency_samples
-from autobert_hf.lab.measure import Ratio
-from autobert_hf.lab.train import Clock, Trainer
+from autobert_hf.lab.measuring import final_latency, latency_samples
+from autobert_hf.lab.measuring.paired_times import Ratio
+from autobert_hf.lab.training.trainer import Clock, Trainer
 from autobert_hf.modeling.arithmetic import count_flops
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.searchers import final_latency
+from autobert_hf.records import files, journal
 
 
 class Events:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from autobert_hf.lab.builtin_text import corpus
-from autobert_hf.lab.files import read_tensors
+from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.records.files import read_tensors
 
 
 # Three rounds: three random candidates, then twice one child of each of two parents.

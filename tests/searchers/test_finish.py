@@ -8,7 +8,7 @@ import pytest
 from transformers import AutoModel, BertConfig, BertModel
 
 from autobert_hf import AutoBertConfig, AutoBertModel
-from autobert_hf.lab.workload import Workload
+from autobert_hf.lab.measuring.workload import Workload
 from autobert_hf.searchers import finish
 from autobert_hf.searchers.finish import Finish
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from autobert_hf.lab.journal import Journal, JournalError
-from autobert_hf.lab.train import TrainingError
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.lab.training.trainer import TrainingError
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import OBJECTIVES, Goals
+from autobert_hf.records.journal import Journal, JournalError
+from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.loop import search
-from autobert_hf.searchers.objectives import OBJECTIVES, Goals
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.strategies import STRATEGIES
-from autobert_hf.searchers.trial import Trial
 
 
 LOSS = Goals((OBJECTIVES["loss"],))

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from autobert_hf.lab.files import read_tensors, write_tensors
-from autobert_hf.lab.journal import JournalError
-from autobert_hf.lab.mlm import MaskedBatches
-from autobert_hf.lab.tasks import Task
-from autobert_hf.lab.train import Batch, Recipe, Trainer, TrainingError, evaluate
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.tasks.proxy_task import Task
+from autobert_hf.lab.training.trainer import Batch, Recipe, Trainer, TrainingError, evaluate
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.files import read_tensors, write_tensors
+from autobert_hf.records.goals import Limits, arithmetic_scores
+from autobert_hf.records.journal import JournalError
+from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.evaluators.task_scores import task_scores
-from autobert_hf.searchers.objectives import Limits, arithmetic_scores
-from autobert_hf.searchers.supernet import Supernet
-from autobert_hf.searchers.trial import Trial
+from autobert_hf.searchers.supernets.branched import Supernet
 
 
 @dataclass

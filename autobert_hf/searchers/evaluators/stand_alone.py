@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import torch
 from accelerate import Accelerator
 
-from autobert_hf.lab.mlm import MaskedBatches
-from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.train import Batch, Recipe, Trainer, evaluate
+from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.training.trainer import Batch, Recipe, Trainer, evaluate
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM, AutoBertLanguageModel
-from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.supernet import Head
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.seeds import derive
+from autobert_hf.searchers.supernets.branched import Head
 
 
 HALVINGS = 4  # the loss is also taken at a half, a quarter, ... of the training

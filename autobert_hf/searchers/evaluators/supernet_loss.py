@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import torch
 from accelerate import Accelerator
 
-from autobert_hf.lab.tasks import Task
-from autobert_hf.lab.train import Batch, TrainingError, sparse_prediction, to_device
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.lab.tasks.proxy_task import Task
+from autobert_hf.lab.training.trainer import Batch, TrainingError, sparse_prediction, to_device
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import Limits, arithmetic_scores
+from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.evaluators.task_scores import task_scores
-from autobert_hf.searchers.objectives import Limits, arithmetic_scores
-from autobert_hf.searchers.sliced_supernet import Objective, SlicedSupernet
-from autobert_hf.searchers.trial import Trial
+from autobert_hf.searchers.supernets.sliced import Objective, SlicedSupernet
 
 
 class HeldOutLoss:

@@ -6,8 +6,8 @@ from statistics import fmean
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
-from autobert_hf.lab.fine_tune import fine_tune
-from autobert_hf.lab.tasks import Task
+from autobert_hf.lab.tasks.fine_tune import fine_tune
+from autobert_hf.lab.tasks.proxy_task import Task
 
 
 def task_scores(

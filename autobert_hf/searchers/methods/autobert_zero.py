@@ -17,20 +17,20 @@ from typing import ClassVar, Literal
 
 from tqdm.auto import tqdm
 
-from autobert_hf.lab.files import read_tensors
-from autobert_hf.lab.train import Batch, Clock, Recipe, Trainer
+from autobert_hf.lab.training.trainer import Batch, Clock, Recipe, Trainer
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.modeling_autobert import AutoBertLanguageModel
+from autobert_hf.records.files import read_tensors
+from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.baselines.equal_bert import equal_bert
 from autobert_hf.searchers.evaluators.biws import Biws
-from autobert_hf.searchers.job import Job
 from autobert_hf.searchers.policies.single_path import single_path
-from autobert_hf.searchers.rivals import equal_bert
-from autobert_hf.searchers.settings import SearchSettings, described
+from autobert_hf.searchers.run import Job
+from autobert_hf.searchers.settings.search_settings import SearchSettings, described
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.formulas import FormulaSampler
 from autobert_hf.searchers.strategies import STRATEGIES
-from autobert_hf.searchers.supernet import Supernet
-from autobert_hf.searchers.trial import Trial
+from autobert_hf.searchers.supernets.branched import Supernet
 
 
 @dataclass

@@ -24,38 +24,39 @@ from typing import Any, ClassVar
 import torch
 from transformers import BertConfig, BertModel, PreTrainedModel
 
-from autobert_hf.lab.distillation import Distillation
-from autobert_hf.lab.seeds import derive
-from autobert_hf.lab.sentence_files import write_sentence_files
-from autobert_hf.lab.teacher import load_teacher
-from autobert_hf.lab.train import sparse_prediction
+from autobert_hf.lab.distilling.sentence_files import write_sentence_files
+from autobert_hf.lab.distilling.teacher import load_teacher
+from autobert_hf.lab.losses.distillation import Distillation
+from autobert_hf.lab.training.trainer import sparse_prediction
+from autobert_hf.modeling.bert_family import as_bert
 from autobert_hf.modeling.convert import from_bert, stock_refusal, to_bert
 from autobert_hf.modeling.modeling_autobert import AutoBertModel, AutoBertPreTrainedModel
 from autobert_hf.modeling.ordering import order_by_use
-from autobert_hf.modeling.relatives import as_bert
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import Limits
+from autobert_hf.records.run_folder import read_report
+from autobert_hf.records.seeds import derive
+from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.baselines.tiny import StaticTable, best_default, deepest_cut, in_int8
 from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss, SupernetLoss
-from autobert_hf.searchers.fast_rule import fast_rule
 from autobert_hf.searchers.finish import Finish
-from autobert_hf.searchers.job import Job
-from autobert_hf.searchers.latency_guide import LatencyGuide, check_limits, fit_guide, read_report
-from autobert_hf.searchers.layer_choice import choose_layers
 from autobert_hf.searchers.lesson import Lesson
 from autobert_hf.searchers.methods.autotinybert_settings import AutoTinyBertSettings
-from autobert_hf.searchers.objectives import Limits
 from autobert_hf.searchers.policies.batch_wise import batch_wise
-from autobert_hf.searchers.profile import LimitError
-from autobert_hf.searchers.settings import SearchSettings
-from autobert_hf.searchers.sliced_supernet import SlicedSupernet
+from autobert_hf.searchers.predicted_latency import LatencyGuide, check_limits, fit_guide
+from autobert_hf.searchers.run import Job
+from autobert_hf.searchers.settings.search_settings import SearchSettings
+from autobert_hf.searchers.space_summary import LimitError
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.spaces.restricted import Restricted
-from autobert_hf.searchers.strategies.alternating import Alternating
-from autobert_hf.searchers.strategies.listed import Listed
+from autobert_hf.searchers.strategies.fast_rule import fast_rule
+from autobert_hf.searchers.strategies.fixed_list import Listed
 from autobert_hf.searchers.strategies.random_search import RandomSearch
 from autobert_hf.searchers.strategies.roulette import Roulette
+from autobert_hf.searchers.strategies.round_robin import Alternating
 from autobert_hf.searchers.supernet_phase import SupernetPhase
-from autobert_hf.searchers.tiny_rivals import StaticTable, best_default, deepest_cut, in_int8
-from autobert_hf.searchers.trial import Trial
+from autobert_hf.searchers.supernets.layer_choice import choose_layers
+from autobert_hf.searchers.supernets.sliced import SlicedSupernet
 
 
 FOUND = "this network"  # the model of a run, as its cards and `autobert measure` call it

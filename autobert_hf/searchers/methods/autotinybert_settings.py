@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from autobert_hf.lab.corpus import Source
-from autobert_hf.lab.teacher import TeacherError, teacher_config, teacher_inputs
-from autobert_hf.lab.workload import Workload
+from autobert_hf.lab.data.corpus import Source
+from autobert_hf.lab.distilling.teacher import TeacherError, teacher_config, teacher_inputs
+from autobert_hf.lab.measuring.workload import Workload
+from autobert_hf.modeling.bert_family import as_bert_config
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import ConversionError, from_bert_config
-from autobert_hf.modeling.relatives import as_bert_config
-from autobert_hf.searchers.settings import SearchSettings, described
+from autobert_hf.searchers.settings.search_settings import SearchSettings, described
 
 
 @dataclass

@@ -6,12 +6,12 @@ from typing import Any, ClassVar, Protocol
 
 from transformers import PreTrainedModel
 
-from autobert_hf.lab.run_folder import RunError, RunFolder
-from autobert_hf.lab.train import default_precision
-from autobert_hf.searchers.job import Job
-from autobert_hf.searchers.settings import SearchSettings
+from autobert_hf.lab.training.trainer import default_precision
+from autobert_hf.records.run_folder import RunError, RunFolder
+from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.run import Job
+from autobert_hf.searchers.settings.search_settings import SearchSettings
 from autobert_hf.searchers.spaces.space import Space
-from autobert_hf.searchers.trial import Trial
 
 
 class Method(Protocol):

@@ -2,8 +2,8 @@
 
 from random import Random
 
-from autobert_hf.lab.seeds import derive
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 
 

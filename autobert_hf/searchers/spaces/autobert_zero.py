@@ -9,7 +9,7 @@ from typing import Any
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.formula import format_formula, parse_formula, path
 from autobert_hf.modeling.graph import GraphError
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.records.architecture import Architecture
 from autobert_hf.searchers.spaces.formulas import Draw, FormulaSampler, uniform
 
 

@@ -7,7 +7,7 @@ from itertools import product
 from random import Random
 
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.records.architecture import Architecture
 from autobert_hf.searchers.spaces.formulas import Draw, uniform
 
 

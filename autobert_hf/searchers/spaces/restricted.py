@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.records.architecture import Architecture
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.spaces.formulas import Draw, uniform
 

@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from random import Random
 from typing import Protocol
 
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.records.architecture import Architecture
 from autobert_hf.searchers.spaces.formulas import Draw, uniform
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Hashable, Sequence
 from random import Random
 
-from autobert_hf.lab.seeds import derive
+from autobert_hf.records.seeds import derive
+from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.spaces.formulas import uniform
 from autobert_hf.searchers.strategies.random_search import RandomSearch
-from autobert_hf.searchers.trial import Proposal, Trial
 
 
 class Evolution(RandomSearch):

@@ -6,11 +6,11 @@ from collections.abc import Callable, Hashable, Sequence
 from random import Random
 from statistics import fmean, pstdev
 
-from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.objectives import Goals
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import Goals
+from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.searchers.strategies.evolution import Evolution
-from autobert_hf.searchers.trial import Trial
 
 
 class OpNas(Evolution):

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from random import Random
 
-from autobert_hf.lab.seeds import derive
-from autobert_hf.searchers.architecture import Architecture
-from autobert_hf.searchers.objectives import Goals
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import Goals
+from autobert_hf.records.seeds import derive
+from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.spaces.space import Space
-from autobert_hf.searchers.trial import Proposal, Trial
 
 
 TRIES = 100

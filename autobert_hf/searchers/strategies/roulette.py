@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from random import Random
 
-from autobert_hf.lab.seeds import derive
-from autobert_hf.searchers.architecture import Architecture
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.seeds import derive
+from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.strategies.random_search import RandomSearch
-from autobert_hf.searchers.trial import Proposal, Trial
 
 
 EXPLORE = 0.5  # p_e: a new sample instead of a mutation

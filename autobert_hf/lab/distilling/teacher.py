@@ -1,0 +1,87 @@
+"""The encoder that others learn from: any of Hugging Face, and what it needs to be for that."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from autobert_hf.lab.data.text import sha256_of
+
+
+class TeacherError(ValueError):
+    """The teacher cannot be used; the message says why, and what to do."""
+
+
+def teacher_config(source: str, length: int = 0) -> PreTrainedConfig:
+    """
+    Of a folder or Hub id.
+
+    Raises:
+        TeacherError: if it is not there, no encoder, or takes fewer than `length` tokens.
+    """
+    config = _load(source, AutoConfig.from_pretrained)
+    decodes = config.is_encoder_decoder or getattr(config, "is_decoder", False)
+    if decodes or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+        raise TeacherError(
+            f"The teacher {source} is a {config.model_type!r} model, no encoder: give one of BERT's kind, which reads "
+            "a text as a whole."
+        )
+    if (longest := getattr(config, "max_position_embeddings", length)) < length:
+        raise TeacherError(f"The teacher {source} takes {longest} tokens, --length is {length}: give less.")
+    return config
+
+
+def load_teacher(source: str) -> PreTrainedModel:
+    """Without head and, where it can do without, pooler. Raises TeacherError."""
+    teacher_config(source)
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # a pooler that is left out is no news
+    try:
+        return _load(source, AutoModel.from_pretrained, add_pooling_layer=False).eval()
+    except TypeError:  # a kind of encoder that has none
+        return _load(source, AutoModel.from_pretrained).eval()
+
+
+def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """
+    That `tokenizer` gives every word the number which the teacher knows it by.
+
+    Raises:
+        TeacherError: if it does not, or the teacher has fewer words.
+    """
+    own = _load(source, AutoTokenizer.from_pretrained)
+    if own.get_vocab() != tokenizer.get_vocab():
+        raise TeacherError(
+            f"The tokenizer has another vocabulary than that of the teacher {source} ({len(tokenizer)} and {len(own)} "
+            "words): leave --tokenizer out to use the teacher's."
+        )
+    if len(own) > (words := teacher_config(source).vocab_size):
+        raise TeacherError(
+            f"The tokenizer of the teacher {source} has {len(own)} words, its embeddings {words}: they do not belong "
+            "together. Give the teacher with its own tokenizer."
+        )
+
+
+def teacher_inputs(source: str) -> dict[str, str]:
+    """What a run records of it: the digests of its weights if they lie in a folder, so that no other one goes on."""
+    digests = [sha256_of(path) for path in sorted(Path(source).glob("*.safetensors"))]
+    return {"teacher": f"sha256 {' '.join(digests)}" if digests else source}
+
+
+def _load(source: str, load: Any, **options: Any) -> Any:  # noqa: ANN401 (a class of transformers, and its object)
+    try:
+        return load(source, **options)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise TeacherError(
+            f"The teacher {source} cannot be loaded ({reason}): check its name or folder; it needs weights, "
+            "config.json and a tokenizer."
+        ) from error

@@ -1,0 +1,50 @@
+"""Finished models measured again beside the reference: what a prediction was worth, and whether a limit is kept."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from autobert_hf.lab.measuring.latency import NoiseError, latency_row, measure_latency
+from autobert_hf.lab.measuring.workload import Workload
+from autobert_hf.records.machine import machine_name
+from autobert_hf.records.run_folder import read_report, write_json
+
+
+def measured_rows(
+    path: Path,
+    models: Mapping[str, PreTrainedModel],
+    predicted: Mapping[str, float | None],
+    reference: PreTrainedModel,
+    reference_name: str,
+    workload: Workload,
+    **more: Any,
+) -> dict[str, dict[str, Any]]:
+    """
+    A row for each model, added to the file `path` (as `report/latency.json`), all measured together. Rows that stand
+    there from the same machine with the same `more` are taken as they are.
+    """
+    rows, here = read_report(path), more | {"machine": machine_name(workload.device)}
+    old = {name: rows[name] for name in models if name in rows and here.items() <= rows[name].items()}
+    new = {name: model for name, model in models.items() if name not in old}
+    if new:
+        try:
+            ratios = measure_latency(new, reference, workload)
+        except NoiseError:  # nothing of a finished training may be lost; the row carries the error and says `busy`
+            ratios = measure_latency(new, reference, workload, error=float("inf"))
+        for name, ratio in ratios.items():
+            old[name] = latency_row(ratio, reference_name, workload, predicted.get(name), **more)
+        write_json(path, rows | old)
+    return old
+
+
+def verdict(row: Mapping[str, Any], limit: float) -> str | None:
+    """What is to be said where a measured time breaks the limit by more than twice its standard error."""
+    error = 2 * row["error"] * row["ratio"]
+    if row["ratio"] - error <= limit:
+        return None
+    return (
+        f"Measured, it takes {row['ratio']:.3f} +- {error:.3f} of the time of {row['reference']}: over the limit of "
+        f"{limit}"
+    )

@@ -1,0 +1,80 @@
+"""Measured networks for a latency predictor, on disk: each is measured once on each machine."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from autobert_hf.lab.measuring.latency import measure_latency
+from autobert_hf.lab.measuring.workload import Workload
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.modeling.modeling_autobert import AutoBertModel
+from autobert_hf.records.journal import Journal
+from autobert_hf.records.machine import machine_name
+
+
+# What a configuration says beyond the network's shape.
+NO_SHAPE = ("_name_or_path", "architectures", "auto_map", "dtype", "transformers_version", "_attn_implementation")
+
+
+def measure_samples(
+    configs: Sequence[AutoBertConfig],
+    reference: PreTrainedModel,
+    path: Path,
+    workload: Workload | None = None,
+    rounds: int = 6,
+    error: float = 0.03,
+) -> list[float]:
+    """
+    Time of each network (random weights) over that of the reference, in the order of `configs`. Every measurement
+    is appended to the journal at `path` before the next begins, and one that stands there is not repeated; but only
+    those of the same machine, torch, reference and workload count.
+
+    Raises:
+        NoiseError, LatencyError: as `measure_latency`; what was measured until then is kept.
+    """
+    workload = workload or Workload()
+    where = conditions(reference.config, workload)
+    journal = Journal(path)
+    known = {record["network"]: record["ratio"] for record in journal.records if record["conditions"] == where}
+    for config in configs:
+        key = shape_key(config)
+        if key not in known:
+            found = measure_latency({"network": untrained(config)}, reference, workload, None, rounds, error)[
+                "network"
+            ]
+            known[key] = found.median
+            record = {"network": key, "config": shape(config), "conditions": where, "measured": found.to_dict()}
+            journal.append(record | {"ratio": found.median})
+    return [known[shape_key(config)] for config in configs]
+
+
+def untrained(config: AutoBertConfig) -> AutoBertModel:
+    """Random weights, the same for every measurement; drawing them disturbs no other random numbers."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return AutoBertModel(config, add_pooling_layer=False)
+
+
+def conditions(reference: PreTrainedConfig, workload: Workload) -> dict[str, Any]:
+    """What has to be the same for two measurements to be compared."""
+    return {
+        "machine": machine_name(workload.device),
+        "torch": torch.__version__,
+        "reference": shape_key(reference),
+        "workload": asdict(workload),
+    }
+
+
+def shape(config: PreTrainedConfig) -> dict[str, Any]:
+    return {name: value for name, value in config.to_diff_dict().items() if name not in NO_SHAPE}
+
+
+def shape_key(config: PreTrainedConfig) -> str:
+    text = json.dumps(shape(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,63 @@
+"""Proxy tasks: what a short fine-tuning is judged by."""
+
+from transformers import PreTrainedTokenizerBase
+
+from autobert_hf.lab.tasks.question_answering import COLUMNS, QuestionTask, read_question_task
+from autobert_hf.lab.tasks.task_data import TaskError, load_splits
+from autobert_hf.lab.tasks.text_task import TextTask, label_kind, read_text_task
+
+
+Task = TextTask | QuestionTask
+
+# GLUE's own metrics where they are not accuracy, by task; the mean where there are two.
+GLUE = {
+    "glue/cola": ("matthews_correlation",),
+    "glue/mrpc": ("accuracy", "f1"),
+    "glue/qqp": ("accuracy", "f1"),
+    "glue/stsb": ("spearman",),
+}
+DEFAULTS = {"classification": ("accuracy",), "regression": ("spearman",), "question answering": ("f1",)}
+
+
+def load_task(
+    spec: str,
+    tokenizer: PreTrainedTokenizerBase,
+    length: int,
+    train_rows: int = 4000,
+    validation_rows: int = 2000,
+    seed: int = 0,
+) -> Task:
+    """
+    `glue/sst2` and the other GLUE tasks, `squad`, `squad_v2`, another data set on the Hub, or a folder (see
+    `load_splits`), with `@METRIC` or `@METRIC+METRIC` (their mean) behind it for another metric than the usual one.
+    The columns say what kind of task it is: question, context and answers; or one or two columns of text with `label`,
+    whole numbers for classes and floats for values. Texts are cut at `length` tokens, contexts become windows of it.
+    Of larger data the same `train_rows` and `validation_rows` are drawn for the same seed.
+
+    Raises:
+        TaskError: for data that are not there, have no labels or only one, and metrics that do not fit.
+    """
+    name, _, wanted = spec.partition("@")
+    asked = tuple(wanted.split("+")) if wanted else ()
+    _check_metrics(spec, asked)
+    tables = load_splits(name, seed)
+    questions = all(column in tables[0].column_names for column in COLUMNS)
+    kind = "question answering" if questions else label_kind(name, tables[0])
+    metrics = asked or GLUE.get(name, DEFAULTS[kind])
+    _check_metrics(spec, metrics, kind)
+    read = read_question_task if questions else read_text_task
+    return read(name, metrics, tables, tokenizer, length, (train_rows, validation_rows), seed)
+
+
+def _check_metrics(spec: str, metrics: tuple[str, ...], kind: str = "") -> None:
+    """Without `kind`: does the metric exist at all? That can be said before anything is fetched."""
+    from autobert_hf.lab.tasks.metrics import METRICS  # which imports `evaluate` and scikit-learn
+
+    known = {name for names in METRICS.values() for name in names}
+    for metric in metrics:
+        if metric not in known:
+            raise TaskError(
+                f"The metric {metric!r} of {spec} does not exist: choose one of {', '.join(sorted(known))}."
+            )
+        if kind and metric not in METRICS[kind]:
+            raise TaskError(f"The metric {metric} of {spec} does not fit {kind}: choose {', '.join(METRICS[kind])}.")

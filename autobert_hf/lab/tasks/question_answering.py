@@ -1,0 +1,178 @@
+"""Extractive question answering as in SQuAD 1.1 and 2.0: windows over long texts, spans out of logits."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from autobert_hf.lab.tasks.task_data import Limits, Row, Table, TaskError, choose
+from autobert_hf.modeling.modeling_autobert import AutoBertForQuestionAnswering
+
+
+COLUMNS = ("question", "context", "answers")
+BEST = 20  # starts and ends that are tried with each other
+LONGEST_ANSWER = 30  # tokens, as in BERT
+# A share of wrong answer positions that is put up with, those rows left out: published data have a few.
+MISPLACED = 0.01
+
+
+@dataclass(frozen=True)
+class QuestionTask:
+    """
+    One encoded row per window: `input_ids`, `token_type_ids`, `start_positions`, `end_positions` (0, 0, where the
+    answer is not inside), `example` and `spans`, where each token stands in the text (None outside of it).
+    """
+
+    name: str
+    metrics: tuple[str, ...]
+    no_answers: bool
+    train: list[Row]
+    validation: list[Row]
+    examples: list[Row]
+
+    kind = "question answering"
+    head = AutoBertForQuestionAnswering
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"num_labels": 2}
+
+    def score(self, outputs: Sequence[torch.Tensor]) -> float:
+        """`outputs`: start and end logits (tokens, 2) of each window."""
+        from autobert_hf.lab.tasks.metrics import score  # which imports `evaluate` and scikit-learn
+
+        said = self.answers(outputs)
+        predictions = [said[index] for index in range(len(self.examples))]
+        return score(self.kind, self.metrics, predictions, [row["answers"]["text"] for row in self.examples])
+
+    def answers(self, outputs: Sequence[torch.Tensor]) -> dict[int, str]:
+        """
+        For each example the best span of all its windows; or nothing, where questions without answers exist and the
+        first token, [CLS], has as both ends a higher sum of logits in every window than the best span has.
+        """
+        nothing = (-float("inf"), "")
+        best: dict[int, tuple[float, str]] = defaultdict(lambda: nothing)
+        null: dict[int, float] = defaultdict(lambda: float("inf"))
+        for window, logits in zip(self.validation, outputs, strict=True):
+            example = window["example"]
+            best[example] = max(best[example], best_span(logits, window, self.examples[example]["context"]))
+            null[example] = min(null[example], logits[0].sum().item())
+        return {
+            example: "" if self.no_answers and null[example] > value else text
+            for example, (value, text) in best.items()
+        }
+
+
+def best_span(logits: torch.Tensor, window: Row, context: str) -> tuple[float, str]:
+    """Score (start logit + end logit) and text of the best span inside the text; (-inf, "") where there is none."""
+    inside = torch.tensor([span is not None for span in window["spans"]])
+    scores = logits.masked_fill(~inside[:, None], -float("inf"))
+    values, indices = scores.topk(min(BEST, len(scores)), dim=0)
+    sums = values[:, 0, None] + values[None, :, 1]
+    lengths = indices[None, :, 1] - indices[:, 0, None] + 1
+    sums[(lengths < 1) | (lengths > LONGEST_ANSWER)] = -float("inf")
+    start, end = divmod(int(sums.argmax()), sums.shape[1])
+    if sums[start, end] == -float("inf"):
+        return -float("inf"), ""
+    first, last = (window["spans"][indices[place, side]] for place, side in ((start, 0), (end, 1)))
+    return sums[start, end].item(), context[first[0] : last[1]]
+
+
+def read_question_task(
+    name: str,
+    metrics: tuple[str, ...],
+    tables: Sequence[Table],
+    tokenizer: PreTrainedTokenizerBase,
+    length: int,
+    limits: Limits,
+    seed: int,
+) -> QuestionTask:
+    """`tables`: training and validation rows. Raises TaskError for answers that do not stand where they say."""
+    if not tokenizer.is_fast:
+        raise TaskError(f"The task {name} needs a tokenizer that knows where its tokens stand: use a fast one.")
+    train, examples = (
+        choose(table, range(len(table)), limit, seed, "rows", name, part)
+        for part, (table, limit) in enumerate(zip(tables, limits, strict=True))
+    )
+    for side, part in (("training", train), ("validation", examples)):
+        if not any(row["answers"]["text"] for row in part):
+            raise TaskError(f"The task {name} has no answers in its {side} rows: name a split that has some.")
+    no_answers = not all(row["answers"]["text"] for row in train + examples)
+    windows, questions = (encode(part, tokenizer, length) for part in (_well_placed(name, train), examples))
+    return QuestionTask(name, metrics, no_answers, windows, questions, examples)
+
+
+def _well_placed(name: str, rows: Sequence[Row]) -> list[Row]:
+    good = [row for row in rows if _stands(row)]
+    if len(rows) - len(good) > MISPLACED * len(rows):
+        bad = next(row for row in rows if not _stands(row))
+        start, text = bad["answers"]["answer_start"][0], bad["answers"]["text"][0]
+        raise TaskError(
+            f"{len(rows) - len(good)} of {len(rows)} answers of the task {name} do not stand at their answer_start: "
+            f"{text!r} is not at character {start} of {bad['context'][:40]!r}... Count characters, not bytes, from 0."
+        )
+    return good
+
+
+def _stands(row: Row) -> bool:
+    both = zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)
+    return all(row["context"].startswith(text, start) for text, start in both)
+
+
+def encode(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, length: int) -> list[Row]:
+    """Windows of `length` tokens that overlap by a quarter; a question keeps a third of them at most."""
+    encoded = tokenizer(
+        [_shortened(row["question"], tokenizer, length // 3) for row in rows],
+        [row["context"] for row in rows],
+        truncation="only_second",
+        max_length=length,
+        stride=length // 4,
+        split_special_tokens=True,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+        return_token_type_ids=True,
+        return_attention_mask=False,
+    )
+    windows = []
+    for index, example in enumerate(encoded["overflow_to_sample_mapping"]):
+        parts = encoded.sequence_ids(index)
+        offsets = zip(encoded["offset_mapping"][index], parts, strict=True)
+        spans = [span if part == 1 else None for span, part in offsets]
+        start, end = _target(spans, rows[example]["answers"])
+        windows.append(
+            {
+                "input_ids": encoded["input_ids"][index],
+                "token_type_ids": encoded["token_type_ids"][index],
+                "start_positions": start,
+                "end_positions": end,
+                "example": example,
+                "spans": spans,
+            }
+        )
+    return windows
+
+
+def _shortened(question: str, tokenizer: PreTrainedTokenizerBase, tokens: int) -> str:
+    offsets = tokenizer(
+        question, add_special_tokens=False, return_offsets_mapping=True, truncation=True, max_length=tokens
+    )["offset_mapping"]
+    return question[: offsets[-1][1]].lstrip() if offsets else ""
+
+
+def _target(spans: Sequence[tuple[int, int] | None], answers: Mapping[str, Sequence[Any]]) -> tuple[int, int]:
+    """First and last token of the first answer; (0, 0) where the window does not hold all of it."""
+    if not answers["text"]:
+        return 0, 0
+    text = answers["text"][0]
+    begin = answers["answer_start"][0] + len(text) - len(text.lstrip())
+    stop = begin + len(text.strip())
+    touched = [index for index, span in enumerate(spans) if span and span[0] < stop and span[1] > begin]
+    if not touched:
+        return 0, 0
+    first, last = spans[touched[0]], spans[touched[-1]]
+    assert first and last
+    whole = first[0] <= begin and last[1] >= stop
+    return (touched[0], touched[-1]) if whole else (0, 0)

@@ -1,0 +1,64 @@
+"""What a space holds, before anything is trained: sizes of its networks, and how many keep within the limits."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from random import Random
+from statistics import median
+from typing import Any
+
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.records.goals import Limits, arithmetic_scores
+from autobert_hf.records.seeds import derive
+from autobert_hf.searchers.spaces.space import Space
+
+
+SAMPLES = 200
+
+
+class LimitError(ValueError):
+    """No network of the space keeps within the limits."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """`sizes` holds (smallest, median, largest) of the parameters and FLOPs of `samples` random networks."""
+
+    samples: int
+    sizes: Mapping[str, tuple[float, float, float]]
+    share: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        sizes = "; ".join(
+            f"{name} {' / '.join(f'{value / 1e6:,.3f} M' for value in values)}" for name, values in self.sizes.items()
+        )
+        return (
+            f"The space, from {self.samples} random networks (smallest / median / largest): {sizes}. "
+            f"{self.share:.0%} of them keep within the limits."
+        )
+
+
+def profile(space: Space, base: AutoBertConfig, limits: Limits, seed: int, samples: int = SAMPLES) -> Profile:
+    """
+    Random networks of the space, counted, its smallest and its largest among them.
+
+    Raises:
+        LimitError: if none of them keeps within the limits.
+    """
+    rng = Random(derive(seed, "profile"))
+    drawn = [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(samples - 2))]
+    scores = [arithmetic_scores(architecture.to_config(base)) for architecture in drawn]
+    within = sum(limits.broken_by(score) is None for score in scores)
+    columns = {name: [score[name] for score in scores] for name in scores[0]}
+    if not within:
+        smallest = ", ".join(
+            f"{min(columns[name]):,.0f} {name} (limit {most:,.0f})" for name, most in limits.most.items()
+        )
+        raise LimitError(
+            f"None of {samples} networks of the space keeps within the limits; the smallest of them have {smallest}. "
+            "Raise the limit, or give fewer or narrower layers or a smaller vocabulary."
+        )
+    sizes = {name: (min(values), median(values), max(values)) for name, values in columns.items()}
+    return Profile(samples, sizes, within / samples)

@@ -1,0 +1,38 @@
+"""AutoTinyBERT's fast variant (section 3.3): a rule in place of a search."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+
+
+def keeps_rule(architecture: Architecture) -> bool:
+    """1.6 d_m <= d_f <= 1.9 d_m and 0.7 d_m <= d_q <= 1.0 d_m, of networks whose layers are alike."""
+    sizes = dict(architecture.settings)
+    width, attention = sizes["hidden_size"], sizes["num_attention_heads"] * sizes["head_dim"]
+    return 1.6 * width <= sizes["intermediate_size"] <= 1.9 * width and 0.7 * width <= attention <= width
+
+
+def fast_rule(
+    space: AutoTinyBertSpace,
+    latency: Callable[[Architecture], float],
+    limits: Sequence[float],
+    allowed: Callable[[Architecture], bool] = lambda architecture: True,
+) -> list[Architecture]:
+    """For each limit, and each number of layers that has one, the slowest network within it that keeps the rule."""
+    found: dict[Architecture, None] = {}
+    for depth in space.num_hidden_layers:
+        choices = replace(space, num_hidden_layers=[depth]).enumerate()
+        kept = [one for one in choices if keeps_rule(one) and allowed(one)]
+        for limit in limits:
+            found |= dict.fromkeys(slowest_within(kept, latency, limit))
+    return [*found]
+
+
+def slowest_within(
+    choices: Sequence[Architecture], latency: Callable[[Architecture], float], limit: float
+) -> list[Architecture]:
+    """One, or none."""
+    within = [one for one in choices if latency(one) <= limit]
+    return [max(within, key=latency)] if within else []
