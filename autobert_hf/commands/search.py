@@ -1,28 +1,22 @@
 """`autobert search`: settings from the command line and a YAML file, a run folder, a method, and what it found."""
 
+import argparse
+import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-import torch
 import yaml
-from accelerate import PartialState
 from transformers import HfArgumentParser
 
-from autobert_hf.hub_cards.card import write_card
+from autobert_hf.api import Study, search_run
 from autobert_hf.lab.training.team import warn_of_missing_processes
-from autobert_hf.lab.training.trainer import default_precision
-from autobert_hf.records.files import disk_errors
-from autobert_hf.records.run_folder import RunFolder
+from autobert_hf.modeling.configuration_autobert import AUTO_MAP
 from autobert_hf.searchers.methods import METHODS
-from autobert_hf.searchers.run import Job
-from autobert_hf.searchers.settings.search_settings import SearchSettings
+from autobert_hf.searchers.settings import SearchSettings
 
-
-# Settings that say where things are on this machine; they may change between two calls of one run.
-LOCAL = {"output_dir", "train_file", "validation_file", "cpu", "num_trials", "latency_error"}
 
 # How YAML writes that a setting has no value.
 NOTHING: tuple[list[str], ...] = ([], [""], ["null"], ["~"])
@@ -35,58 +29,40 @@ class UsageError(ValueError):
 def search_command(arguments: Sequence[str]) -> int:
     """Text in, searched model out."""
     settings = parse_settings(arguments)
-    # On a CPU Accelerate joins processes only if told to; else each would search alone, in the same folder.
-    settings.cpu = settings.cpu or not torch.accelerator.is_available()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     warn_of_missing_processes()
-    folder = RunFolder(Path(settings.output_dir))
-    team = PartialState(cpu=settings.cpu)
-    if settings.mixed_precision == "auto":  # what a run records is what it ran with, here and on the next machine
-        settings.mixed_precision = default_precision(settings.cpu)
-    recorded = {name: value for name, value in asdict(settings).items() if name not in LOCAL}
-    recorded["proxy_task"] = [public_name(spec) for spec in settings.proxy_task]
-    if team.is_main_process:
-        folder.open(recorded, settings.inputs(), {"num_trials": settings.num_trials})
-    team.wait_for_everyone()
-    job = Job(settings, folder, settings.source())
-    job.load_tasks()
-    method, model_folder = METHODS[settings.method](job, settings), folder.path / "model"
-    space = job.profile(method.space)
-    if space is not None and team.is_main_process:
-        print(space, flush=True)
-    winner = method.run()
-    model = method.trained(winner, "training")
-    job.save(model, model_folder)
-    further = method.further()
-    for name, trial in further.items():
-        job.save(method.trained(trial, f"training-{trial.id:06d}"), folder.path / name)
-    job.end()
-    if not team.is_main_process:
-        return 0
-    with disk_errors(model_folder):
-        write_card(folder.path)
-        for name, trial in further.items():
-            write_card(folder.path, folder.path / name, trial.id)
-    main = job.goals.main
-    kind = "AutoModel" if model.base_model is model else "AutoModelForMaskedLM"
-    print(
-        f"\nThe best candidate is trial {winner.id}, {main.label} {winner.scores[main.name]:.4f}.\n"
-        f"The model is in {model_folder}. To load it:\n\n"
-        "    import autobert_hf\n"
-        f"    from transformers import {kind}\n"
-        f'    model = {kind}.from_pretrained("{model_folder}")\n'
-    )
+    study = search_run(settings, lambda summary: print(summary, flush=True))
+    if study.method.run.team.is_main:
+        print(summary_of(study))
     return 0
 
 
-def public_name(spec: str) -> str:
-    """A proxy task as the run records it: of a folder its name, since a path says something of this machine."""
-    name, at, metric = spec.partition("@")
-    return f"{Path(name).name}{at}{metric}" if Path(name).exists() else spec
+def summary_of(study: Study) -> str:
+    """What was found, and how to load it."""
+    (name, trial), *_ = study.picks().items()
+    main, folder = study.goals.main, study.path / name
+    return (
+        f"\nThe best candidate is trial {trial.id}, {main.label} {trial.scores[main.name]:.4f}.\n"
+        f"The model is in {folder}. To load it:\n\n"
+        "    import autobert_hf\n"
+        f"    from transformers import {auto_class(folder)}\n"
+        f'    model = {auto_class(folder)}.from_pretrained("{folder}")\n'
+    )
+
+
+def auto_class(folder: Path) -> str:
+    """The Auto class of transformers that loads the model with its head."""
+    name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
+    known = [auto for auto, reference in AUTO_MAP.items() if reference.endswith(f".{name}")]
+    return known[0] if known else "AutoModel"
 
 
 class Parser(HfArgumentParser):
     """Complains as everything else here does: one sentence, no usage text before it."""
+
+    def add_argument(self, *names: str, **options: Any) -> argparse.Action:
+        """transformers hands on all that stands with a setting: `least` and `local` are not argparse's business."""
+        return super().add_argument(*names, **{key: options[key] for key in options if key not in ("least", "local")})
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}. `{self.prog} --help` says what each setting takes.")

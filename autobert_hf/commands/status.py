@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.run_folder import RunFolder
+from autobert_hf.records.study import journal_file
 from autobert_hf.records.trial import Trial, read_trials
 
 
@@ -22,44 +23,50 @@ def status_command(arguments: Sequence[str]) -> int:
 
 
 def status_lines(run: Path) -> list[str]:
-    record, local = RunFolder(run).read("run.json"), RunFolder(run).read("local.json")
-    trials = read_trials(run / "journal.jsonl")
-    lines = [f"{run}: {record['settings']['method']}, seed {record['settings']['seed']}"]
-    lines += [_supernet(run, record["settings"])]
-    lines += _search(trials, local["num_trials"], Goals.of(record["settings"]))
-    lines += [_training(path) for path in sorted((run / "final").glob("*.safetensors"))]
+    settings, local = RunFolder(run).read("run.json")["settings"], RunFolder(run).read("local.json")
+    trials = read_trials(journal_file(run))
+    lines = [f"{run}: {settings.get('method', 'a function of its own')}, seed {settings['seed']}"]
+    lines += _supernet(run / "supernet", settings)
+    lines += _search(trials, local["num_trials"], Goals.read(run))
+    lines += [_training(path) for path in sorted((run / "final").glob("training-*.safetensors"))]
+    if "method" not in settings:
+        return lines
     done = (run / "model" / "config.json").exists()
-    lines.append(f"model: in {run / 'model'}" if done else "model: not there yet; the same command goes on")
-    return lines
+    return [*lines, f"model: in {run / 'model'}" if done else "model: not there yet; the same command goes on"]
 
 
-def _supernet(run: Path, settings: dict[str, Any]) -> str:
+def _supernet(folder: Path, settings: dict[str, Any]) -> list[str]:
+    """Where its training is, of a method that has a supernet."""
     if "supernet_steps" in settings:
-        if (run / "supernet" / "weights.safetensors").exists():
-            return "supernet: trained"
-        done = _metadata(run / "supernet" / "training.safetensors", "step")
-        return f"supernet: at step {done} of {settings['supernet_steps']} (last checkpoint)"
-    rounds = list((run / "supernet").glob("round-*.safetensors"))
-    if rounds:
-        return f"supernet: warmed up, weights of round {int(rounds[-1].stem.removeprefix('round-'))}"
-    done = _metadata(run / "supernet" / "warm-up.safetensors", "step")
-    return f"supernet: warm-up at step {done} of {settings['warmup_steps']} (last checkpoint)"
+        if (folder / "weights.safetensors").exists():
+            return ["supernet: trained"]
+        done = _metadata(folder / "training-weights.safetensors", "step")
+        return [f"supernet: at step {done} of {settings['supernet_steps']} (last checkpoint)"]
+    if "warmup_steps" in settings:
+        if rounds := sorted(folder.glob("round-*.safetensors")):
+            return [f"supernet: warmed up, weights of round {int(rounds[-1].stem.removeprefix('round-'))}"]
+        done = _metadata(folder / "training-round-0000.safetensors", "step")
+        return [f"supernet: warm-up at step {done} of {settings['warmup_steps']} (last checkpoint)"]
+    return []
 
 
-def _search(trials: list[Trial], wanted: int, goals: Goals) -> list[str]:
-    failed = sum(not trial.ok for trial in trials)
-    lines = [f"search: {len(trials)} of {wanted} candidates, {failed} failed"]
+def _search(trials: list[Trial], wanted: int, goals: Goals | None) -> list[str]:
+    pruned, failed = (sum(trial.status == status for trial in trials) for status in ("pruned", "failed"))
+    ended = f"{failed} failed" + (f", {pruned} pruned" if pruned else "")
+    lines = [f"search: {len(trials)} of {wanted} candidates, {ended}"]
     left, time = max(wanted - len(trials), 0), ""
-    if ranked := goals.best(trials):
-        lines.append(f"best so far: trial {ranked[0].id}, {goals.main.label} {ranked[0].scores[goals.main.name]:.4f}")
-        seconds = median(trial.cost["seconds"] for trial in ranked)
-        time = f", about {left * seconds / 60:.0f} min at {seconds:.1f} s each on one process"
+    if goals is not None and (ranked := goals.best(trials)):
+        best = ranked[0]
+        lines.append(f"best so far: trial {best.id}, {goals.main.label} {best.scores[goals.main.name]:.4f}")
+        if known := [trial.cost["seconds"] for trial in ranked if "seconds" in trial.cost]:
+            time = f", about {left * median(known) / 60:.0f} min at {median(known):.1f} s each on one process"
     return [*lines, f"left: {left} candidates{time}"]
 
 
 def _training(path: Path) -> str:
     done, steps = _metadata(path, "step"), _metadata(path, "steps")
-    return f"final training: {path.stem.rpartition('-')[0]} at step {done} of {steps} (last checkpoint)"
+    name = path.stem.removeprefix("training-").rpartition("-")[0]
+    return f"final training: {name} at step {done} of {steps} (last checkpoint)"
 
 
 def _metadata(path: Path, name: str) -> int:

@@ -14,6 +14,7 @@ from autobert_hf.hub_cards.maths import latex
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import from_bert_config, stock_refusal
 from autobert_hf.modeling.formula import STANDARD_ATTENTION, Formula
+from autobert_hf.records.architecture import Architecture, Items, freeze
 
 
 KINDS = {  # one of them, several of them
@@ -109,19 +110,17 @@ class Network:
             self.formulas[formula.text] = Attention(number, formula.text, latex(formula.graph), is_standard)
         return self.formulas[formula.text]
 
-    def is_built_as(self, architecture: dict[str, Any]) -> bool:
-        """Whether the network is the one that a trial of a journal describes."""
+    def is_built_as(self, architecture: Architecture) -> bool:
+        """Whether the network is the one that a trial describes, as far as the trial does."""
 
-        def has(config: AutoBertConfig, values: dict[str, Any]) -> bool:
-            return all(getattr(config, name, None) == value for name, value in values.items())
+        def has(config: AutoBertConfig, values: Items, **own: str) -> bool:
+            return freeze({name: own.get(name, getattr(config, name, None)) for name, _ in values}) == values
 
-        return (
-            has(self.config, architecture["settings"])
-            and [kind for kind, _ in self.views] == [layer["layer_type"] for layer in architecture["layers"]]
-            and all(
-                has(view, {name: value for name, value in layer.items() if name != "layer_type"})
-                for (_, view), layer in zip(self.views, architecture["layers"], strict=True)
-            )
+        layers = architecture.layers
+        return has(self.config, architecture.settings) and (
+            not layers
+            or len(layers) == len(self.views)
+            and all(has(view, layer, layer_type=kind) for (kind, view), layer in zip(self.views, layers, strict=True))
         )
 
     @property

@@ -11,10 +11,10 @@ from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.escape import Safe, markdown, one_line
 from autobert_hf.hub_cards.facts import HUB_ID, facts, latency
 from autobert_hf.hub_cards.figures import draw_front, draw_predicted, draw_training
-from autobert_hf.hub_cards.files import write_text
-from autobert_hf.hub_cards.run_reader import Records
+from autobert_hf.hub_cards.run_reader import RunRecords
 from autobert_hf.hub_cards.search_figure import draw_search
 from autobert_hf.hub_cards.strip import draw_architecture
+from autobert_hf.records.files import write_text
 
 
 SEAL = "\n<!-- written by autobert-hf, {} -->\n"
@@ -26,11 +26,11 @@ def write_card(run: Path, folder: Path | None = None, trial: int | None = None) 
     it is `run/model`, the best trial.
 
     Raises:
-        RecordError: if the records are no finished run's.
+        RunError, StudyError, JournalError: if the records are no finished run's.
     """
     folder = folder or run / "model"
     network = Network(folder)
-    records = Records.read(run, trial, network)
+    records = RunRecords.read(run, trial, network)
     known = facts(records, network)
     figures = draw_figures(records, network, folder)
     body = markdown("model_card.md", metadata=Safe(metadata(known).to_yaml()), figures=figures, **known)
@@ -49,15 +49,15 @@ def is_ours(card: Path) -> bool:
     return text == sealed(text[: text.rfind(SEAL[:5])])
 
 
-def draw_figures(records: Records, network: Network | None, folder: Path) -> list[str]:
+def draw_figures(records: RunRecords, network: Network | None, folder: Path) -> list[str]:
     """Every figure that the records are enough for, in the order of reading; returns their file names."""
     training, predictor = records.training, records.reports.get("predictor", {})
     predicted = [row for row in latency(records) if row["predicted"] is not None]
     drawings = {
         "architecture.png": partial(draw_architecture, network) if network and network.fits_a_figure else None,
         "search.png": partial(draw_search, records),
-        "front.png": partial(draw_front, records),
-        "training.png": partial(draw_training, training, records.unit) if training else None,
+        "front.png": partial(draw_front, records, records.size) if records.size else None,
+        "training.png": partial(draw_training, training) if training else None,
         "predicted.png": partial(draw_predicted, predicted, predictor) if predicted or predictor else None,
     }
     found = {name: draw for name, draw in drawings.items() if draw}
@@ -69,7 +69,7 @@ def draw_figures(records: Records, network: Network | None, folder: Path) -> lis
 def metadata(known: dict[str, Any]) -> ModelCardData:
     """What the Hub reads; of others' strings only what has the form of an id."""
     network, settings = known["network"], known["settings"]
-    method, dataset = one_line(settings["method"]), settings.get("dataset")
+    method, dataset = one_line(settings.get("method") or "architecture search"), settings.get("dataset")
     results = evaluation(known)
     return ModelCardData(
         library_name="sentence-transformers" if network.is_sentence_transformer else "transformers",
@@ -93,14 +93,14 @@ def evaluation(known: dict[str, Any]) -> list[EvalResult] | None:
     if known["training"] is None or known["training"]["floor"] is None:
         return None
     hub = [row["what"] for row in known["inputs"] if row["name"] == "dataset"]
-    name = one_line((hub or known["held_out"] or [known["inputs"][0]["name"]])[0])
+    name = one_line([*hub, *known["held_out"], *(row["name"] for row in known["inputs"]), "text"][0])
     return [
         EvalResult(
             task_type="fill-mask",
             dataset_type=name if hub else "text",
             dataset_name=name,
             metric_type="loss",
-            metric_name="held-out loss (nats per masked token)",
+            metric_name=one_line(f"held-out loss ({known['training']['unit']})"),
             metric_value=float(known["training"]["loss"]),
         )
     ]

@@ -6,6 +6,7 @@ functions here return. A string without special characters stays as it is; in an
 letter, digit, space, dot or comma becomes an entity, which no reader of Markdown, HTML or LaTeX takes for structure.
 """
 
+import json
 import re
 import shlex
 import unicodedata
@@ -24,7 +25,7 @@ NUMBERS: dict[str, Callable[[Any], str]] = {
     "duration": lambda seconds: duration(seconds),
     "interval": lambda of: interval(of["value"], of["low"], of["high"]),
 }
-LONGEST, LONGEST_LABEL = 300, 40  # of a string of others; the records hold the rest
+LONGEST, LONGEST_LABEL = 300, 48  # of a string of others; the records hold the rest
 
 _INERT = re.compile(r"(?:[^\W_]|[ .,;/%=+'()-])*")  # in running text
 _INERT_CODE = re.compile(r"""[\w.,;:/%=+'"()@?!*^#\[\]-]+(?: +[\w.,;:/%=+'"()@?!*^#\[\]-]+)*""")  # between backticks
@@ -68,6 +69,11 @@ def word(value: object) -> Safe:
     )
 
 
+def literal(value: object) -> Safe:
+    """A string of Python, for a line of code between Markdown's fences."""
+    return Safe(json.dumps(one_line(value)))
+
+
 def duration(seconds: float) -> str:
     for size, unit in ((3600, "h"), (60, "min")):
         if seconds >= 2 * size:
@@ -96,7 +102,7 @@ def markdown(template: str, **values: Any) -> str:
     environment = Environment(
         undefined=StrictUndefined, finalize=plain, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )  # Markdown is escaped by `finalize`, not by HTML's rules
-    environment.filters |= {"code": code, "word": word, "latex": Safe, **NUMBERS}
+    environment.filters |= {"code": code, "word": word, "literal": literal, "latex": Safe, **NUMBERS}
     return environment.from_string(_read(template)).render(values)
 
 

@@ -1,6 +1,6 @@
 """Figures of a run as PNG files, readable at the width of a card (about 720 pixels) and for colour-blind eyes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from matplotlib import pyplot as plt  # noqa: E402 (the backend has to be chosen
 from matplotlib.axes import Axes  # noqa: E402
 
 from autobert_hf.hub_cards.escape import label  # noqa: E402
-from autobert_hf.hub_cards.files import write_whole  # noqa: E402
-from autobert_hf.hub_cards.run_reader import QUALITY, Records, found_first, incumbents  # noqa: E402
+from autobert_hf.hub_cards.run_reader import RunRecords, found_first  # noqa: E402
+from autobert_hf.records.files import write_whole  # noqa: E402
+from autobert_hf.records.goals import Goal  # noqa: E402
+from autobert_hf.records.trial import Trial  # noqa: E402
 
 
 # Okabe and Ito's palette.
@@ -22,35 +24,40 @@ BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#7F7F7F"
 GREEN, VERMILION, SKY, PURPLE = "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 WIDTH = 7.2  # inches; at 160 dots an inch this is sharp at 720 CSS pixels on dense screens too
 
-AXIS = {
-    "task_score": "mean score of the proxy tasks",
-    "parameters": "parameters (millions)",
-    "flops": "GFLOPs for 128 tokens",
-    "latency": "predicted time relative to the reference",
-}
-SCALE = {"parameters": 1e-6, "flops": 1e-9}
+# Scores with large numbers: what they are multiplied by, and the axis then.
+SCALED = {"parameters": (1e-6, "parameters (millions)"), "flops": (1e-9, "GFLOPs for a row of 128 tokens")}
 
 
-def axis(name: str, unit: str) -> str:
-    return AXIS.get(name, f"held-out loss ({unit})")
+def axis(goal: Goal) -> str:
+    return SCALED[goal.name][1] if goal.name in SCALED else with_unit(goal.label, goal.unit)
 
 
-def draw_curve(records: Records, axes: Axes) -> None:
+def with_unit(what: str, unit: str) -> str:
+    return f"{label(what)} ({label(unit)})" if unit else label(what)
+
+
+def values(goal: Goal, trials: Sequence[Trial]) -> list[float]:
+    """The scores in the unit of the axis."""
+    scale, _ = SCALED.get(goal.name, (1.0, ""))
+    return [trial.scores[goal.name] * scale for trial in trials]
+
+
+def draw_curve(records: RunRecords, axes: Axes) -> None:
     """Every candidate's score in the order of the search, and the best so far."""
-    numbers = [trial["trial"] for trial in records.done]
-    scores = [trial["scores"][records.quality] for trial in records.done]
-    best = [trial["scores"][records.quality] for trial in incumbents(records)]
-    for number, start in enumerate(records.round_starts):
-        name = "next round: weights trained for longer" if number == 0 else None
-        axes.axvline(start - 0.5, color=GREY, linewidth=0.8, linestyle=":", label=name)
+    numbers, scores = [trial.id for trial in records.done], values(records.main, records.done)
+    best = values(records.main, records.incumbents)
+    if records.new_weights:
+        starts, name = [number - 0.5 for number in records.new_weights], "shared weights trained further"
+        height = axes.get_xaxis_transform()  # from 0, the bottom, to 1, the top
+        axes.vlines(starts, 0, 1, colors=GREY, linestyles=":", label=name, transform=height, linewidth=0.8)
     axes.scatter(numbers, scores, s=14, color=GREY, linewidths=0, label="candidate")
     axes.step(numbers, best, where="post", color=BLUE, linewidth=2, label="best so far")
-    _without_outliers(axes, scores, records.quality)
-    axes.set_ylabel(axis(records.quality, records.unit).replace(" (", "\n(").replace(" of the ", "\nof the "))
+    _without_outliers(axes, scores, records.main)
+    axes.set_ylabel(axis(records.main).replace(" (", "\n("))
     legend_above(axes)
 
 
-def draw_training(training: Mapping[str, Any], unit: str, path: Path) -> None:
+def draw_training(training: Mapping[str, Any], path: Path) -> None:
     """Final training: this network, what it is compared with, and the loss of word frequencies alone if known."""
     figure, axes = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
     names = {"found": "this network", "bert": "BERT of equal size"}
@@ -62,28 +69,26 @@ def draw_training(training: Mapping[str, Any], unit: str, path: Path) -> None:
     if "floor" in training:
         axes.axhline(training["floor"], color=GREY, linestyle="--", label="word frequencies alone")
     axes.set_xlabel("training tokens (millions)")
-    axes.set_ylabel(axis("loss", unit))
+    axes.set_ylabel(with_unit("held-out loss", training["unit"]))
     legend_above(axes)
     save(figure, path)
 
 
-def draw_front(records: Records, path: Path) -> None:
+def draw_front(records: RunRecords, size: Goal, path: Path) -> None:
     """Candidates by size and score, those that no other beats, and the one that was chosen."""
     figure, axes = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
-    scale = SCALE.get(records.size, 1.0)
 
-    def points(trials: list[dict[str, Any]]) -> tuple[list[float], list[float]]:
-        return [t["scores"][records.size] * scale for t in trials], [t["scores"][records.quality] for t in trials]
+    def points(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
+        return values(size, trials), values(records.main, trials)
 
+    # Between two points the best known score is that of the one that costs less.
+    steps = "steps-post" if size.direction == "minimize" else "steps-pre"
     axes.scatter(*points(records.done), s=14, color=GREY, linewidths=0, label="candidate")
-    axes.plot(*points(records.front), color=BLUE, marker="o", drawstyle="steps-post", label="none smaller is better")
-    marks = zip("sD^vP", (ORANGE, GREEN, PURPLE, SKY, "black"), strict=True)
-    for (name, scores), (mark, colour) in zip(records.baselines.items(), marks, strict=False):
-        axes.scatter(*points([{"scores": scores}]), s=50, color=colour, marker=mark, zorder=3, label=label(name))
+    axes.plot(*points(records.front), color=BLUE, marker="o", drawstyle=steps, label="none beats it in both")
     axes.scatter(*points([records.chosen]), s=160, color=VERMILION, marker="*", zorder=3, label="this network")
-    _without_outliers(axes, points(records.done)[1], records.quality)
-    axes.set_xlabel(axis(records.size, records.unit))
-    axes.set_ylabel(axis(records.quality, records.unit))
+    _without_outliers(axes, points(records.done)[1], records.main)
+    axes.set_xlabel(axis(size))
+    axes.set_ylabel(axis(records.main))
     axes.ticklabel_format(useOffset=False)
     legend_above(axes)
     save(figure, path)
@@ -127,9 +132,9 @@ def save(figure: plt.Figure, path: Path) -> None:
     plt.close(figure)
 
 
-def _without_outliers(axes: Axes, scores: list[float], quality: str) -> None:
+def _without_outliers(axes: Axes, scores: list[float], goal: Goal) -> None:
     """The worst 5 percent may lie outside: one network that failed to learn would flatten all others."""
-    ordered = sorted(scores, reverse=quality != QUALITY[1])
+    ordered = sorted(scores, reverse=goal.direction == "maximize")
     ends = ordered[0], ordered[int(0.95 * (len(ordered) - 1))]
     margin = 0.08 * (max(ends) - min(ends)) or 0.1
     axes.set_ylim(min(ends) - margin, max(ends) + margin)

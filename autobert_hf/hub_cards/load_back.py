@@ -1,4 +1,4 @@
-"""Whether a model folder gives a stranger the same network as us."""
+"""Whether a model folder gives others, who have not installed this package, the same network as us."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def refuse_unequal(folder: Path) -> None:
     head = (config.get("architectures") or [""])[0]
     batch = probe(config, head)
     here = outputs(folder, config, head, batch)
-    elsewhere = outputs_of_a_stranger(folder, head, batch)
+    elsewhere = outputs_without_package(folder, head, batch)
     for name, value in here.items():
         if not value.isfinite().all():
             raise PushError(f"The model in {folder} computes values that are not finite ({name}): train it again.")
@@ -66,13 +66,13 @@ def outputs(folder: Path, config: Mapping[str, Any], head: str, batch: Tensors) 
     return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
 
 
-def outputs_of_a_stranger(folder: Path, head: str, batch: Tensors) -> Tensors:
+def outputs_without_package(folder: Path, head: str, batch: Tensors) -> Tensors:
     """As the lines on the card give it to somebody who has not installed this package."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         save_file(batch, place / "batch.safetensors")
         auto = "AutoModel" + head.removeprefix("Auto").removeprefix("Bert").removeprefix("Model")
-        script = Path(__file__).with_name("stranger.py")
+        script = Path(__file__).with_name("load_without_package.py")
         done = subprocess.run(
             [sys.executable, "-P", str(script), str(folder.resolve()), name, auto],
             capture_output=True,

@@ -12,8 +12,8 @@ from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.card import draw_figures
 from autobert_hf.hub_cards.escape import html
 from autobert_hf.hub_cards.facts import facts
-from autobert_hf.hub_cards.files import write_text
-from autobert_hf.hub_cards.run_reader import Records
+from autobert_hf.hub_cards.run_reader import RunRecords
+from autobert_hf.records.files import write_text
 
 
 CAPTIONS = {
@@ -31,23 +31,21 @@ def write_report(run: Path) -> Path:
     Figures as PNG files and `index.html` into `run/report`. A search that still goes on is enough.
 
     Raises:
-        RecordError: if the folder holds no run with a finished candidate.
+        RunError, StudyError, JournalError: if the folder holds no run with a finished candidate.
     """
     folder = run / "report"
     network = Network(run / "model") if (run / "model" / "config.json").exists() else None
-    records = Records.read(run, network=network)
+    records = RunRecords.read(run, network=network)
     figures = [
         {"name": name, "caption": CAPTIONS[name], "uri": data_uri((folder / name).read_bytes(), "image/png")}
         for name in draw_figures(records, network, folder)
     ]
-    ranked = sorted(records.done, key=records.place)[:SHOWN]
     formulas = list(network.formulas.values()) if network else []
     known = facts(records, network)
     text = html(
         "report.html",
         figures=figures,
-        ranked=ranked,
-        best_first=SHOWN,
+        ranked=records.ranked[:SHOWN],
         formulas=[(formula, [equation_uri(line) for line in formula.latex]) for formula in formulas],
         **known,
     )

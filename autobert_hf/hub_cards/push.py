@@ -16,7 +16,7 @@ from autobert_hf.hub_cards.card import write_card
 from autobert_hf.hub_cards.checks import PushError, refuse_bad_metadata, refuse_secrets
 from autobert_hf.hub_cards.facts import REPO_ID
 from autobert_hf.hub_cards.load_back import refuse_unequal
-from autobert_hf.hub_cards.run_reader import Records
+from autobert_hf.hub_cards.run_reader import RunRecords
 from autobert_hf.hub_cards.trials import dataset_files
 
 
@@ -50,11 +50,11 @@ def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
     Raises:
         PushError: if a file holds a home path or a token, if the card's metadata does not validate, if the model does
             not load back with equal outputs.
-        RecordError: if the folder holds no finished run.
+        RunError, StudyError, JournalError: if the folder holds no finished run.
         ValueError: if `repo_id` is none.
     """
     validate_repo_id(repo_id)
-    records, model = Records.read(run), run / "model"
+    records, model = RunRecords.read(run), run / "model"
     if not (model / "config.json").exists():
         raise PushError(f"{run} holds no model yet: let the search go on.")
     if not (model / "README.md").exists():

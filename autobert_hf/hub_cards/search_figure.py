@@ -1,8 +1,8 @@
 """What a search tried: scores over time, and below them what the candidates were made of."""
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -13,16 +13,19 @@ from autobert_hf.hub_cards.figures import (
     GREY,
     ORANGE,
     PURPLE,
-    SCALE,
     SKY,
     WIDTH,
     axis,
     draw_curve,
     legend_above,
     save,
+    values,
 )
-from autobert_hf.hub_cards.run_reader import Records, Trial
+from autobert_hf.hub_cards.run_reader import RunRecords
 from autobert_hf.modeling.formula import STANDARD_ATTENTION
+from autobert_hf.records.architecture import Items
+from autobert_hf.records.goals import Goal
+from autobert_hf.records.trial import Trial
 
 
 BINS = 25
@@ -37,15 +40,19 @@ GROUPS = {
 }
 
 
-def draw_search(records: Records, path: Path) -> None:
-    figure, (above, below) = plt.subplots(2, 1, figsize=(WIDTH, 5.4), sharex=True, layout="constrained")
-    draw_curve(records, above)
-    kinds = {group(layer) for trial in records.trials for layer in trial["architecture"]["layers"]}
-    if len(kinds) > 1:
-        draw_ingredients(records.trials, below)
-    else:
-        draw_sizes(records, below)
-    below.set_xlabel("candidate, in the order of the search")
+def draw_search(records: RunRecords, path: Path) -> None:
+    """Where layers are of several kinds, their shares stand below the scores; else the sizes, if there are any."""
+    has_kinds = len({group(layer) for trial in records.trials for layer in trial.architecture.layers}) > 1
+    panels = 2 if has_kinds or records.size else 1
+    figure, axes = plt.subplots(
+        panels, 1, figsize=(WIDTH, 0.9 + 2.25 * panels), sharex=True, squeeze=False, layout="constrained"
+    )
+    draw_curve(records, axes[0, 0])
+    if has_kinds:
+        draw_ingredients(records.trials, axes[-1, 0])
+    elif records.size:
+        draw_sizes(records.done, records.size, axes[-1, 0])
+    axes[-1, 0].set_xlabel("candidate, in the order of the search")
     save(figure, path)
 
 
@@ -53,14 +60,14 @@ def draw_ingredients(trials: list[Trial], axes: Axes) -> None:
     """The share of each kind of layer among the candidates, failed ones included, in bins of equal length."""
     width = max(1, -(-len(trials) // BINS))
     bins = [trials[start : start + width] for start in range(0, len(trials), width)]
-    starts = [part[0]["trial"] - 0.5 for part in bins]
+    starts = [part[0].id - 0.5 for part in bins]
     widths = [len(part) for part in bins]
-    counts = [Counter(group(layer) for t in part for layer in t["architecture"]["layers"]) for part in bins]
+    counts = [Counter(group(layer) for trial in part for layer in trial.architecture.layers) for part in bins]
     bottom = [0.0] * len(bins)
     for name, (colour, hatch) in GROUPS.items():
         if not any(count[name] for count in counts):
             continue
-        heights = [count[name] / count.total() for count in counts]
+        heights = [count[name] / max(count.total(), 1) for count in counts]
         axes.bar(
             starts, heights, widths, bottom, align="edge", color=colour, hatch=hatch, label=name, edgecolor="white"
         )
@@ -70,16 +77,16 @@ def draw_ingredients(trials: list[Trial], axes: Axes) -> None:
     legend_above(axes)
 
 
-def draw_sizes(records: Records, axes: Axes) -> None:
-    """Where all layers are of one kind: how large the candidates were."""
-    numbers = [trial["trial"] for trial in records.done]
-    sizes = [trial["scores"][records.size] * SCALE.get(records.size, 1.0) for trial in records.done]
-    axes.scatter(numbers, sizes, s=14, color=ORANGE, linewidths=0)
-    axes.set_ylabel(axis(records.size, records.unit).replace(" relative", "\nrelative"))
+def draw_sizes(trials: list[Trial], size: Goal, axes: Axes) -> None:
+    """How large the candidates were."""
+    axes.scatter([trial.id for trial in trials], values(size, trials), s=14, color=ORANGE, linewidths=0)
+    axes.set_ylabel(axis(size).replace(" (", "\n("))
 
 
-def group(layer: dict[str, Any]) -> str:
-    """The group of a layer as a journal writes it."""
+@cache
+def group(items: Items) -> str:
+    """The group of a layer."""
+    layer = dict(items)
     if "mixer" in layer.get("skip", ()):
         return "skipped"
     if layer["layer_type"] != "conv":

@@ -7,10 +7,11 @@ from typing import Any
 from huggingface_hub import DatasetCardData
 
 from autobert_hf.hub_cards.card import identifier
-from autobert_hf.hub_cards.escape import Safe, code, markdown, one_line
-from autobert_hf.hub_cards.run_reader import Records, Trial
+from autobert_hf.hub_cards.escape import Safe, code, markdown, one_line, plain
+from autobert_hf.hub_cards.run_reader import RunRecords
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.variants import write_layers
+from autobert_hf.records.goals import GOALS
+from autobert_hf.records.trial import Trial
 
 
 FILE = "trials.parquet"
@@ -19,49 +20,58 @@ COLUMNS = {
     "parent": "the trial whose architecture was changed, none for a random one",
     "mutation": "where the architecture comes from",
     "seed": "of every random draw of this trial",
-    "status": "`done` or `failed`",
-    "reason": "why it failed",
+    "status": "`done`, `failed`, or `pruned`: ended early",
+    "reason": "why it failed or was ended",
+    "weights": "version of the shared weights that judged it",
+    "partial": "its scores on the way, by step, as JSON",
+    "architecture": "what the search decided, as JSON",
     "config": "the network as the JSON of an AutoBertConfig",
 }
 
 
-def dataset_files(records: Records, config: AutoBertConfig, repo_id: str, model_id: str) -> dict[str, bytes]:
+def dataset_files(records: RunRecords, config: AutoBertConfig, repo_id: str, model_id: str) -> dict[str, bytes]:
     """
     The files of a dataset repository. `config` holds what the search left alone: that of any network it found.
     """
     rows = [row(trial, config) for trial in records.trials]
-    scores = [name for name in {name: None for found in rows for name in found} if name not in COLUMNS]
-    return {FILE: parquet(rows, scores), "README.md": card(records, scores, repo_id, model_id).encode()}
+    names = list({**dict.fromkeys(COLUMNS), **{name: None for found in rows for name in found}})
+    if not any("config" in found for found in rows):
+        names.remove("config")
+    return {FILE: parquet(rows, names), "README.md": card(records, names, repo_id, model_id).encode()}
 
 
 def row(trial: Trial, base: AutoBertConfig) -> dict[str, Any]:
-    """Scores and costs are columns of their own, `score_loss`, `cost_seconds` and the like."""
-    layers = [dict(layer) for layer in trial["architecture"]["layers"]]
-    config = write_layers(
-        base, [(layer.pop("layer_type"), layer) for layer in layers], **trial["architecture"]["settings"]
-    )
+    """
+    Scores and costs are columns of their own, `score_loss`, `cost_seconds` and the like. A trial without layers, as in
+    a space of a user's own, has no `config`.
+    """
+    record = trial.to_record()
+    scores, cost = record.pop("scores"), record.pop("cost")
     return (
-        {name: trial[name] for name in COLUMNS if name != "config"}
-        | {"config": json.dumps(config.to_dict(), sort_keys=True)}
-        | {f"score_{one_line(name)}": value for name, value in trial["scores"].items()}
-        | {f"cost_{one_line(name)}": value for name, value in trial["cost"].items()}
+        record
+        | {name: json.dumps(record[name], sort_keys=True) for name in ("partial", "architecture")}
+        | ({"config": config_json(trial, base)} if trial.architecture.layers else {})
+        | {f"score_{one_line(name)}": value for name, value in scores.items()}
+        | {f"cost_{one_line(name)}": value for name, value in cost.items()}
     )
 
 
-def parquet(rows: list[dict[str, Any]], numbers: list[str]) -> bytes:
+def config_json(trial: Trial, base: AutoBertConfig) -> str:
+    return json.dumps(trial.architecture.to_config(base).to_dict(), sort_keys=True)
+
+
+def parquet(rows: list[dict[str, Any]], names: list[str]) -> bytes:
     from datasets import Dataset, Features, Value  # slow to import, and needed here alone
 
-    kinds = {"trial": "int64", "parent": "int64", "seed": "int64"}
-    features = {name: Value(kinds.get(name, "string")) for name in COLUMNS} | {
-        name: Value("float64") for name in numbers
-    }
-    columns = {name: [found.get(name) for found in rows] for name in features}
+    kinds = dict.fromkeys(COLUMNS, "string") | dict.fromkeys(("trial", "parent", "seed"), "int64")
+    features = {name: Value(kinds.get(name, "float64")) for name in names}
+    columns = {name: [found.get(name) for found in rows] for name in names}
     file = io.BytesIO()
     Dataset.from_dict(columns, features=Features(features)).to_parquet(file)
     return file.getvalue()
 
 
-def card(records: Records, scores: list[str], repo_id: str, model_id: str) -> str:
+def card(records: RunRecords, names: list[str], repo_id: str, model_id: str) -> str:
     data = DatasetCardData(
         license=identifier(records.settings.get("license")),
         tags=["autobert", "neural-architecture-search"],
@@ -70,24 +80,31 @@ def card(records: Records, scores: list[str], repo_id: str, model_id: str) -> st
     return markdown(
         "dataset_card.md",
         metadata=Safe(data.to_yaml()),
-        columns={name: Safe(what) for name, what in COLUMNS.items()} | {name: _meaning(name) for name in scores},
+        columns={name: _meaning(name, records) for name in names},
+        best_by=f"score_{one_line(records.main.name)}",
+        main=records.main,
         repo_id=Safe(repo_id),
         model_id=Safe(model_id),
         settings=records.settings,
         trials=len(records.trials),
-        failed=len(records.trials) - len(records.done),
+        failed=records.count("failed"),
+        pruned=records.count("pruned"),
+        has_versions=bool(records.new_weights),
         versions=records.run["versions"],
     )
 
 
-def _meaning(name: str) -> Safe:
-    kind, _, what = name.partition("_")
-    known = {
-        "loss": "held-out loss after the short training, nats per masked token",
-        "parameters": "of the masked language model",
-        "flops": "of one row of 128 tokens",
-        "seconds": "of the trial, on one process",
-        "tokens": "that the trial was trained on",
-        "inherited_tokens": "that the weights it started from had been trained on",
+def _meaning(column: str, records: RunRecords) -> Safe:
+    kind, _, name = column.partition("_")
+    goals = {f"score_{one_line(goal.name)}": goal for goal in (*GOALS.values(), *records.study.goals.goals)}
+    known = COLUMNS | {
+        "score_parameters": "parameters of the masked language model",
+        "cost_seconds": "seconds of the trial, on one process",
+        "cost_tokens": "tokens that the trial was trained on",
+        "cost_inherited_tokens": "tokens that the weights it started from had been trained on",
     }
-    return Safe(known[what]) if what in known else Safe(f"{kind} {code(what)}")
+    if column in known:
+        return Safe(known[column])
+    if column in goals:
+        return plain(", ".join(filter(None, (goals[column].label, goals[column].unit))))
+    return Safe(f"{kind} {code(name)}")

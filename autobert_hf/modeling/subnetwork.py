@@ -54,8 +54,11 @@ class SubNetwork:
     `network(input_ids=..., attention_mask=...)`.
     """
 
-    def __init__(self, large: PreTrainedModel, skeleton: Skeleton, cut: Cut, weights: dict[str, Tensor]) -> None:
+    def __init__(
+        self, large: PreTrainedModel, skeleton: Skeleton, cut: Cut, weights: dict[str, Tensor], training: bool
+    ) -> None:
         self.large = large
+        self.training = training
         self.skeleton = skeleton
         self.cut = cut
         self.weights = weights
@@ -70,8 +73,8 @@ class SubNetwork:
         model, config = self.skeleton.model, self.large.config
         model.config.sparse_prediction = config.sparse_prediction
         model.config._attn_implementation = config._attn_implementation
-        if model.training != self.large.training:
-            model.train(self.large.training)
+        if model.training != self.training:
+            model.train(self.training)
         return model(**batch)
 
 
@@ -88,13 +91,14 @@ class Sliceable:
         parameters: dict[str, Tensor] = dict(self.model.named_parameters(remove_duplicate=False))
         return parameters | dict(self.model.named_buffers())
 
-    def part(self, cut: Cut) -> SubNetwork:
+    def part(self, cut: Cut, training: bool = False) -> SubNetwork:
         """
-        The sub-network as a function on these weights. Weights of narrowed heads are copies: make a new one after
-        each optimizer step.
+        The sub-network as a function on these weights, in training or in evaluation mode. Weights of narrowed heads
+        are copies: make a new one after each optimizer step.
         """
         weights = slice_state(self.state(), self.cut, cut)
-        return SubNetwork(self.model, self._skeleton(tuple(layer.source for layer in cut.layers)), cut, weights)
+        skeleton = self._skeleton(tuple(layer.source for layer in cut.layers))
+        return SubNetwork(self.model, skeleton, cut, weights, training)
 
     @torch.no_grad()
     def extract(self, cut: Cut) -> PreTrainedModel:

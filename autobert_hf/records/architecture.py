@@ -1,11 +1,11 @@
 """The part of a configuration that a search decides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.variants import write_layers
+from autobert_hf.modeling.variants import read_layers, write_layers
 
 
 Items = tuple[tuple[str, Any], ...]
@@ -19,15 +19,29 @@ def freeze(values: Mapping[str, Any]) -> Items:
 class Architecture:
     """
     Immutable, hashable and JSON-able. `layers` holds each layer's `layer_type` and per-layer values, `settings` what
-    holds for the whole network, both in the vocabulary of `AutoBertConfig`.
+    holds for the whole network, both in the vocabulary of `AutoBertConfig`. In a space of a user's own there may be
+    settings alone, of any names. Settings are read by name, `architecture["hidden_size"]`, and as `**architecture`.
     """
 
     layers: tuple[Items, ...]
     settings: Items = ()
 
     @classmethod
-    def of(cls, layers: Sequence[Mapping[str, Any]], **settings: Any) -> "Architecture":
+    def of(cls, layers: Sequence[Mapping[str, Any]], /, **settings: Any) -> "Architecture":
         return cls(tuple(freeze(layer) for layer in layers), freeze(settings))
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 (whatever the setting holds)
+        found = dict(self.settings)
+        if name not in found:
+            raise KeyError(f"{name!r} is no setting of this architecture; it has {', '.join(found) or 'none'}")
+        return found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def keys(self) -> list[str]:
+        """The names of the settings."""
+        return [name for name, _ in self.settings]
 
     @property
     def layer_dicts(self) -> list[dict[str, Any]]:
@@ -45,9 +59,17 @@ class Architecture:
         return cls.of(data["layers"], **data["settings"])
 
     def to_config(self, base: AutoBertConfig) -> AutoBertConfig:
-        """`base` with this architecture's choices in place of its own layers; sizes that follow from them follow."""
+        """
+        `base` with this architecture's choices in place of its own layers; sizes that follow from them follow. An
+        architecture without layers keeps those of `base`, as many of them as it says, the last one repeated.
+        """
+        settings = dict(self.settings)
         layers = [(layer.pop("layer_type"), layer) for layer in self.layer_dicts]
-        return write_layers(base, layers, **dict(self.settings))
+        if not layers:
+            own = [(kind, {k: v for k, v in one.items() if k not in settings}) for kind, one in read_layers(base)]
+            depth = settings.pop("num_hidden_layers", len(own))
+            layers = [own[min(index, len(own) - 1)] for index in range(depth)]
+        return write_layers(base, layers, **settings)
 
     @classmethod
     def from_config(cls, config: AutoBertConfig, fields: Mapping[str, Sequence[str]]) -> "Architecture":

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
@@ -34,6 +34,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock: TextIO | None = None
 
     def open(
         self, settings: Mapping[str, Any], inputs: Mapping[str, str], local: Mapping[str, Any] | None = None
@@ -89,6 +90,12 @@ class RunFolder:
             raise RunError(
                 f"{self.path} is in use by another process: wait for it or end it, or choose another --output-dir."
             ) from error
+
+    def release(self) -> None:
+        """Others may have the folder; the end of the process does this too."""
+        if self.lock is not None:
+            self.lock.close()
+            self.lock = None
 
     def read(self, name: str) -> dict[str, Any]:
         """One of the folder's JSON files."""

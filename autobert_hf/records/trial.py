@@ -1,4 +1,4 @@
-"""One evaluated architecture, as the journal holds it."""
+"""One judged architecture, as the journal holds it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.journal import JournalError, read_journal
+from autobert_hf.records.journal import JournalError, journal_records
+
+
+RESULT = ("seed", "scores", "cost", "status", "reason", "weights", "partial")
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a searcher asks for; `parent` is a trial's id, `mutation` says where the architecture comes from."""
+    """What a strategy asks for; `parent` is a trial's id, `mutation` says where the architecture comes from."""
 
     architecture: Architecture
     parent: int | None = None
@@ -21,8 +24,10 @@ class Proposal:
 @dataclass(frozen=True)
 class Trial:
     """
-    `scores` by objective, `cost` in seconds, trained tokens and the like. A trial that failed has `status` "failed",
-    a reason, and takes no part in the search beyond its place in the budget.
+    `scores` by goal, `cost` in seconds, trained tokens and the like, `partial` the scores on the way by step,
+    `weights` the version of the shared weights that judged it. `status` is "done"; "failed", with a reason, and then
+    the trial takes no part in the search beyond its place in the budget; or "pruned": ended early by its partial
+    scores, and never the best.
     """
 
     id: int
@@ -32,6 +37,8 @@ class Trial:
     cost: Mapping[str, float] = field(default_factory=dict)
     status: str = "done"
     reason: str = ""
+    weights: str = ""
+    partial: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def architecture(self) -> Architecture:
@@ -52,12 +59,14 @@ class Trial:
             "cost": dict(self.cost),
             "status": self.status,
             "reason": self.reason,
+            "weights": self.weights,
+            "partial": {step: dict(scores) for step, scores in self.partial.items()},
         }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Trial":
         proposal = Proposal(Architecture.from_json(record["architecture"]), record["parent"], record["mutation"])
-        rest = {name: record[name] for name in ("seed", "scores", "cost", "status", "reason")}
+        rest = {name: record[name] for name in RESULT}
         return cls(record["trial"], proposal, **rest)
 
 
@@ -66,7 +75,7 @@ def read_trials(journal: Path) -> list[Trial]:
     Raises:
         JournalError: if a line is no trial.
     """
-    return [parse_trial(journal, number, record) for number, record in enumerate(read_journal(journal), start=1)]
+    return [parse_trial(journal, number, record) for number, record in enumerate(journal_records(journal), start=1)]
 
 
 def parse_trial(journal: Path, line: int, record: Mapping[str, Any], check: Callable[[Trial], object] = id) -> Trial:

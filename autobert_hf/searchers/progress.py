@@ -4,13 +4,13 @@ from types import TracebackType
 
 from tqdm.auto import tqdm
 
-from autobert_hf.records.goals import Objective
+from autobert_hf.records.goals import Goal
 from autobert_hf.records.trial import Trial
 
 
 class TrialBar:
-    def __init__(self, num_trials: int, objective: Objective, replayed: int, quiet: bool = False) -> None:
-        self.objective = objective
+    def __init__(self, num_trials: int, goal: Goal, replayed: int, quiet: bool = False) -> None:
+        self.goal = goal
         self.replayed = replayed
         self.best: Trial | None = None
         self.failed = 0
@@ -25,10 +25,10 @@ class TrialBar:
 
     def show(self, trial: Trial) -> None:
         self.failed += not trial.ok
-        if trial.ok and (self.best is None or self.objective.value(trial) > self.objective.value(self.best)):
+        if trial.ok and (self.best is None or self.goal.value(trial) > self.goal.value(self.best)):
             self.best = trial
         if self.best is not None:
-            best = f"{self.best.scores[self.objective.name]:.4f} (trial {self.best.id})"
+            best = f"{self.best.scores[self.goal.name]:.4f} (trial {self.best.id})"
             self.bar.set_postfix(best=best, failed=self.failed, refresh=False)
         if trial.id >= self.replayed:
             self.bar.update()

@@ -1,126 +1,235 @@
-"""What every method stands on: processes, text, batches, the search itself, and trainings that must not be lost."""
+"""A run: a folder, a team of processes, a seed, and what it has trained and found, by name."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from accelerate import Accelerator
+from torch import nn
+from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from autobert_hf.lab.data.corpus import Corpus, Source, prepare
-from autobert_hf.lab.tasks.proxy_task import Task, load_task
-from autobert_hf.lab.training.final import Curve, train_and_record
-from autobert_hf.lab.training.trainer import Batch, Recipe, TrainingError, fastest_attention
-from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM, AutoBertForPreTraining, AutoBertLanguageModel
-from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.goals import Goals, arithmetic_scores
+from autobert_hf.lab.data.batches import Batches, Text
+from autobert_hf.lab.losses.loss import Loss, TrainingError
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.team import Team
+from autobert_hf.lab.training.trainer import Clock, Trainer, load_tensors
+from autobert_hf.records.files import read_tensors, write_tensors
+from autobert_hf.records.goals import Goals
 from autobert_hf.records.journal import Journal
-from autobert_hf.records.model_folder import save_model
-from autobert_hf.records.run_folder import RunFolder, write_json
+from autobert_hf.records.run_folder import RunError, read_report, write_json
 from autobert_hf.records.seeds import derive
+from autobert_hf.records.study import Study, journal_file
 from autobert_hf.records.trial import Trial
-from autobert_hf.searchers.loop import Evaluator, Searcher, search
+from autobert_hf.searchers.curve import Curve, curve_points
+from autobert_hf.searchers.evaluators.evaluator import Evaluator
+from autobert_hf.searchers.loop import Loop
 from autobert_hf.searchers.progress import TrialBar
-from autobert_hf.searchers.settings.search_settings import SearchSettings
-from autobert_hf.searchers.space_summary import Profile, profile
-from autobert_hf.searchers.spaces.space import Space
-from autobert_hf.searchers.supernets.branched import Head
+from autobert_hf.searchers.strategies.strategy import Pruner, Strategy
 
 
-class Job:
-    """One run of a method; every part of it goes on where it was stopped."""
+T = TypeVar("T")
+CHECKPOINT_SECONDS = 30
 
-    def __init__(self, settings: SearchSettings, folder: RunFolder, source: Source) -> None:
-        self.settings = settings
-        self.path = folder.path
-        self.accelerator = Accelerator(mixed_precision=settings.mixed_precision, cpu=settings.cpu)
-        self.is_main = self.accelerator.is_main_process
-        with self.accelerator.main_process_first():
-            self.corpus: Corpus = prepare(source, folder.path / "text")
-        self.base = settings.base_config(len(self.corpus.tokenizer), self.corpus.tokenizer.pad_token_id)
-        self.base._attn_implementation = fastest_attention(self.accelerator)
-        self.head: Head = AutoBertForPreTraining if settings.objective == "mlm+nsp" else AutoBertForMaskedLM
-        self.batches = self.corpus.batches("train", settings.batch_size, derive(settings.seed, "batches"))
-        rows = min(settings.batch_size, len(self.corpus.held_out))
-        held_out = self.corpus.batches("held_out", rows, derive(settings.seed, "held-out"))
-        self.held_out: list[Batch] = held_out.held_out(settings.held_out_rows)
-        self.tasks: list[Task] = []
-        self.goals = Goals.of(asdict(settings))
-        # What a method puts into a model's folder beside weights, configuration and tokenizer.
-        self.add_files: Callable[[PreTrainedModel, Path], object] = lambda model, folder: None
 
-    def load_tasks(self) -> None:
-        """The proxy tasks; apart, since a finished run is opened again without them. Raises TaskError."""
-        s = self.settings
-        with self.accelerator.main_process_first():  # a data set of the Hub is fetched once
-            self.tasks = [load_task(spec, self.corpus.tokenizer, s.length, s.proxy_rows) for spec in s.proxy_task]
+@dataclass(frozen=True)
+class Comparison:
+    """What a final training has made: models by name, the found one first, and the curve of each."""
 
-    def allowed(self, architecture: Architecture) -> bool:
-        return self.settings.limits.broken_by(arithmetic_scores(architecture.to_config(self.base))) is None
+    trial: Trial
+    models: Mapping[str, PreTrainedModel]
+    curves: Mapping[str, Curve]
 
-    def profile(self, space: Space) -> Profile | None:
+
+@dataclass(frozen=True)
+class Run:
+    """Every part goes on where it was stopped. It opens neither a text nor a model: a method does."""
+
+    path: Path
+    seed: int
+    team: Team
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401 (JSON)
+        """What `make` gives, as JSON in `report/NAME.json`: the first process makes it, all processes read it."""
+        path = self.path / "report" / f"{name}.json"
+        if self.team.is_main and not path.exists():
+            self.record(name, make())
+        self.team.wait()
+        return read_report(path)
+
+    def record(self, name: str, data: Mapping[str, Any]) -> None:
+        if self.team.is_main:
+            write_json(self.path / "report" / f"{name}.json", dict(data))
+
+    def fresh(self, make: Callable[[], T], name: str) -> T:
+        """What `make` draws at random, such as a network's weights: the same for the same seed and name."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(self.seed, "initialise", name))
+            return make()
+
+    def train(
+        self,
+        name: str,
+        trainer: Trainer,
+        batches: Batches,
+        until: int | None = None,
+        score: Callable[[], float] | None = None,
+        inherited: int = 0,
+    ) -> Curve:
         """
-        What there is to choose from, counted and recorded before anything is trained; None where a run goes on.
+        Trains to step `until`, or to the recipe's end; then the weights lie in `NAME.safetensors` of the run, and
+        another call takes them from there. On the way everything is kept in a file beside it. With a `score` the curve
+        [(tokens, score), ...] is returned, where tokens count the `inherited` ones too.
 
         Raises:
-            LimitError: if no network of the space keeps within the limits.
+            TrainingError: if the loss is no number.
         """
-        if (self.path / "report" / "space.json").exists():
-            return None
-        found = profile(space, self.base, self.settings.limits, self.settings.seed)
-        self.accelerator.wait_for_everyone()
-        self.record("space", found.to_dict())
-        return found
+        path = self.path / f"{name}.safetensors"
+        checkpoint = path.with_name(f"training-{path.name}")
+        is_done = path.exists()
+        self.team.wait()
+        if is_done:
+            tensors, metadata = read_tensors(path)
+            load_tensors(tensors, trainer.trained, trainer.loss)
+            if self.team.is_main:
+                checkpoint.unlink(missing_ok=True)
+            return [(tokens, value) for tokens, value in json.loads(metadata["curve"])]
+        curve = self._curve(trainer, checkpoint)
+        end = trainer.recipe.steps if until is None else until
+        self._train(path.stem, trainer, batches, end, score, inherited, curve, checkpoint)
+        if self.team.is_main and end == trainer.recipe.steps:
+            tokens = inherited + end * batches.tokens_per_batch
+            write_tensors(path, trainer.tensors(), steps=end, tokens=tokens, curve=json.dumps(curve))
+            checkpoint.unlink(missing_ok=True)
+        elif self.team.is_main:
+            trainer.save(checkpoint, curve=json.dumps(curve))
+        self.team.wait()
+        return curve
 
-    def search(self, searcher: Searcher, evaluator: Evaluator, number: int | None = None) -> list[Trial]:
+    def _curve(self, trainer: Trainer, checkpoint: Path) -> Curve:
+        """Takes up what an earlier process has left."""
+        if not checkpoint.exists():
+            return []
+        return [(tokens, value) for tokens, value in json.loads(trainer.load(checkpoint)["curve"])]
+
+    def _train(
+        self,
+        name: str,
+        trainer: Trainer,
+        batches: Batches,
+        end: int,
+        score: Callable[[], float] | None,
+        inherited: int,
+        curve: Curve,
+        checkpoint: Path,
+    ) -> None:
+        per_step, is_main, clock = batches.tokens_per_batch, self.team.is_main, Clock(CHECKPOINT_SECONDS)
+        points = curve_points(trainer.recipe.steps, per_step, inherited) if score is not None else set()
+        bar = tqdm(total=end, initial=trainer.step, desc=name, unit="step", smoothing=0.05, disable=not is_main)
+
+        def after(step: int, value: float) -> None:
+            bar.update()
+            bar.set_postfix(loss=f"{value:.3f}")
+            if step in points and score is not None:
+                curve.append((inherited + step * per_step, score()))
+                trainer.trained.train()
+            if is_main and (step in points or clock.rings()):
+                trainer.save(checkpoint, curve=json.dumps(curve))
+
+        with bar:
+            trainer.run(batches, until=end, on_step=after)
+
+    def has_trained(self, name: str) -> bool:
+        return (self.path / f"{name}.safetensors").exists()
+
+    def load(self, name: str, trained: nn.Module, loss: Loss) -> None:
         """
-        All trials of the run, in order; `number` of them where that is not the settings' to say.
+        What `train` has left.
+
+        Raises:
+            RunError: if that training has not ended.
+        """
+        if not self.has_trained(name):
+            raise RunError(
+                f"{self.path} holds no finished {name}: let the search go on (`autobert status {self.path}`)."
+            )
+        load_tensors(read_tensors(self.path / f"{name}.safetensors")[0], trained, loss)
+
+    def study(
+        self,
+        strategy: Strategy,
+        evaluator: Evaluator,
+        goals: Goals,
+        trials: int,
+        pruner: Pruner | None = None,
+        name: str = "",
+    ) -> Study:
+        """
+        Searches until the journal of the study `name` holds so many trials.
 
         Raises:
             TrainingError: if none of them succeeded.
         """
-        number = self.settings.num_trials if number is None else number
-        with self.accelerator.main_process_first():
-            journal = Journal(self.path / "journal.jsonl", writer=self.is_main)
-        with TrialBar(number, self.goals.main, len(journal.records), not self.is_main) as bar:
-            trials = search(searcher, evaluator, journal, number, bar.show, self.accelerator)
-        if not any(trial.ok for trial in trials):
-            raise TrainingError(f"None of {len(trials)} candidates could be trained; the last: {trials[-1].reason}.")
-        self.record("front", {"trials": [trial.id for trial in self.goals.front(trials)]})
-        return trials
+        suffix = f"-{name}" if name else ""
+        self.record(f"goals{suffix}", goals.to_json())
+        with self.team.main_first():
+            journal = Journal(journal_file(self.path, name), writer=self.team.is_main)
+        with TrialBar(trials, goals.main, len(journal.records), not self.team.is_main) as bar:
+            loop = Loop(strategy, evaluator, goals, journal, self.team, self.seed, pruner, bar.show)
+            found = loop.run(trials)
+        if not any(trial.ok for trial in found):
+            reason = found[-1].reason if found else "none was asked for"
+            raise TrainingError(f"None of {len(found)} candidates could be trained; the last: {reason}.")
+        self.record(f"front{suffix}", {"trials": [trial.id for trial in goals.front(found)]})
+        return Study(name, goals, found)
 
-    def fresh(self, config: AutoBertConfig, name: str) -> AutoBertLanguageModel:
-        """A network with new weights, the same for the same seed and name."""
-        config._attn_implementation = self.base._attn_implementation
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.settings.seed, "initialise", name))
-            return self.head(config)
-
-    def train(
-        self, model: AutoBertLanguageModel, recipe: Recipe, name: str, winner: Trial, inherited: int = 0
-    ) -> Curve:
-        """Trains to the recipe's end; `name` and `winner` name the checkpoint."""
-        # A larger budget may bring another winner, and with it a BERT of another size.
-        checkpoint = self.path / "final" / f"{name}-{winner.id:06d}.safetensors"
-        return train_and_record(
-            model, recipe, self.batches, self.held_out, self.accelerator, checkpoint, f"training {name}", inherited
+    def final(
+        self,
+        trial: Trial,
+        models: Mapping[str, PreTrainedModel],
+        loss_of: Callable[[PreTrainedModel], Loss],
+        recipe: Recipe,
+        text: Text,
+        inherited: int = 0,
+    ) -> Comparison:
+        """
+        Trains what was found (the first of `models`) and its baselines alike, from the weights that they have, and
+        records curves, sizes and floors in `report/training-NUMBER.json`. Where the found network was trained on
+        `inherited` tokens before, the others get as many more.
+        """
+        curves, losses = {}, {}
+        more = inherited // text.train.tokens_per_batch
+        for number, (name, model) in enumerate(models.items()):
+            losses[name] = loss_of(model)
+            before, own = (inherited, recipe) if number == 0 else (0, replace(recipe, steps=recipe.steps + more))
+            curves[name] = self._finish(f"final/{name}-{trial.id:06d}", model, losses[name], own, text, before)
+        errors = {name: losses[name].error(model, text) for name, model in models.items()}
+        loss = next(iter(losses.values()))
+        self.record(
+            f"training-{trial.id:06d}",
+            {
+                "curves": curves,
+                "unit": loss.unit,
+                "parameters": {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
+                "inherited_tokens": inherited,
+                "errors": {name: error for name, error in errors.items() if error is not None},
+            }
+            | loss.floors(text),
         )
+        return Comparison(trial, models, curves)
 
-    def recipe(self, tokens: int) -> Recipe:
-        return Recipe(tokens // self.batches.tokens_per_batch, self.settings.learning_rate, decay=0.3)
+    def _finish(
+        self, name: str, model: PreTrainedModel, loss: Loss, recipe: Recipe, text: Text, inherited: int
+    ) -> Curve:
+        held_out = HeldOut(loss, text.held_out, self.team)
+        trainer = Trainer(model, loss, lambda step, shard: [model], recipe, self.team)
 
-    def record(self, name: str, data: Mapping[str, Any]) -> None:
-        if self.is_main:
-            write_json(self.path / "report" / f"{name}.json", dict(data))
+        def score() -> float:
+            return held_out(model.eval())
 
-    def save(self, model: PreTrainedModel, folder: Path) -> None:
-        if self.is_main:
-            save_model(model, self.corpus.tokenizer, folder, lambda path: self.add_files(model, path))
-
-    def end(self) -> None:
-        # A process that ends while others still work is taken for one that failed.
-        self.accelerator.wait_for_everyone()
-        self.accelerator.end_training()
+        curve = self.train(name, trainer, text.stream("final"), score=score, inherited=inherited)
+        model.eval()
+        return curve

@@ -1,13 +1,13 @@
 """What a space holds, before anything is trained: sizes of its networks, and how many keep within the limits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from random import Random
 from statistics import median
 from typing import Any
 
-from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.records.goals import Limits, arithmetic_scores
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import Limits
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.spaces.space import Space
 
@@ -20,7 +20,7 @@ class LimitError(ValueError):
 
 
 @dataclass(frozen=True)
-class Profile:
+class SpaceSummary:
     """`sizes` holds (smallest, median, largest) of the parameters and FLOPs of `samples` random networks."""
 
     samples: int
@@ -29,6 +29,10 @@ class Profile:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "SpaceSummary":
+        return cls(**data)
 
     def __str__(self) -> str:
         sizes = "; ".join(
@@ -40,16 +44,22 @@ class Profile:
         )
 
 
-def profile(space: Space, base: AutoBertConfig, limits: Limits, seed: int, samples: int = SAMPLES) -> Profile:
+def space_summary(
+    space: Space,
+    known: Callable[[Architecture], Mapping[str, float]],
+    limits: Limits,
+    seed: int,
+    samples: int = SAMPLES,
+) -> SpaceSummary:
     """
-    Random networks of the space, counted, its smallest and its largest among them.
+    The `known` scores of random networks of the space, its smallest and its largest among them.
 
     Raises:
         LimitError: if none of them keeps within the limits.
     """
     rng = Random(derive(seed, "profile"))
     drawn = [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(samples - 2))]
-    scores = [arithmetic_scores(architecture.to_config(base)) for architecture in drawn]
+    scores = [known(architecture) for architecture in drawn]
     within = sum(limits.broken_by(score) is None for score in scores)
     columns = {name: [score[name] for score in scores] for name in scores[0]}
     if not within:
@@ -61,4 +71,4 @@ def profile(space: Space, base: AutoBertConfig, limits: Limits, seed: int, sampl
             "Raise the limit, or give fewer or narrower layers or a smaller vocabulary."
         )
     sizes = {name: (min(values), median(values), max(values)) for name, values in columns.items()}
-    return Profile(samples, sizes, within / samples)
+    return SpaceSummary(samples, sizes, within / samples)

@@ -15,13 +15,16 @@ from autobert_hf.hub_cards import card
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import to_bert
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import Goal, Goals
 from autobert_hf.records.model_folder import save_model
 from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.trial import Proposal, Trial
 
 
 FORMULAS = ["softmax(q @ k.T / sqrt(d)) @ v", "q @ (softplus(k).T @ v)", "z1 = softsign(p); cosine(z1, z1) @ (v - k)"]
 SIZES = {"vocab_size": 40, "hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 32}
-PLAIN_ATTENTION = {"norm_position": "post", "final_norm": False}
+NATS = "nats per masked token"
 
 
 class MadeRun:
@@ -29,15 +32,24 @@ class MadeRun:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.settings: dict[str, Any] = {"method": "op-nas", "seed": 7, "length": 128, "candidate_steps": 4}
+        self.settings: dict[str, Any] = {"method": "autobert-zero", "strategy": "op-nas", "seed": 7, "length": 128}
         self.inputs = {"train.txt": "0" * 64, "valid.txt": "1" * 64}
+        self.goals = Goals.named("loss", unit=NATS)
         self.trials = journal(30)
+
+    @property
+    def done(self) -> list[Trial]:
+        """Best first."""
+        return self.goals.best(self.trials)
 
     def write(self) -> None:
         versions = {"python": "3.11.7", "autobert-hf": "0.1.0"}
         write_json(self.folder / "run.json", {"settings": self.settings, "inputs": self.inputs, "versions": versions})
-        lines = "".join(json.dumps(trial) + "\n" for trial in self.trials)
-        (self.folder / "journal.jsonl").write_text(lines)
+        self.report("goals", self.goals.to_json())
+        self.write_journal([json.dumps(trial.to_record()) for trial in self.trials])
+
+    def write_journal(self, lines: list[str]) -> None:
+        (self.folder / "journal.jsonl").write_text("".join(line + "\n" for line in lines))
 
     def write_all(self, model: Path) -> None:
         shutil.copytree(model, self.folder / "model")
@@ -70,35 +82,44 @@ def mixed() -> dict[str, Any]:
     }
 
 
-def journal(number: int) -> list[dict[str, Any]]:
-    """Trials of four layers in two rounds; every tenth has failed."""
+def journal(number: int) -> list[Trial]:
+    """Trials of four layers in two rounds; every tenth has failed, and after the first ten every tenth was pruned."""
     rng = random.Random(0)
     return [trial(rng, index, number) for index in range(number)]
 
 
-def trial(rng: random.Random, index: int, number: int) -> dict[str, Any]:
+def trial(rng: random.Random, index: int, number: int) -> Trial:
     layers = [
         {"layer_type": "conv", "conv_kernel_size": rng.choice([3, 9, 31])}
         if rng.random() < 0.5
         else {"layer_type": "full_attention", "attention_formula": rng.choice(FORMULAS)}
         for _ in range(4)
     ]
-    failed = index % 10 == 9
-    parameters = 1000 * rng.randint(900, 1100)
-    scores = {"loss": 6 - index / number + rng.random(), "parameters": parameters, "flops": 200 * parameters}
-    return {
-        "trial": index,
-        "architecture": {"layers": layers, "settings": {}},
-        "parent": None if index < number // 2 else rng.randrange(index // 2 + 1),
-        "mutation": "sample" if index < number // 2 else "mutate",
-        "seed": rng.getrandbits(56),
-        "scores": {} if failed else scores,
-        "cost": {}
-        if failed
-        else {"seconds": 2.5, "tokens": 1000, "inherited_tokens": 50 + 25 * (2 * index // number)},
-        "status": "failed" if failed else "done",
-        "reason": "the loss is nan" if failed else "",
-    }
+    is_first = index < number // 2
+    parent, origin = (None, "sample") if is_first else (rng.randrange(index // 2 + 1), "mutate")
+    proposal = Proposal(Architecture.of(layers), parent, origin)
+    parameters, seed, loss = 1000 * rng.randint(900, 1100), rng.getrandbits(56), 6 - index / number + rng.random()
+    if index % 10 == 9:
+        return Trial(index, proposal, seed, status="failed", reason="the loss is nan")
+    is_pruned = index % 10 == 8 and index > 10
+    scores = {"loss": 1.0 if is_pruned else loss, "parameters": parameters, "flops": 200 * parameters}
+    cost = {"seconds": 2.5, "tokens": 1000, "inherited_tokens": 50 + 25 * (2 * index // number)}
+    status, reason = ("pruned", "after step 2") if is_pruned else ("done", "")
+    weights, partial = f"round {2 * index // number}", {"2": {"loss": 7.0}}
+    return Trial(index, proposal, seed, scores, cost, status, reason, weights, partial)
+
+
+def own_space(folder: Path, number: int = 8) -> MadeRun:
+    """A search in a user's own space with a user's own function: no layers, no text, no method, no model."""
+    run = MadeRun(folder)
+    run.settings, run.inputs = {"seed": 3, "strategy": "random"}, {}
+    run.goals = Goals((Goal("accuracy", "maximize", "trained", "accuracy"),))
+    run.trials = [
+        Trial(index, Proposal(Architecture.of([], depth=2, width=64 + index)), index, {"accuracy": index % 5 / 10})
+        for index in range(number)
+    ]
+    run.write()
+    return run
 
 
 TRAINING = {
@@ -106,6 +127,8 @@ TRAINING = {
     "floor": 6.625,
     "inherited_tokens": 0,
     "parameters": {"found": 10_000, "bert": 10_100},
+    "unit": NATS,
+    "errors": {},
 }
 LATENCY = {
     name: {
@@ -169,7 +192,8 @@ def made(model: Path, tmp_path: Path) -> MadeRun:
 def full(made: MadeRun) -> MadeRun:
     """With every optional record."""
     made.settings |= {"teacher": "me/teacher", "license": "apache-2.0", "dataset": ""}
-    for name, data in {"training": TRAINING, "latency": LATENCY, "ranking": RANKING}.items():
+    best = made.done[0].id
+    for name, data in {f"training-{best:06d}": TRAINING, "latency": LATENCY, "ranking": RANKING}.items():
         made.report(name, data)
     made.write()
     return made

@@ -1,6 +1,8 @@
 """The card says what the records say, and nothing else."""
 
+import json
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -8,11 +10,16 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from autobert_hf.hub_cards.card import is_ours, write_card
-from autobert_hf.hub_cards.run_reader import RecordError, Records
+from autobert_hf.hub_cards.run_reader import RunRecords
 from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import GOALS, Goal, Goals, Limits
+from autobert_hf.records.run_folder import RunError
+from autobert_hf.records.study import StudyError
+from autobert_hf.records.trial import Proposal
 
-from .conftest import FORMULAS, LATENCY, SIZES, TRAINING, MadeRun, journal
+from .conftest import FORMULAS, LATENCY, SIZES, TRAINING, MadeRun, journal, own_space
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +40,12 @@ def section(card: str, title: str) -> str:
 
 def test_numbers_come_from_the_records(full):
     text = card_of(full)
-    best = min((t for t in full.trials if t["scores"]), key=lambda t: t["scores"]["loss"])
+    best = full.done[0]
     found = section(text, "How it was found")
-    assert "30 candidates were judged (3 of them failed), seed 7" in found
-    assert f"This network is trial {best['trial']}, score {best['scores']['loss']:.4f}, the best of all." in found
-    assert "The search went in 2 rounds" in found
+    assert "30 candidates were judged (3 of them failed, 2 were ended early), seed 7" in found
+    assert "score is `loss`: held-out loss (nats per masked token, lower is better) after a training on 1,000" in found
+    assert f"This network is trial {best.id}, score {best.scores['loss']:.4f}, the best of all." in found
+    assert "2 versions of them judged" in found
     assert "| judging 30 candidates | 27,000 | 68 s |" in section(text, "What it cost")
     assert "| 2,000 | 5.7500 | 6.2500 |" in section(text, "How good it is")
     assert "word frequencies gives 6.625" in text
@@ -49,7 +57,7 @@ def test_numbers_come_from_the_records(full):
 
 
 def test_the_front_is_what_no_other_candidate_beats(made):
-    scores = {t["trial"]: (t["scores"]["parameters"], t["scores"]["loss"]) for t in made.trials if t["scores"]}
+    scores = {trial.id: (trial.scores["parameters"], trial.scores["loss"]) for trial in made.done}
     wanted = {
         a
         for a, mine in scores.items()
@@ -156,14 +164,14 @@ def test_without_attention_it_says_how_far_a_token_sees(made):
 def test_another_candidate_than_the_best_claims_no_final_training(full):
     folder = full.folder / "picked"
     (full.folder / "model").rename(folder)
-    done = sorted((t for t in full.trials if t["scores"]), key=lambda t: t["scores"]["loss"])
-    write_card(full.folder, folder, trial=done[3]["trial"])
+    picked = full.done[3]
+    write_card(full.folder, folder, trial=picked.id)
     text = (folder / "README.md").read_text()
-    assert f"This network is trial {done[3]['trial']}, score {done[3]['scores']['loss']:.4f}." in text
+    assert f"This network is trial {picked.id}, score {picked.scores['loss']:.4f}." in text
     assert "model-index" not in text
     assert "were not trained or judged beyond the search itself" in text
-    full.report(f"training-{done[3]['trial']:06d}", TRAINING | {"floor": 6.5})
-    write_card(full.folder, folder, trial=done[3]["trial"])
+    full.report(f"training-{picked.id:06d}", TRAINING | {"floor": 6.5})
+    write_card(full.folder, folder, trial=picked.id)
     assert "word frequencies gives 6.500" in (folder / "README.md").read_text()
 
 
@@ -186,26 +194,31 @@ def test_a_card_changed_by_hand_is_seen(made):
 
 def test_the_trial_of_a_model_is_found_by_its_architecture(made):
     """A limit can make another candidate the winner than the best of all."""
-    best = min((t for t in made.trials if t["scores"]), key=lambda t: t["scores"]["loss"])
-    other = next(t for t in made.trials if t["scores"] and t is not best)
+    best, other = made.done[0], made.done[5]
     layers = [
         {"layer_type": "conv", "conv_kernel_size": 9},
         {"layer_type": "full_attention", "attention_formula": FORMULAS[1]},
         {"layer_type": "hybrid", "qkv_conv_size": 3},
         {"layer_type": "full_attention", "attention_formula": FORMULAS[2], "skip": ["feed_forward"]},
     ]
-    other["architecture"] = {"layers": layers, "settings": {"hidden_size": 24}}
-    assert f"This network is trial {other['trial']}, score {other['scores']['loss']:.4f}." in card_of_written(made)
+    proposal = Proposal(Architecture.of(layers, hidden_size=24))
+    made.trials[other.id] = replace(other, proposal=proposal)
+    assert f"This network is trial {other.id}, score {other.scores['loss']:.4f}." in card_of_written(made)
     layers[0]["conv_kernel_size"] = 7
-    assert f"This network is trial {best['trial']}, " in card_of_written(made)
+    made.trials[other.id] = replace(other, proposal=Proposal(Architecture.of(layers, hidden_size=24)))
+    assert f"This network is trial {best.id}, " in card_of_written(made)
 
 
 def test_distillation_stands_beside_its_floor_and_claims_no_nats(full):
     full.settings["supernet_steps"], full.settings["batch_size"] = 100, 32
-    (full.folder / "report" / "training.json").unlink()
+    full.goals = Goals.named("loss", unit="distillation loss")
     distilled = {"curves": {"found": [[1000, 1.5], [2000, 1.25]]}, "parameters": {"found": 10_000}}
-    full.report("distillation", distilled | {"inherited_tokens": 0, "linear_floor": 0.9, "errors": {"found": 0.25}})
+    errors = {"linear_floor": 0.9, "errors": {"found": 0.25}}
+    report = distilled | {"unit": "distillation loss", "inherited_tokens": 500_000} | errors
+    full.report(f"training-{full.done[0].id:06d}", report)
     text = card_of_written(full)
+    assert "trained on 2,000 tokens, 0.50 M of them during the search." in text
+    assert "Held-out loss (distillation loss, lower is better)" in text
     assert "nats" not in text
     assert "| `this network` | 0.250 |" in text
     assert "| linear map of the embeddings, no mixing of tokens | 0.900 |" in text
@@ -223,12 +236,99 @@ def test_latencies_are_told_apart_by_their_trials(full):
 
 
 def test_proxy_tasks_decide_upwards(made):
+    made.goals = Goals.named("task_score")
     for number, trial in enumerate(made.trials):
-        if trial["scores"]:
-            trial["scores"] |= {"glue/sst2": number / 100, "task_score": number / 100}
+        if trial.scores:
+            trial.scores.update({"glue/sst2": number / 100, "task_score": number / 100})
     text = card_of_written(made)
-    assert "This network is trial 28, score 0.2800, the best of all." in text
-    assert "| `glue/sst2` | 0.2800 |" in text
+    assert "This network is trial 27, score 0.2700, the best of all." in text  # 28 was ended early, 29 has failed
+    assert "mean task score (higher is better)" in text
+    assert "| `glue/sst2` | 0.2700 |" in text
+
+
+def test_a_second_goal_and_limits_are_those_that_were_asked_for(made):
+    """A goal of a user's own: more of both is better, so that what nothing beats goes the other way."""
+    goals = (
+        Goal("accuracy", "maximize", "trained", "accuracy"),
+        Goal("speed", "maximize", "measured", "speed", "rows/s"),
+    )
+    made.goals = Goals(goals, Limits(most={"parameters": 5e6}, least={"speed": 2}))
+    points = {0: (0.5, 10), 1: (0.4, 20), 2: (0.3, 15), 3: (0.6, 5), 4: (0.6, 5)}
+    made.trials = [
+        replace(made.trials[number], scores={"accuracy": accuracy, "speed": speed})
+        for number, (accuracy, speed) in points.items()
+    ]
+    text = card_of_written(made)
+    assert "| trial | `speed` | `accuracy` |" in text
+    rows = re.findall(r"^\| (\d+)(?: \(this network\))? \| \d+ \| [\d.]+ \|$", text, re.MULTILINE)
+    assert rows == ["3", "0", "1"]
+    assert "Limits of the search: `parameters` at most 5,000,000, `speed` at least 2." in text
+
+
+@pytest.mark.parametrize(
+    ("dropped", "size"), [((), "latency"), (("latency",), "parameters"), (("latency", "parameters"), None)]
+)
+def test_the_size_is_the_best_one_that_every_candidate_has(made, dropped, size):
+    for trial in made.done:
+        trial.scores["latency"] = 0.5
+    for name in dropped:
+        del made.done[3].scores[name]
+    text = card_of_written(made)
+    records = RunRecords.read(made.folder)
+    assert (records.size and records.size.name) == size
+    assert ("front.png" in text) == (size is not None)
+    assert ("### Size against score" in text) == (size is not None)
+
+
+def test_a_second_goal_comes_before_the_usual_sizes(made):
+    made.goals = Goals((GOALS["loss"], GOALS["flops"]))
+    made.write()
+    assert RunRecords.read(made.folder).size == GOALS["flops"]
+
+
+def test_a_run_of_a_users_own_function_has_a_card(made):
+    """A space without layers, a goal to maximise, no text, no method, no training, one strategy of many."""
+    own_space(made.folder)
+    text = card_of(made)
+    assert "This network is trial 4, score 0.4000, the best of all." in text
+    assert "Architecture search chose the architecture among 8 candidates." in text
+    assert "The weights were not trained or judged beyond the search itself." in text
+    assert "The records name no text." in text
+    assert "started from Python (`autobert_hf.search`), with these settings: `seed` `3`, `strategy` `random`." in text
+    for word in ("front.png", "--train-file", "WordPiece", "shared weights", "None", "model-index"):
+        assert word not in text
+
+
+def test_a_pruned_trial_is_never_the_best(made):
+    """However good the score at which it was ended."""
+    pruned = next(trial for trial in made.trials if trial.status == "pruned")
+    assert pruned.scores["loss"] < made.done[0].scores["loss"]
+    made.write()
+    records = RunRecords.read(made.folder)
+    for found in ([records.chosen], records.front, records.ranked, records.incumbents):
+        assert all(trial.ok for trial in found)
+    with pytest.raises(StudyError, match=f"no finished trial {pruned.id}"):
+        RunRecords.read(made.folder, pruned.id).chosen  # noqa: B018 (looked up late)
+
+
+def test_what_the_network_has_to_beat(full):
+    best = full.done[0].id
+    networks = {f"trial {best}": {"time": 0.48, "sentence_error": 0.125}, "a cut": {"time": 0.5}}
+    full.report("baselines", {str(best): {"limit": 0.5, "networks": networks}})
+    text = section(card_of(full), "How good it is")
+    assert "may take 0.5 of the time" in text
+    assert "| `this network` | 0.480 | 0.125 |" in text
+    assert "| `a cut` | 0.500 |  |" in text
+
+
+def test_the_command_names_every_setting(made):
+    made.settings |= {"loss": "mlm+nsp", "trade_off": ["parameters", "flops"], "max_params": None}
+    lines = section(card_of_written(made), "Reproduce it")
+    for line in ("--train-file train.txt", "--validation-file valid.txt", "--num-trials 30", "--method autobert-zero"):
+        assert f"    {line} \\\n" in lines
+    for line in ("--strategy op-nas", "--loss mlm+nsp", "--trade-off parameters flops"):
+        assert f"    {line}" in lines
+    assert "max-params" not in lines
 
 
 def card_of_written(run: MadeRun) -> str:
@@ -236,26 +336,38 @@ def card_of_written(run: MadeRun) -> str:
     return card_of(run)
 
 
+def line(number: int = 0, **change) -> str:
+    return json.dumps(journal(10)[number].to_record() | change)
+
+
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("lines", "sentence"),
     [
-        ({"trials": []}, "holds no finished candidate yet"),
-        ({"trials": [t for t in journal(10) if not t["scores"]]}, "holds no finished candidate yet"),
-        ({"trials": [journal(1)[0] | {"scores": {"loss": "<b>"}}]}, "line 1 is no trial"),
-        ({"trials": [journal(1)[0] | {"trial": "a`b"}]}, "line 1 is no trial"),
-        ({"trials": [3]}, "line 1 is no trial"),
+        ([], "holds no finished candidate yet"),
+        ([line(9)], "holds no finished candidate yet"),
+        ([line(scores={"loss": "<b>"})], "line 1 is no trial"),
+        ([line(scores={"parameters": 5})], "line 1 is no trial"),
+        ([line(scores={"loss": float("nan")})], "line 1 is no trial"),
+        ([line(), line(trial="a`b")], "line 2 is no trial"),
+        ([line(cost=[1])], "line 1 is no trial"),
+        ([line(architecture={"layers": [{"conv_kernel_size": 3}], "settings": {}})], "line 1 is no trial"),
+        ([line(architecture={"layers": [], "settings": {"width": {"a": 1}}})], "line 1 is no trial"),
+        (["3"], "line 1 holds a int, not a trial"),
+        (["{"], "line 1 is not JSON"),
     ],
 )
-def test_records_that_are_none(made, change, sentence):
-    vars(made).update(change)
-    made.write()
-    with pytest.raises(RecordError, match=sentence):
-        Records.read(made.folder)
+def test_records_that_are_none(made, lines, sentence):
+    made.write_journal(lines)
+    with pytest.raises(ValueError, match=sentence):
+        RunRecords.read(made.folder)
 
 
-def test_no_run_and_no_json(tmp_path):
-    with pytest.raises(RecordError, match=r"run\.json is not there: give the --output-dir of a search"):
-        Records.read(tmp_path)
+def test_no_run_no_json_and_no_search(tmp_path):
+    with pytest.raises(RunError, match=r"holds no run\.json: is it the --output-dir of a run"):
+        RunRecords.read(tmp_path)
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(RecordError, match=r"run\.json is not JSON"):
-        Records.read(tmp_path)
+    with pytest.raises(RunError, match=r"run\.json is not JSON"):
+        RunRecords.read(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(StudyError, match="holds no study yet"):
+        RunRecords.read(tmp_path)

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from autobert_hf.hub_cards import card
 from autobert_hf.hub_cards.card import write_card
 from autobert_hf.hub_cards.escape import NUMBERS, code, label, plain, word
 from autobert_hf.hub_cards.page import write_report
+from autobert_hf.records.goals import GOALS, Goal, Goals
 
 from .conftest import LATENCY, RANKING, TRAINING, MadeRun
 
@@ -94,10 +96,15 @@ def hostile_run(folder, model, text):
     made.write_all(model)
     made.settings |= {"teacher": text, "license": text, "dataset": text, "tokenizer": text, "method": text, text: text}
     made.inputs = {text: text, f"{text}2": "0" * 64}
-    for trial in made.trials:
-        trial["mutation"] = text
-        trial["scores"] |= {text: 0.5} if trial["scores"] else {}
-    made.report("training", TRAINING | {"curves": TRAINING["curves"] | {text: TRAINING["curves"]["bert"]}})
+    made.goals = Goals((Goal(text or "loss", "maximize", "trained", text, text), GOALS["parameters"]))
+    for number, trial in enumerate(made.trials):
+        scores = trial.scores | {made.goals.main.name: 0.5, f"{text}2": 0.5} if trial.scores else {}
+        proposal = replace(trial.proposal, mutation=text)
+        made.trials[number] = replace(trial, proposal=proposal, scores=scores, weights=text)
+    curves = TRAINING["curves"] | {text: TRAINING["curves"]["bert"]}
+    best = made.done[0].id
+    made.report(f"training-{best:06d}", TRAINING | {"curves": curves, "unit": text, "errors": {text: 0.5}})
+    made.report("baselines", {f"{best}": {"limit": 0.5, "networks": {text: {"time": 0.5}}}})
     words = ("reference", "runtime", "dtype", "machine")
     made.report("latency", {text: LATENCY["a cut"] | dict.fromkeys(words, text)})
     made.report("ranking", RANKING | {"scores": {text: RANKING["scores"]["inherited"]}})

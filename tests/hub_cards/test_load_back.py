@@ -21,10 +21,10 @@ def test_other_outputs_elsewhere_are_refused(made, monkeypatch):
     config = json.loads((model / "config.json").read_text())
     head = config["architectures"][0]
     same = load_back.outputs(model, config, head, load_back.probe(config, head))
-    monkeypatch.setattr(load_back, "outputs_of_a_stranger", lambda *of: same)
+    monkeypatch.setattr(load_back, "outputs_without_package", lambda *of: same)
     refuse_unequal(model)
     for other in ({"logits": same["logits"] + 1e-4}, {}):
-        monkeypatch.setattr(load_back, "outputs_of_a_stranger", lambda *of, other=other: other)
+        monkeypatch.setattr(load_back, "outputs_without_package", lambda *of, other=other: other)
         with pytest.raises(PushError, match=r"does not load back with equal outputs \(logits differs\)"):
             refuse_unequal(model)
 
@@ -67,6 +67,6 @@ def test_values_that_are_not_finite_are_refused(made, monkeypatch):
     name = next(name for name in tensors if name.endswith("predictions.bias") or "predictions.dense.bias" in name)
     tensors[name] = torch.full_like(tensors[name], float("nan"))
     save_file(tensors, weights, {"format": "pt"})
-    monkeypatch.setattr(load_back, "outputs_of_a_stranger", lambda *of: {})
+    monkeypatch.setattr(load_back, "outputs_without_package", lambda *of: {})
     with pytest.raises(PushError, match="not finite"):
         refuse_unequal(made.folder / "model")

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from autobert_hf.cli import main
+from autobert_hf.commands.report import report_command
 from autobert_hf.hub_cards.card import is_ours
+from autobert_hf.hub_cards.page import write_report
+from autobert_hf.records.run_folder import RunError
 
-from .conftest import LATENCY, RANKING, TRAINING
+from .conftest import own_space
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -21,25 +23,27 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 def test_report_writes_page_figures_and_card(full, undrawn, monkeypatch, capsys):
     monkeypatch.setattr("autobert_hf.hub_cards.page.draw_figures", lambda *data: [])
-    assert main(["report", str(full.folder)]) == 0
+    assert report_command([str(full.folder)]) == 0
     assert "Model card: " in capsys.readouterr().out
     assert "Grade: plugin" in (full.folder / "model" / "README.md").read_text()
     page = (full.folder / "report" / "index.html").read_text()
-    best = min((t for t in full.trials if t["scores"]), key=lambda t: t["scores"]["loss"])
-    assert f"trial {best['trial']} with a held-out loss of {best['scores']['loss']:.4f}" in re.sub(r"\s+", " ", page)
+    best = full.done[0]
+    found = f"This network is trial {best.id}, held-out loss {best.scores['loss']:.4f} (nats per masked token, lower"
+    assert found in re.sub(r"\s+", " ", page)
+    assert "Of the candidates 3 failed and 2 were ended early." in page
     assert re.findall(r"""(?:src|href)=["']?(?!data:)[^"'>]+""", page) == []
 
 
 def test_a_card_changed_by_hand_stays(made, undrawn, monkeypatch, capsys):
     monkeypatch.setattr("autobert_hf.hub_cards.page.draw_figures", lambda *data: [])
-    main(["report", str(made.folder)])
+    report_command([str(made.folder)])
     card = made.folder / "model" / "README.md"
     card.write_text(card.read_text() + "\nMy own words.\n")
-    assert main(["report", str(made.folder)]) == 0
+    assert report_command([str(made.folder)]) == 0
     assert "was changed by hand and stays as it is" in capsys.readouterr().out
     assert card.read_text().endswith("My own words.\n")
     card.unlink()
-    main(["report", str(made.folder)])
+    report_command([str(made.folder)])
     assert is_ours(card)
     assert "My own words" not in card.read_text()
 
@@ -47,14 +51,24 @@ def test_a_card_changed_by_hand_stays(made, undrawn, monkeypatch, capsys):
 def test_a_search_that_goes_on_has_a_report(made, undrawn, monkeypatch, capsys):
     shutil.rmtree(made.folder / "model")
     monkeypatch.setattr("autobert_hf.hub_cards.page.draw_figures", lambda *data: [])
-    assert main(["report", str(made.folder)]) == 0
+    assert report_command([str(made.folder)]) == 0
     assert "No model yet, so no card." in capsys.readouterr().out
     assert "Best candidates" in (made.folder / "report" / "index.html").read_text()
 
 
-def test_no_run_is_one_sentence(tmp_path, capsys):
-    assert main(["report", str(tmp_path)]) == 1
-    assert "run.json is not there: give the --output-dir of a search" in capsys.readouterr().err
+def test_no_run_is_one_sentence(tmp_path):
+    with pytest.raises(RunError, match=r"holds no run\.json: is it the --output-dir of a run\?"):
+        report_command([str(tmp_path)])
+
+
+def test_a_users_own_space_and_function_have_a_report(tmp_path):
+    """No layers to draw, nothing to plot the score against, no text, no model."""
+    own_space(tmp_path)
+    page = re.sub(r"\s+", " ", write_report(tmp_path).read_text())
+    assert sorted(path.name for path in (tmp_path / "report").glob("*.png")) == ["search.png"]
+    assert "Best so far is trial 4, accuracy 0.4000 (higher is better). Seed 3." in page
+    assert "<code>depth 2</code> · <code>width 68</code></td>" in page
+    assert "Final training" not in page
 
 
 @pytest.fixture
@@ -95,11 +109,8 @@ def browse(page: Path, work: Path, requests: list[str]) -> tuple[list[str], list
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
 def test_in_a_browser(full, tmp_path, requests):
     full.settings["method"] = "<script>console.error('run')</script><img src=http://evil.example/x.png>"
-    full.report("training", TRAINING)
-    full.report("latency", LATENCY)
-    full.report("ranking", RANKING)
     full.write()
-    main(["report", str(full.folder)])
+    report_command([str(full.folder)])
     console, hosts, picture = browse(full.folder / "report" / "index.html", tmp_path, requests)
     assert console == []
     assert hosts == []

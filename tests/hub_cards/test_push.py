@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -12,7 +13,7 @@ import pytest
 import torch
 from huggingface_hub import HfApi
 
-from autobert_hf.cli import main
+from autobert_hf.commands.push import push_command
 from autobert_hf.hub_cards import push as pushing
 from autobert_hf.hub_cards.checks import PushError
 from autobert_hf.hub_cards.push import prepare, push
@@ -36,7 +37,7 @@ def hub(tmp_path, monkeypatch, undrawn):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Without the process that loads the model as a stranger: it takes seconds, and has tests of its own."""
+    """Without the process that loads the model as others will: it takes seconds, and has tests of its own."""
     monkeypatch.setattr(pushing, "refuse_unequal", lambda folder: None)
 
 
@@ -127,11 +128,10 @@ def test_told_to_wait_for_ever_it_gives_up(hub, made, quick):
 )
 def test_401_says_what_to_do_and_shows_no_token(hub, made, quick, monkeypatch, capsys, token, sentence):
     monkeypatch.setenv("HF_TOKEN", token)
-    assert main(["push", str(made.folder), "--repo-id", "me/name"]) == 1
+    with pytest.raises(PushError, match=f"{sentence}.*`hf auth login`") as refused:
+        push_command([str(made.folder), "--repo-id", "me/name"])
     shown = capsys.readouterr()
-    assert sentence in shown.err
-    assert "`hf auth login`" in shown.err
-    assert not token or token not in shown.out + shown.err
+    assert not token or token not in shown.out + shown.err + str(refused.value)
     assert not hub.repos
 
 
@@ -143,9 +143,8 @@ def test_what_the_hub_says_of_the_metadata_is_passed_on(hub, made, quick):
 
 
 def test_a_dry_run_sends_nothing(hub, made, quick, capsys):
-    assert (
-        main(["push", str(made.folder), "--repo-id", "me/name", "--with-trials", "--dry-run", "--revision", "v1"]) == 0
-    )
+    options = ["--repo-id", "me/name", "--with-trials", "--dry-run", "--revision", "v1"]
+    assert push_command([str(made.folder), *options]) == 0
     shown = capsys.readouterr().out
     size = (made.folder / "model" / "model.safetensors").stat().st_size
     assert f"{size:,} bytes  model.safetensors" in shown
@@ -184,7 +183,7 @@ def test_secrets_stay_here(hub, made, quick, place, secret, sentence):
 def test_a_secret_in_the_journal_or_in_the_weights_header(hub, made, quick):
     from safetensors.torch import load_file, save_file
 
-    made.trials[3]["reason"] = "cannot open /home/somebody/x"
+    made.trials[3] = replace(made.trials[3], reason="cannot open /home/somebody/x")
     made.write()
     push(made.folder, "me/name")
     with pytest.raises(PushError, match="journal.jsonl, line 4 holds a path"):
@@ -319,5 +318,5 @@ def test_round_trip_of_the_trials(hub, made, tmp_path, quick):
     assert number == len(made.trials)
     assert {"trial", "parent", "mutation", "seed", "status", "config", "score_loss", "cost_seconds"} <= set(names)
     trial = made.trials[0]
-    assert (first["seed"], first["parent"], first["score_loss"]) == (trial["seed"], None, trial["scores"]["loss"])
+    assert (first["seed"], first["parent"], first["score_loss"]) == (trial.seed, None, trial.scores["loss"])
     assert (failed["status"], failed["score_loss"], failed["reason"]) == ("failed", None, "the loss is nan")

@@ -1,68 +1,46 @@
-"""A toy language and a toy network that can learn it."""
+"""A teacher of the toy language, and a student narrower than it."""
+
+from pathlib import Path
 
 import pytest
 import torch
-from accelerate import Accelerator
-from transformers import BertTokenizer
+from transformers import BertConfig, BertModel, BertTokenizer
 
-from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
-from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf import AutoBertConfig, AutoBertModel
+from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.data.single_texts import TextBatches, text_rows
+from autobert_hf.lab.distilling.teacher import Teacher
 
-
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-WORDS = {word: index for index, word in enumerate([*SPECIAL, *(f"w{number}" for number in range(55))])}
+from .teaching import NO_DROPOUT, SIZES, enlarged
 
 
 @pytest.fixture(scope="session")
-def tokenizer() -> BertTokenizer:
-    return BertTokenizer(vocab=WORDS)
-
-
-@pytest.fixture
-def rows() -> torch.Tensor:
-    """(52, 20): [CLS], counting from another number in each row, so that every word follows from its neighbours."""
-    counting = 5 + (torch.arange(52)[:, None] + torch.arange(18)) % 55
-    edge = counting.new_ones(52, 1)
-    return torch.cat([2 * edge, counting, 3 * edge], dim=1)
-
-
-@pytest.fixture
-def batches(rows: torch.Tensor, tokenizer: BertTokenizer) -> MaskedBatches:
-    return MaskedBatches(rows, tokenizer, batch_size=8, seed=1)
-
-
-@pytest.fixture
-def config() -> AutoBertConfig:
-    return AutoBertConfig(
-        vocab_size=60,
-        hidden_size=16,
-        num_hidden_layers=2,
-        layer_types=["conv", "full_attention"],
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
-
-
-def new_model(config: AutoBertConfig, seed: int = 0) -> AutoBertForMaskedLM:
+def teacher_folder(tokenizer: BertTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("teacher")
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return AutoBertForMaskedLM(config)
+        torch.manual_seed(0)
+        enlarged(BertModel(BertConfig(**SIZES), add_pooling_layer=False)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture
-def model(config: AutoBertConfig) -> AutoBertForMaskedLM:
-    return new_model(config)
+def teacher(teacher_folder: Path, tokenizer: BertTokenizer) -> Teacher:
+    return Teacher(str(teacher_folder), tokenizer, torch.device("cpu"))
 
 
 @pytest.fixture
-def other_model(config: AutoBertConfig) -> AutoBertForMaskedLM:
-    """The same network with other weights: what a new process starts with before it loads a checkpoint."""
-    return new_model(config, seed=1)
+def student() -> AutoBertModel:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        sizes = SIZES | NO_DROPOUT | {"hidden_size": 16, "head_dim": 5}
+        return enlarged(AutoBertModel(AutoBertConfig(**sizes), add_pooling_layer=False))
 
 
-@pytest.fixture(scope="session")
-def accelerator() -> Accelerator:
-    return Accelerator(cpu=True, mixed_precision="no")
+@pytest.fixture
+def texts(tokenizer: BertTokenizer) -> Text:
+    """What a student of a teacher is shown: texts of one to nine words."""
+    written = [" ".join(f"w{(start + word) % 55}" for word in range(1 + start % 9)) for start in range(60)]
+    rows = text_rows(written, tokenizer, 12)
+    train, held_out = TextBatches(rows[:48], tokenizer, 8, seed=0), TextBatches(rows[48:], tokenizer, 5, seed=0)
+    return Text(tokenizer, train, held_out.held_out(12), floor=3.0, device=torch.device("cpu"))

@@ -1,18 +1,23 @@
-"""Goals: which candidate wins, which ones nothing beats, and what a limit says."""
+"""Goals: which candidate wins, which ones nothing beats, what a limit says, and what of it lies on disk."""
 
+import json
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autobert_hf import AutoBertConfig
+from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.goals import Goals, Limits
+from autobert_hf.records.goals import GOALS, Goal, Goals, Limits, arithmetic_scores
+from autobert_hf.records.run_folder import write_json
 from autobert_hf.records.trial import Proposal, Trial
-from autobert_hf.searchers.settings.search_settings import Quantity
 
 
-BOTH = Goals.of({"trade_off": ["parameters"]})
+LOSS = Goals.named("loss")
+BOTH = Goals.named("loss", ["parameters"])
 
 
 def trials(*scores: tuple[float, float]) -> list[Trial]:
@@ -24,10 +29,51 @@ def ids(found: list[Trial]) -> list[int]:
     return [trial.id for trial in found]
 
 
-def test_proxy_tasks_decide_where_there_are_any():
-    assert Goals.of({}).main.name == "loss"
-    assert Goals.of({"proxy_task": ["glue/sst2"]}).main.name == "task_score"
-    assert [o.name for o in Goals.of({"trade_off": ["flops"], "proxy_task": []}).objectives] == ["loss", "flops"]
+def test_the_first_name_is_the_main_goal():
+    assert LOSS.main.name == "loss"
+    assert Goals.named("task_score").main.name == "task_score"
+    assert [goal.name for goal in Goals.named("loss", ["flops"]).goals] == ["loss", "flops"]
+    assert Goals.named("loss").main.unit == "nats per masked token"
+
+
+def test_the_unit_of_the_loss_is_that_of_the_run():
+    goals = Goals.named("loss", ["parameters"], unit="distillation loss")
+    assert [goal.unit for goal in goals.goals] == ["distillation loss", ""]
+    assert GOALS["loss"].unit == "nats per masked token"
+
+
+def test_higher_is_better_whatever_the_direction():
+    (trial,) = trials((2.0, 9))
+    assert LOSS.main.value(trial) == LOSS.main.of({"loss": 2.0}) == -2.0
+    assert GOALS["task_score"].of({"task_score": 0.7}) == 0.7
+
+
+def test_what_is_known_from_the_numbers_alone():
+    config = AutoBertConfig(hidden_size=32, num_attention_heads=2, intermediate_size=48)
+    expected = {"parameters": count_parameters(config, "masked_lm"), "flops": count_flops(config)}
+    assert arithmetic_scores(config) == expected
+    assert {name for name, goal in GOALS.items() if goal.cost == "arithmetic"} == set(expected)
+
+
+def test_what_lies_on_disk_is_read_again(tmp_path: Path):
+    goals = Goals.named("loss", ["parameters"], Limits({"parameters": 5e6}, {"latency": 0.4}), "distillation loss")
+    assert Goals.from_json(json.loads(json.dumps(goals.to_json()))) == goals
+    assert Goals.read(tmp_path) is None
+    write_json(tmp_path / "report" / "goals.json", goals.to_json())
+    assert Goals.read(tmp_path) == goals
+
+
+def test_a_goal_without_a_score_is_named():
+    BOTH.check({"loss": 1.0, "parameters": 5, "flops": 7})
+    with pytest.raises(ValueError, match="There is no score 'parameters', which is a goal; there are 'loss', 'flops'"):
+        BOTH.check({"loss": 1.0, "flops": 7})
+
+
+def test_a_users_own_goal_is_as_good():
+    accuracy = Goals((Goal("accuracy", "maximize", "trained", "accuracy"),))
+    proposal = Proposal(Architecture(()))
+    found = [Trial(i, proposal, 0, {"accuracy": value}) for i, value in enumerate((0.5, 0.9, 0.7, 0.9))]
+    assert ids(accuracy.ranked(found)) == [1, 3, 2, 0]
 
 
 def test_front_by_hand():
@@ -65,26 +111,20 @@ def test_the_ends_and_the_lonely_come_first():
 def test_fitness_of_several_is_the_place():
     found = trials((2, 9), (1, 9), (1, 5))
     assert BOTH.fitness(found) == [-2.0, -1.0, 0.0]
-    assert Goals.of({}).fitness(found) == [-2, -1, -1]
+    assert LOSS.fitness(found) == [-2, -1, -1]
 
 
-def test_failed_trials_win_nothing():
-    found = [*trials((2, 9)), Trial(1, Proposal(Architecture(())), 0, status="failed", reason="nan")]
-    assert ids(BOTH.ranked(found)) == ids(BOTH.front(found)) == [0]
+@pytest.mark.parametrize("status", ["failed", "pruned"])
+def test_trials_that_were_not_finished_win_nothing(status: str):
+    early = Trial(1, Proposal(Architecture(())), 0, {"loss": 0.1, "parameters": 1}, status=status, reason="nan")
+    found = [*trials((2, 9)), early]
+    assert ids(BOTH.ranked(found)) == ids(BOTH.front(found)) == ids(BOTH.best(found)) == [0]
 
 
-def test_limits_say_what_is_too_large():
-    limits = Limits({"parameters": 5e6})
-    assert limits.broken_by({"parameters": 5e6}) is None
-    assert limits.broken_by({"parameters": 6e6}) == "parameters are 6,000,000, the limit is 5,000,000"
-
-
-@pytest.mark.parametrize(("text", "value"), [("5M", 5e6), ("1.2G", 1.2e9), ("250K", 250e3), ("5e6", 5e6), ("7", 7)])
-def test_quantities(text, value):
-    assert Quantity(text) == value
-
-
-@pytest.mark.parametrize("text", ["five", "5X", "", "M"])
-def test_what_is_no_quantity(text):
-    with pytest.raises(ValueError, match="write 5000000, 5e6 or 5M"):
-        Quantity(text)
+def test_limits_say_what_is_too_large_or_too_small():
+    limits = Limits({"parameters": 5e6}, {"flops": 1e6})
+    assert limits.broken_by({"parameters": 5e6, "flops": 1e6}) is None
+    found = limits.broken_by({"parameters": 6e6, "flops": 1e6})
+    assert found == "parameters are 6,000,000, the limit is 5,000,000"
+    assert limits.broken_by({"parameters": 5, "flops": 10}) == "flops are 10, the least is 1,000,000"
+    assert Limits().broken_by({}) is None

@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from autobert_hf.lab.data import builtin_text
+from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.data.masked_words import MaskedBatches
 from autobert_hf.lab.data.sentence_pairs import PairBatches, pair_rows
 from autobert_hf.lab.data.single_texts import TextBatches, text_rows
@@ -41,7 +41,7 @@ class Source:
     vocab_size: int
     length: int
     seed: int
-    objective: str = "mlm"  # or "mlm+nsp": rows are sentence pairs; or "texts": each is one document
+    rows: str = "packed"  # or "pairs" of sentences; or "texts": each row is one document
 
     def inputs(self) -> Mapping[str, str]:
         """Every input by name, files with their sha256: what a run records, free of this machine's paths."""
@@ -73,48 +73,46 @@ class Source:
         return split_documents(documents, seed=self.seed)
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """
-    Packed rows (rows, length) of token ids, sentence pairs with their labels (rows,), or `texts`, one a row, padded.
-    `floor` is the loss of knowing word frequencies alone, in nats; of pairs it contains the ln 2 of guessing.
-    """
-
-    tokenizer: PreTrainedTokenizerBase
-    train: torch.Tensor
-    held_out: torch.Tensor
-    floor: float
-    train_is_random: torch.Tensor | None = None
-    held_out_is_random: torch.Tensor | None = None
-    texts: bool = False
-
-    def batches(self, side: Literal["train", "held_out"], batch_size: int, seed: int) -> MaskedBatches:
-        """Batches of one side: PairBatches where the rows are pairs, TextBatches of texts."""
-        rows, is_random = self.train, self.train_is_random
-        if side == "held_out":
-            rows, is_random = self.held_out, self.held_out_is_random
-        if self.texts:
-            return TextBatches(rows, self.tokenizer, batch_size, seed)
-        if is_random is None:
-            return MaskedBatches(rows, self.tokenizer, batch_size, seed)
-        return PairBatches(rows, self.tokenizer, batch_size, seed, is_random)
-
-
-def prepare(source: Source, folder: Path) -> Corpus:
-    """Reads, tokenizes and packs once; later calls with the same folder load what the first one left there."""
+def prepare(source: Source, folder: Path) -> None:
+    """Reads, tokenizes and packs once; a later call finds it in the folder."""
     if not (folder / "rows.safetensors").exists():
         train, held_out = source.documents()
         tokenizer = _tokenizer(source, train)
         with disk_errors(folder):
             tokenizer.save_pretrained(folder / "tokenizer")
         write_tensors(folder / "rows.safetensors", _rows(source, train, held_out, tokenizer))
+
+
+def open_text(
+    source: Source, folder: Path, batch_size: int, held_out_rows: int, seed: int, device: torch.device
+) -> Text:
+    """
+    What `prepare` has left in the folder, as batches. `floor` is the loss of knowing word frequencies alone, in nats;
+    of pairs it contains the ln 2 of guessing.
+    """
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     rows, _ = read_tensors(folder / "rows.safetensors")
     floor = unigram_floor(rows["train"], rows["held_out"], len(tokenizer), tokenizer.all_special_ids)
-    if source.objective != "mlm+nsp":
-        return Corpus(tokenizer, rows["train"], rows["held_out"], floor, texts=source.objective == "texts")
-    labels = rows["train_is_random"], rows["held_out_is_random"]
-    return Corpus(tokenizer, rows["train"], rows["held_out"], floor + math.log(2), *labels)
+    floor += math.log(2) if source.rows == "pairs" else 0.0
+    train = _batches(source.rows, rows, "train", tokenizer, batch_size, derive(seed, "batches"))
+    fewer = min(batch_size, len(rows["held_out"]))
+    held_out = _batches(source.rows, rows, "held_out", tokenizer, fewer, derive(seed, "held-out"))
+    return Text(tokenizer, train, held_out.held_out(held_out_rows), floor, device)
+
+
+def _batches(
+    kind: str,
+    rows: Mapping[str, torch.Tensor],
+    side: str,
+    tokenizer: PreTrainedTokenizerBase,
+    batch_size: int,
+    seed: int,
+) -> MaskedBatches:
+    if kind == "texts":
+        return TextBatches(rows[side], tokenizer, batch_size, seed)
+    if kind == "packed":
+        return MaskedBatches(rows[side], tokenizer, batch_size, seed)
+    return PairBatches(rows[side], tokenizer, batch_size, seed, rows[f"{side}_is_random"])
 
 
 def _rows(
@@ -122,9 +120,9 @@ def _rows(
 ) -> dict[str, torch.Tensor]:
     rows = {}
     for side, documents in (("train", train), ("held_out", held_out)):
-        if source.objective == "mlm":
+        if source.rows == "packed":
             rows[side] = pack(documents, tokenizer, source.length)
-        elif source.objective == "texts":
+        elif source.rows == "texts":
             rows[side] = text_rows(documents, tokenizer, source.length)
         else:
             seed = derive(source.seed, side)

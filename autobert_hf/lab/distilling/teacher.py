@@ -1,9 +1,13 @@
 """The encoder that others learn from: any of Hugging Face, and what it needs to be for that."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
@@ -14,7 +18,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.text import sha256_of
+from autobert_hf.lab.distilling.signals import Signals, attention_of, signals
+from autobert_hf.lab.distilling.teacher_cache import TeacherCache
 
 
 class TeacherError(ValueError):
@@ -38,6 +45,51 @@ def teacher_config(source: str, length: int = 0) -> PreTrainedConfig:
     if (longest := getattr(config, "max_position_embeddings", length)) < length:
         raise TeacherError(f"The teacher {source} takes {longest} tokens, --length is {length}: give less.")
     return config
+
+
+class Teacher:
+    """
+    A frozen encoder without dropout that answers batches; `remember` makes it keep its answers, for students that are
+    all shown the same ones.
+
+    Raises:
+        TeacherError: if it cannot be loaded, or does not know words by the numbers of `tokenizer`.
+    """
+
+    def __init__(self, source: str, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
+        check_tokenizer(source, tokenizer)
+        self.source = source
+        self.device = device
+        self.model = load_teacher(source).to(device).requires_grad_(False)  # type: ignore[arg-type]
+        self.answer: Callable[[Batch, bool], Signals] = self._signals
+
+    @property
+    def config(self) -> PreTrainedConfig:
+        return self.model.config
+
+    @cached_property
+    def heads(self) -> int:
+        """
+        Of its last attention layer.
+
+        Raises:
+            DistillationError: if that does not go through transformers' attention interface.
+        """
+        word = torch.zeros(1, 2, dtype=torch.long, device=self.device)
+        seen = self.signals({"input_ids": word, "attention_mask": torch.ones_like(word)})
+        return attention_of(seen, "The teacher").query.shape[1]
+
+    @torch.no_grad()
+    def signals(self, batch: Batch, attention: bool = True) -> Signals:
+        return self.answer(batch, attention)
+
+    def remember(self) -> None:
+        if not isinstance(self.answer, TeacherCache):
+            self.answer = TeacherCache(self.model)
+
+    def _signals(self, batch: Batch, attention: bool) -> Signals:
+        found = signals(self.model, batch)
+        return found if attention else replace(found, attention=None)
 
 
 def load_teacher(source: str) -> PreTrainedModel:

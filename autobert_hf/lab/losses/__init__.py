@@ -1,0 +1,16 @@
+"""Losses by the name that `--loss` knows."""
+
+from autobert_hf.lab.losses.distillation import RelationsAndStates, ScoresAndStates, SentencesAndStates
+from autobert_hf.lab.losses.loss import Loss
+from autobert_hf.lab.losses.masked_words import MaskedWords, MaskedWordsAndPairs
+
+
+__all__ = ["LOSSES", "Loss"]
+
+LOSSES: dict[str, type[Loss]] = {
+    "mlm": MaskedWords,
+    "mlm+nsp": MaskedWordsAndPairs,
+    "paper": ScoresAndStates,
+    "relations": RelationsAndStates,
+    "sentences": SentencesAndStates,
+}

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from accelerate import Accelerator
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.length_buckets import length_buckets
 from autobert_hf.lab.data.masked_words import generator
+from autobert_hf.lab.losses.head_loss import HeadLoss
+from autobert_hf.lab.losses.loss import TrainingError
 from autobert_hf.lab.tasks.proxy_task import Task
 from autobert_hf.lab.tasks.task_data import Row
-from autobert_hf.lab.training.trainer import Batch, Recipe, Trainer, TrainingError, to_device
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.team import Team
+from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.seeds import derive
 
@@ -38,9 +42,7 @@ class FineTuning:
         return Recipe(steps, self.learning_rate, warmup=0.1, decay=0.9)
 
 
-def fine_tune(
-    source: PreTrainedModel, task: Task, accelerator: Accelerator, seed: int, recipe: FineTuning | None = None
-) -> float:
+def fine_tune(source: PreTrainedModel, task: Task, team: Team, seed: int, recipe: FineTuning | None = None) -> float:
     """
     Trains a copy of the encoder of `source`, any AutoBert model, under a new head of the task, and returns the metric
     on the validation rows as it is: shares lie in [0, 1], correlations in [-1, 1]. Depends on nothing but the
@@ -50,13 +52,14 @@ def fine_tune(
         TrainingError: if the loss is no number.
     """
     recipe = recipe or FineTuning()
-    devices = [accelerator.device] if accelerator.device.type == "cuda" else []
+    devices = [team.device] if team.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive(seed, "fine-tuning", task.name))  # the head's weights and dropout
         model = new_head(source, task)
         batches = Buckets(task.train, recipe.batch_size, seed, model.config.pad_token_id or 0)
-        Trainer(model, recipe.schedule(len(task.train)), accelerator).run(batches.batch)
-    return task.score(predict(model, task.validation, accelerator, 4 * recipe.batch_size))
+        schedule, loss = recipe.schedule(len(task.train)), HeadLoss(model.config)
+        Trainer(model, loss, lambda step, shard: [model], schedule, team.alone()).run(batches.batch)
+    return task.score(predict(model, task.validation, team, 4 * recipe.batch_size))
 
 
 def new_head(source: PreTrainedModel, task: Task) -> PreTrainedModel:
@@ -105,9 +108,7 @@ def collate(rows: Sequence[Row], padding: int) -> Batch:
 
 
 @torch.no_grad()
-def predict(
-    model: PreTrainedModel, rows: Sequence[Row], accelerator: Accelerator, batch_size: int
-) -> list[torch.Tensor]:
+def predict(model: PreTrainedModel, rows: Sequence[Row], team: Team, batch_size: int) -> list[torch.Tensor]:
     """
     For each row its logits in fp32 on the CPU: (num_labels,), or (tokens, 2) for question answering.
 
@@ -121,8 +122,8 @@ def predict(
         chosen = by_length[start : start + batch_size]
         batch = collate([rows[row] for row in chosen], model.config.pad_token_id or 0)
         inputs = {name: tensor for name, tensor in batch.items() if name not in TARGETS}
-        with accelerator.autocast():
-            out = model(**to_device(inputs, accelerator))
+        with team.autocast():
+            out = model(**team.to_device(inputs))
         logits = out.logits if "logits" in out else torch.stack([out.start_logits, out.end_logits], dim=-1)
         if not logits.isfinite().all():
             raise TrainingError("the fine-tuned network answers with numbers that are not finite: lower the rate")

@@ -1,15 +1,16 @@
-"""Several processes as one: means of gradients that are exact whatever sub-network each process has trained."""
+"""The processes of a run, as one: what they share, and sums that are exact whatever each of them has trained."""
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 import torch.distributed
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import nn
+from torch import Tensor, nn
 
 
 def is_lost_process(error: RuntimeError) -> bool:
@@ -28,24 +29,67 @@ def warn_of_missing_processes() -> None:
         )
 
 
-def sum_gradients(parameters: Iterable[nn.Parameter], accelerator: Accelerator) -> None:
+class Team:
     """
-    Each parameter's gradient becomes the sum over all processes. Where no process has one it stays None, so that the
-    optimizer leaves the parameter alone, as a single process would. A wrapper like DDP cannot do this: it expects
-    the same parameters on every process (and is silently wrong on the first step when they differ).
+    Accelerate's processes. `alone()` is this process by itself, for a candidate of its own: nothing is reduced and
+    nobody is waited for.
     """
-    if accelerator.num_processes == 1:
-        return
-    parameters = list(parameters)
-    has = torch.tensor([float(p.grad is not None) for p in parameters], device=accelerator.device)
-    counts = accelerator.reduce(has, "sum").tolist()
-    used = [p for p, count in zip(parameters, counts, strict=True) if count]
-    flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in used])
-    flat = accelerator.reduce(flat, "sum")
-    for parameter, part in zip(used, flat.split([p.numel() for p in used]), strict=True):
-        parameter.grad = part.view_as(parameter).clone()
 
+    def __init__(self, accelerator: Accelerator, is_alone: bool = False) -> None:
+        self.accelerator = accelerator
+        self.is_alone = is_alone
+        self.size = 1 if is_alone else accelerator.num_processes
+        self.rank = 0 if is_alone else accelerator.process_index
+        self.is_main: bool = accelerator.is_main_process
+        self.device: torch.device = accelerator.device
 
-def gather_in_order(mine: Sequence[Any], accelerator: Accelerator) -> list[Any]:
-    """Everybody's objects, process by process."""
-    return list(mine) if accelerator.num_processes == 1 else gather_object(list(mine))
+    def alone(self) -> "Team":
+        return Team(self.accelerator, is_alone=True)
+
+    def autocast(self) -> AbstractContextManager:
+        return self.accelerator.autocast()
+
+    def backward(self, loss: Tensor) -> None:
+        self.accelerator.backward(loss)
+
+    def to_device(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.to(self.device) for name, tensor in batch.items()}
+
+    def wait(self) -> None:
+        if not self.is_alone:
+            self.accelerator.wait_for_everyone()
+
+    @contextmanager
+    def main_first(self) -> Iterator[None]:
+        """The first process does what stands inside before the others, which find it done."""
+        with self.accelerator.main_process_first():
+            yield
+
+    def sum(self, value: Tensor) -> Tensor:
+        return value if self.size == 1 else self.accelerator.reduce(value, "sum")
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """
+        Each parameter's gradient becomes the sum over all processes. Where no process has one it stays None, so that
+        the optimizer leaves the parameter alone, as a single process would. A wrapper like DDP cannot do this: it
+        expects the same parameters on every process (and is silently wrong on the first step when they differ).
+        """
+        if self.size == 1:
+            return
+        parameters = list(parameters)
+        has = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
+        counts = self.sum(has).tolist()
+        used = [p for p, count in zip(parameters, counts, strict=True) if count]
+        flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in used])
+        flat = self.sum(flat)
+        for parameter, piece in zip(used, flat.split([p.numel() for p in used]), strict=True):
+            parameter.grad = piece.view_as(parameter).clone()
+
+    def gather_in_order(self, mine: Sequence[Any]) -> list[Any]:
+        """Everybody's objects, process by process."""
+        return list(mine) if self.size == 1 else gather_object(list(mine))
+
+    def end(self) -> None:
+        """A process that ends while others still work is taken for one that failed."""
+        self.wait()
+        self.accelerator.end_training()

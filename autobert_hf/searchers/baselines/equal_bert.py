@@ -1,12 +1,15 @@
-"""What a found network has to be compared with."""
+"""BERT at the size of what was found."""
 
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 
 
-def equal_bert(base: AutoBertConfig, parameters: int) -> AutoBertConfig:
-    """Standard attention in every layer of `base`, as a masked language model of (nearly) `parameters`."""
-    return with_parameters(base, parameters)
+def equal_bert(base: AutoBertConfig, found: AutoBertConfig) -> AutoBertConfig:
+    """
+    Standard attention in every layer of `base`, with the feed-forward width that makes it (nearly) as large as the
+    network that was found.
+    """
+    return with_parameters(base, count_parameters(found, "masked_lm"))
 
 
 def with_parameters(config: AutoBertConfig, parameters: int) -> AutoBertConfig:

@@ -5,40 +5,61 @@ for a few steps, is scored, and, once it becomes a parent, hands what it learned
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from accelerate import Accelerator
+import torch
+from torch import Tensor
 
-from autobert_hf.lab.data.masked_words import MaskedBatches
-from autobert_hf.lab.tasks.proxy_task import Task
-from autobert_hf.lab.training.trainer import Batch, Recipe, Trainer, TrainingError, evaluate
+from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.losses.loss import Loss
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.team import Team
+from autobert_hf.lab.training.trainer import Trainer, load_tensors, named_tensors
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.files import read_tensors, write_tensors
-from autobert_hf.records.goals import Limits, arithmetic_scores
+from autobert_hf.records.goals import arithmetic_scores
 from autobert_hf.records.journal import JournalError
 from autobert_hf.records.trial import Trial
-from autobert_hf.searchers.evaluators.task_scores import task_scores
-from autobert_hf.searchers.supernets.branched import Supernet
+from autobert_hf.searchers.evaluators.candidate_tasks import CandidateTasks
+from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
+from autobert_hf.searchers.supernets.branched import BranchedSupernet
 
 
-@dataclass
-class Biws:
+class Biws(Evaluator):
     """
     All children of a round start from the round's weights and see the same batches. Each finished child lies in
     `folder` before its journal line is written; a round's end writes the next parents back, worst first and best
     last, into the weights of the next round, a file that names the number of journal lines it contains. So a
-    process may die anywhere: what is there is enough to go on, and nothing counts twice.
+    process may die anywhere: what is there is enough to go on, and nothing counts twice. Parameters of the loss start
+    anew with every child.
     """
 
-    supernet: Supernet
-    batches: MaskedBatches
-    held_out: list[Batch]
-    recipe: Recipe
-    accelerator: Accelerator
-    folder: Path
-    limits: Limits = Limits({})
-    tasks: Sequence[Task] = ()
+    def __init__(
+        self,
+        supernet: BranchedSupernet,
+        loss: Loss,
+        text: Text,
+        recipe: Recipe,
+        team: Team,
+        folder: Path,
+        tasks: CandidateTasks | None = None,
+    ) -> None:
+        self.supernet = supernet
+        self.loss = loss
+        self.text = text
+        self.recipe = recipe
+        self.team = team
+        self.folder = folder
+        self.tasks = tasks
+        self.held_out = HeldOut(loss, text.held_out, team)
+        self.round = 0
+        self.tensors: dict[str, Tensor] = {}
+        self.seen_tokens = 0
+
+    def begun(self) -> bool:
+        """Whether there are weights of some round: those of round 0 are what the warm-up leaves."""
+        return any(self.folder.glob("round-*.safetensors"))
 
     def start_round(self, number: int) -> None:
         """
@@ -53,28 +74,28 @@ class Biws:
                 "copy, or start again in a new --output-dir."
             )
         self.round = number
-        self.weights, metadata = read_tensors(self.round_file(number))
-        self.seen_tokens = int(metadata["seen_tokens"])
+        self.tensors, metadata = read_tensors(self.round_file(number))
+        self.seen_tokens = int(metadata["tokens"])
 
-    def evaluate(self, trial_id: int, architecture: Architecture) -> tuple[dict[str, float], dict[str, float]]:
-        """
-        Scores (held-out `loss` in nats a masked token, `parameters`, `flops` at length 128; with proxy tasks each
-        task's score and `task_score`, their mean) and cost.
+    def restore(self) -> None:
+        """Supernet and loss have the round's weights again."""
+        load_tensors(self.tensors, self.supernet.module, self.loss)
 
-        Raises:
-            TrainingError: if the candidate is too large, which costs nothing, or the loss is no number.
-        """
+    def known(self, architecture: Architecture) -> Scores:
+        return arithmetic_scores(architecture.to_config(self.supernet.base))
+
+    def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
+        """Held-out `loss`, and with proxy tasks each task's score and `task_score`, their mean."""
         started = time.monotonic()
-        scores = arithmetic_scores(architecture.to_config(self.supernet.base))
-        if broken := self.limits.broken_by(scores):
-            raise TrainingError(broken)
-        self.supernet.model.load_state_dict(self.weights, strict=False)
-        self.supernet.activate(architecture)
-        trainer = Trainer(self.supernet.model, self.recipe, self.accelerator)
-        trainer.run(lambda step: self.batches.batch("round", self.round, step=step))
-        scores["loss"] = evaluate(self.supernet.model, self.held_out, self.accelerator)
-        scores |= self.task_scores(architecture)
-        write_tensors(self.child_file(trial_id), self.supernet.active_parameters(), trial=trial_id)
+        self.restore()
+        child = self.supernet.network(architecture)
+        team = self.team.alone()
+        trainer = Trainer(self.supernet.module, self.loss, lambda step, shard: [child], self.recipe, team)
+        trainer.run(self.text.stream("round", self.round))
+        scores = {"loss": self.held_out(self.supernet.network(architecture, training=False))}
+        if self.tasks is not None and self.tasks.specifications:
+            scores |= self.tasks.scores(self.supernet.extract(architecture))
+        write_tensors(self.child_file(trial_id), self.supernet.views(architecture), trial=trial_id)
         cost = {
             "seconds": round(time.monotonic() - started, 3),
             "tokens": self.tokens_per_child,
@@ -82,42 +103,50 @@ class Biws:
         }
         return scores, cost
 
-    def task_scores(self, architecture: Architecture) -> dict[str, float]:
-        if not self.tasks:
-            return {}
-        return task_scores(self.supernet.extract(architecture), self.tasks, self.accelerator, self.batches.seed)
+    def untouched_loss(self, architecture: Architecture) -> float:
+        """The held-out loss with the round's weights as they are."""
+        self.restore()
+        return self.held_out(self.supernet.network(architecture, training=False))
+
+    def weights(self) -> str:
+        return f"round {self.round}"
 
     @property
     def tokens_per_child(self) -> int:
-        return self.recipe.steps * self.batches.tokens_per_batch
+        return self.recipe.steps * self.text.train.tokens_per_batch
 
-    def keep(self, trials: Sequence[Trial], known: int) -> None:
-        """Of the first `known` children, those that can no longer become parents free their space."""
-        if self.accelerator.is_main_process:
+    def release_except(self, trials: Sequence[Trial], known: int) -> None:
+        if self.team.is_main:
             wanted = {self.child_file(trial.id) for trial in trials}
             for path in set(self.folder.glob("child-*.safetensors")) - wanted:
                 if int(path.stem.removeprefix("child-")) < known:
                     path.unlink()
 
     def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None:
-        """Writes this round's children that became parents (best first) back; does nothing when that is done."""
-        if self.accelerator.is_main_process and not self.round_file(number + 1).exists():
+        """Writes this round's children that became parents back; does nothing when that is done."""
+        if self.team.is_main and not self.round_file(number + 1).exists():
             self.start_round(number)
-            self.supernet.model.load_state_dict(self.weights, strict=False)
+            self.restore()
             for trial in reversed(born_parents):
                 state, _ = read_tensors(self.child_file(trial.id))
                 self.supernet.write(trial.architecture, state)
             seen = self.seen_tokens + (self.tokens_per_child if born_parents else 0)
-            self.save_round(number + 1, journal_lines, seen)
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
+            self._save_round(number + 1, journal_lines, seen)
+        self.team.wait()
+        if self.team.is_main:
             self.round_file(number).unlink(missing_ok=True)
 
-    def save_round(self, number: int, journal_lines: int, seen_tokens: int) -> None:
-        """The supernet's present weights, trained on `seen_tokens`, become those of round `number`."""
-        weights = dict(self.supernet.model.named_parameters())
+    def _save_round(self, number: int, journal_lines: int, tokens: int) -> None:
+        """The supernet's present weights become those of round `number`; the loss keeps its own of before."""
+        learned = {f"model.{name}": tensor for name, tensor in named_tensors(self.supernet.module).items()}
         path = self.round_file(number)
-        write_tensors(path, weights, journal_lines=journal_lines, seen_tokens=seen_tokens)
+        write_tensors(path, self.tensors | learned, journal_lines=journal_lines, tokens=tokens)
+
+    @torch.no_grad()
+    def inherit(self, trial: Trial) -> None:
+        """The supernet takes the weights of a candidate's short training; FileNotFoundError if they are gone."""
+        state, _ = read_tensors(self.child_file(trial.id))
+        self.supernet.write(trial.architecture, state)
 
     def round_file(self, number: int) -> Path:
         return self.folder / f"round-{number:04d}.safetensors"

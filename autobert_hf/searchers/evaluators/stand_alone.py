@@ -1,19 +1,20 @@
 """Stand-alone training: an architecture learns from scratch; the score that cheaper ones stand in for."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import torch
-from accelerate import Accelerator
+from transformers import PreTrainedModel
 
-from autobert_hf.lab.data.masked_words import MaskedBatches
-from autobert_hf.lab.training.trainer import Batch, Recipe, Trainer, evaluate
-from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM, AutoBertLanguageModel
+from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.losses.loss import Loss
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.team import Team
+from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
-from autobert_hf.searchers.supernets.branched import Head
+from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
 
 
 HALVINGS = 4  # the loss is also taken at a half, a quarter, ... of the training
@@ -21,60 +22,46 @@ LOSS_AT = "loss at "
 
 
 @dataclass
-class StandAlone:
+class StandAlone(Evaluator):
     """
-    Trains architectures on `base`. All that share a seed see the same batches in the same order; the held-out
-    questions are the same for all seeds.
+    Trains a new network of each architecture, made by `fresh(architecture, seed)`. All that share a seed see the same
+    batches in the same order; the held-out questions are the same for all seeds. The loss on the way is reported after
+    a sixteenth, an eighth, ... of the steps.
     """
 
-    base: AutoBertConfig
-    batches: MaskedBatches
-    held_out: Sequence[Batch]
+    fresh: Callable[[Architecture, int], PreTrainedModel]
+    loss_of: Callable[[PreTrainedModel], Loss]
+    text: Text
     recipe: Recipe
-    accelerator: Accelerator
-    head: Head = AutoBertForMaskedLM
+    team: Team
+    seed: int = 0
+    on_step: Callable[[int, float], None] = lambda step, loss: None
 
     @property
     def tokens(self) -> int:
-        return self.recipe.steps * self.batches.tokens_per_batch
+        return self.recipe.steps * self.text.train.tokens_per_batch
 
     @property
     def points(self) -> dict[int, int]:
         """After which steps the loss is taken before the end, and how many tokens that is."""
         steps = {self.recipe.steps >> halving for halving in range(1, HALVINGS + 1)} - {0, self.recipe.steps}
-        return {step: step * self.batches.tokens_per_batch for step in sorted(steps)}
+        return {step: step * self.text.train.tokens_per_batch for step in sorted(steps)}
 
-    def evaluate(
-        self, architecture: Architecture, seed: int, on_step: Callable[[], object] = lambda: None
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        """
-        Scores (held-out `loss` in nats a masked token, and `loss at N` after the first N tokens) and cost.
-
-        Raises:
-            TrainingError: if the loss is no number.
-        """
+    def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
+        """Held-out `loss`, and `loss at N` after the first N tokens."""
         started = time.monotonic()
-        batches = replace(self.batches, seed=derive(seed, "batches"))
-        model = self.fresh(architecture, seed)
-        trainer = Trainer(model, self.recipe, self.accelerator)
-        scores: dict[str, float] = {}
-
-        def after(step: int, loss: float) -> None:
-            on_step()
-            if step in self.points:
-                scores[f"{LOSS_AT}{self.points[step]}"] = self.loss(model)
-                model.train()
-
-        trainer.run(lambda step: batches.batch("stand-alone", step=step), on_step=after)
-        scores["loss"] = self.loss(model)
-        return scores, {"seconds": round(time.monotonic() - started, 3), "tokens": self.tokens}
-
-    def fresh(self, architecture: Architecture, seed: int) -> AutoBertLanguageModel:
-        config = architecture.to_config(self.base)
-        config._attn_implementation = self.base._attn_implementation
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(seed, "initialise"))
-            return self.head(config)
-
-    def loss(self, model: AutoBertLanguageModel) -> float:
-        return evaluate(model, list(self.held_out), self.accelerator)
+        model = self.fresh(architecture, derive(self.seed, "initialise"))
+        loss = self.loss_of(model)
+        held_out = HeldOut(loss, self.text.held_out, self.team)
+        trainer = Trainer(model, loss, lambda step, shard: [model], self.recipe, self.team.alone())
+        stream = self.text.with_seed(derive(self.seed, "batches")).stream("stand-alone")
+        scores: Scores = {}
+        for step in [*self.points, self.recipe.steps]:
+            trainer.run(stream, until=step, on_step=self.on_step)
+            scores["loss"] = held_out(model.eval())
+            if step != self.recipe.steps:
+                scores[f"{LOSS_AT}{self.points[step]}"] = scores["loss"]
+                if not report(step, {"loss": scores["loss"]}):
+                    break
+        tokens = trainer.step * stream.tokens_per_batch
+        return scores, {"seconds": round(time.monotonic() - started, 3), "tokens": tokens}

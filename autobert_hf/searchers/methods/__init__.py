@@ -5,9 +5,4 @@ from autobert_hf.searchers.methods.autotinybert import AutoTinyBert
 from autobert_hf.searchers.methods.method import Method
 
 
-METHODS: dict[str, type[Method]] = {
-    "op-nas": AutoBertZero,
-    "evolution": AutoBertZero,
-    "random": AutoBertZero,
-    "autotinybert": AutoTinyBert,
-}
+METHODS: dict[str, type[Method]] = {"autobert-zero": AutoBertZero, "autotinybert": AutoTinyBert}

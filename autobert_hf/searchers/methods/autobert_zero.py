@@ -1,56 +1,48 @@
 """
 AutoBERT-Zero (Gao et al., AAAI 2022): a bi-branch supernet is warmed up, OP-NAS searches a formula or a convolution
-for every layer, the winner is trained from scratch.
-
-| paper | here | deviation |
-| --- | --- | --- |
-| 3.1 search space | spaces/autobert_zero.py, spaces/formulas.py | path limits are parameters, the paper gives none |
-| 3.2 BIWS | supernet.py, evaluators/biws.py | short warm-up by single paths; the next parents are written back |
-| 3.3 OP-NAS, Eq. 3 | strategies/op_nas.py | scores z-scored over the history; alpha, temperature are parameters |
-| 4.1 fitness: mean GLUE score | evaluators/biws.py | held-out loss, or `--proxy-task` with a short recipe |
-| 4.1 objective: MLM and NSP | lab/sentence_pairs.py | MLM alone, or `--objective mlm+nsp` |
-| 4.1 final training | this file | `--final-training inherit` as an alternative; a BERT of equal size beside it |
+for every layer, the winner is trained from scratch. The paper's sections, our files and every deviation:
+docs/methods.md.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from tqdm.auto import tqdm
+from transformers import PreTrainedModel
 
-from autobert_hf.lab.training.trainer import Batch, Clock, Recipe, Trainer
-from autobert_hf.modeling.arithmetic import count_parameters
-from autobert_hf.modeling.modeling_autobert import AutoBertLanguageModel
-from autobert_hf.records.files import read_tensors
+from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.losses import LOSSES, Loss
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.trainer import Trainer
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
+from autobert_hf.records.study import Study, StudyError
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.baselines.equal_bert import equal_bert
 from autobert_hf.searchers.evaluators.biws import Biws
-from autobert_hf.searchers.policies.single_path import single_path
-from autobert_hf.searchers.run import Job
-from autobert_hf.searchers.settings.search_settings import SearchSettings, described
+from autobert_hf.searchers.methods.method import Method
+from autobert_hf.searchers.policies.single_path import SinglePath
+from autobert_hf.searchers.run import Run
+from autobert_hf.searchers.settings import NetworkSettings, SearchSettings, TextSettings, described
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.formulas import FormulaSampler
 from autobert_hf.searchers.strategies import STRATEGIES
-from autobert_hf.searchers.supernets.branched import Supernet
+from autobert_hf.searchers.supernets.branched import BranchedSupernet
+from autobert_hf.searchers.supernets.supernet import sampled
 
 
 @dataclass
-class AutoBertZeroSettings(SearchSettings):
-    LEAST = (
-        SearchSettings.LEAST
-        | {"alpha": 0, "warmup_steps": 0, "candidate_steps": 0}
-        | dict.fromkeys(("population", "parents", "children", "min_path", "max_path"), 1)
-    )
-
-    population: int = described("Random candidates of the first round.", 25)
-    parents: int = described("Best candidates that have children in a round (K of the paper).", 5)
-    children: int = described("Children of each parent.", 5)
-    alpha: float = described("Weight of exploration in the upper confidence bound (op-nas).", 0.5)
+class AutoBertZeroSettings(TextSettings, NetworkSettings):
+    strategy: Literal["op-nas", "evolution", "random"] = described("How candidates are chosen.", "op-nas")
+    population: int = described("Random candidates of the first round.", 25, least=1)
+    parents: int = described("Best candidates that have children in a round (K of the paper).", 5, least=1)
+    children: int = described("Children of each parent.", 5, least=1)
+    alpha: float = described("Weight of exploration in the upper confidence bound (op-nas).", 0.5, least=0)
     temperature: float = described("Of the softmax over upper confidence bounds (op-nas).", 0.5)
-    min_path: int = described("Fewest primitives of a formula.", 3)
-    max_path: int = described("Most primitives of a formula.", 12)
+    min_path: int = described("Fewest primitives of a formula.", 3, least=1)
+    max_path: int = described("Most primitives of a formula.", 12, least=1)
 
-    warmup_steps: int = described("Single-path training steps of the supernet before the search.", 400)
-    candidate_steps: int = described("Training steps of each candidate, from inherited weights.", 20)
+    warmup_steps: int = described("Single-path training steps of the supernet before the search.", 400, least=0)
+    candidate_steps: int = described("Training steps of each candidate, from inherited weights.", 20, least=0)
     candidate_learning_rate: float = described("Rate of the candidates.", 5e-4)
     final_training: Literal["scratch", "inherit"] = described("What the winner starts from.", "scratch")
 
@@ -58,115 +50,94 @@ class AutoBertZeroSettings(SearchSettings):
         super().__post_init__()
         if self.min_path > self.max_path:
             raise ValueError(f"min_path is {self.min_path}, more than max_path, {self.max_path}: swap them.")
+        if self.needs_teacher:
+            raise ValueError(f"--loss {self.loss} learns from a teacher, which this method has not: give --loss mlm.")
 
 
-class AutoBertZero:
-    """The method, phase by phase; every phase goes on where it was stopped."""
-
+class AutoBertZero(Method):
     Settings: ClassVar[type[SearchSettings]] = AutoBertZeroSettings
+    text: Text
+    loss: Loss
+    base: AutoBertConfig
+    space: AutoBertZeroSpace
+    evaluator: Biws
 
-    def __init__(self, job: Job, settings: AutoBertZeroSettings) -> None:
-        self.job = job
-        self.settings = settings
-        formulas = FormulaSampler(settings.min_path, settings.max_path)
-        self.space = AutoBertZeroSpace(settings.num_hidden_layers, formulas=formulas)
-        self.supernet = Supernet(self.space, job.base, settings.seed, job.head)
-        self.evaluator = Biws(
-            self.supernet,
-            job.batches,
-            job.held_out,
-            Recipe(settings.candidate_steps, settings.candidate_learning_rate, warmup=0.1),
-            job.accelerator,
-            job.path / "supernet",
-            settings.limits,
+    def __init__(self, run: Run, settings: AutoBertZeroSettings) -> None:
+        s = self.settings = settings
+        self.run = run
+        self.text = s.open_text(run)
+        self.base = s.base(self.text.tokenizer, run.team)
+        self.loss = LOSSES[s.loss](self.base)
+        self.goals = s.goals(self.loss.unit)
+        formulas = FormulaSampler(s.min_path, s.max_path)
+        self.space = AutoBertZeroSpace(s.num_hidden_layers, formulas=formulas)
+        self.supernet = BranchedSupernet(self.space, self.base, s.seed, self.loss.network)
+        self.supernets = {"supernet": self.supernet}
+        candidates = Recipe(s.candidate_steps, s.candidate_learning_rate, warmup=0.1)
+        self.tasks = s.tasks(self.text, run.team)
+        folder = run.path / "supernet"
+        self.evaluator = Biws(self.supernet, self.loss, self.text, candidates, run.team, folder, self.tasks)
+
+    def study(self) -> Study:
+        s, run = self.settings, self.run
+        self.tasks.load()
+        self.warm_up()
+        guide = {"alpha": s.alpha, "temperature": s.temperature} if s.strategy == "op-nas" else {}
+        strategy = STRATEGIES[s.strategy](
+            self.space, self.goals, s.seed, s.population, s.parents, s.children, self.allowed, **guide
         )
+        self.space.formulas.drawn.clear()  # those of the summary and of the warm-up
+        study = run.study(strategy, self.evaluator, self.goals, s.num_trials)
+        run.record("draws", self.space.formulas.drawn)
+        return study
 
     def warm_up(self) -> None:
-        """Single-path training of the supernet; its end is the weights of round 0."""
-        job, batches = self.job, self.job.batches
-        checkpoint, clock = self.evaluator.folder / "warm-up.safetensors", Clock(30)
-        is_done = any(self.evaluator.folder.glob("round-*.safetensors"))
-        job.accelerator.wait_for_everyone()
-        if is_done:
-            if job.is_main:
-                checkpoint.unlink(missing_ok=True)
+        """Section 3.2: single-path training of the supernet; its end is the weights of round 0."""
+        if self.evaluator.begun():
             return
-        recipe = Recipe(self.settings.warmup_steps, self.settings.learning_rate)
-        trainer = Trainer(self.supernet.model, recipe, job.accelerator, shared=True)
-        if checkpoint.exists():
-            trainer.load(checkpoint)
-        bar = tqdm(
-            total=recipe.steps, initial=trainer.step, desc="supernet warm-up", unit="step", disable=not job.is_main
+        s, run = self.settings, self.run
+        policy = SinglePath(self.space, s.seed)
+        recipe = Recipe(s.warmup_steps, s.learning_rate, shards=s.shards)
+        trainer = Trainer(
+            self.supernet.module, self.loss, sampled(self.supernet, policy), recipe, run.team, [policy], s.seed
         )
+        run.train("supernet/round-0000", trainer, self.text.stream("warm-up"))
 
-        def batch(step: int) -> Batch:
-            self.supernet.activate(single_path(self.space, self.settings.seed, step))
-            return batches.batch("warm-up", step=step)
-
-        def after(step: int, loss: float) -> None:
-            bar.update()
-            bar.set_postfix(loss=f"{loss:.3f}")
-            if job.is_main and clock.rings():
-                trainer.save(checkpoint)
-
-        with bar:
-            trainer.run(batch, on_step=after)
-        if job.is_main:
-            self.evaluator.save_round(0, 0, recipe.steps * batches.tokens_per_batch)
-            checkpoint.unlink(missing_ok=True)
-        job.accelerator.wait_for_everyone()
-
-    def search(self) -> list[Trial]:
-        s = self.settings
-        options = {"alpha": s.alpha, "temperature": s.temperature} if s.method == "op-nas" else {}
-        searcher = STRATEGIES[s.method](
-            self.space, self.job.goals, s.seed, s.population, s.parents, s.children, self.job.allowed, **options
-        )
-        self.space.formulas.drawn.clear()  # the draws of profile and warm-up
-        trials = self.job.search(searcher, self.evaluator)
-        self.job.record("draws", self.space.formulas.drawn)
-        return trials
-
-    def run(self) -> Trial:
-        self.evaluator.tasks = self.job.tasks
-        self.warm_up()
-        return self.job.goals.best(self.search())[0]
-
-    def further(self) -> dict[str, Trial]:
-        return {}
-
-    def trained(self, trial: Trial, record: str) -> AutoBertLanguageModel:
-        """The final training, and for the record that of a BERT of equal parameters on the same number of tokens."""
-        job, inherited = self.job, 0
-        if self.settings.final_training == "inherit":
-            inherited = int(trial.cost["inherited_tokens"] + trial.cost["tokens"])
-        found = self.start_of(trial)
-        rival_config = equal_bert(job.base, count_parameters(found.config, "masked_lm"))
-        tokens = self.settings.final_tokens
-        curves = {
-            "found": job.train(found, job.recipe(tokens), "found", trial, inherited),
-            "bert": job.train(job.fresh(rival_config, "rival"), job.recipe(tokens + inherited), "bert", trial),
+    def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
+        """Section 4.1: the winner learns from scratch, and beside it a BERT of equal size on as many tokens."""
+        s, run = self.settings, self.run
+        if train is False:
+            return self.inherited(trial)
+        found, tokens = self.untrained(trial), 0
+        if s.final_training == "inherit":
+            found, tokens = self.inherited(trial), int(trial.cost["inherited_tokens"] + trial.cost["tokens"])
+        models = {
+            "found": found,
+            "bert": run.fresh(lambda: self.network(equal_bert(self.base, found.config)), "rival"),
         }
-        configs = {"found": found.config, "bert": rival_config}
-        job.record(
-            record,
-            {
-                "curves": curves,
-                "floor": job.corpus.floor,
-                "inherited_tokens": inherited,
-                "parameters": {name: count_parameters(config, "masked_lm") for name, config in configs.items()},
-                "bert_intermediate_size": rival_config.intermediate_size,
-            },
-        )
+        run.final(trial, models, self.final_loss, s.final_recipe(self.text), self.text, tokens)
         return found
 
-    def start_of(self, trial: Trial) -> AutoBertLanguageModel:
-        if self.settings.final_training == "scratch":
-            return self.job.fresh(trial.architecture.to_config(self.job.base), "found")
-        return self.inherited(trial)
+    def final_loss(self, model: PreTrainedModel) -> Loss:
+        return LOSSES[self.settings.final_loss](model.config)
 
-    def inherited(self, trial: Trial) -> AutoBertLanguageModel:
-        """A candidate with the weights of its short training, which are kept of the winner and the front."""
-        state, _ = read_tensors(self.evaluator.child_file(trial.id))
-        self.supernet.write(trial.architecture, state)
+    def untrained(self, trial: Trial) -> AutoBertPreTrainedModel:
+        return self.run.fresh(lambda: self.network(trial.architecture.to_config(self.base)), "found")
+
+    def network(self, config: AutoBertConfig) -> AutoBertPreTrainedModel:
+        config._attn_implementation = self.base._attn_implementation
+        return self.loss.network(config)
+
+    def inherited(self, trial: Trial) -> AutoBertPreTrainedModel:
+        """
+        Raises:
+            StudyError: if its weights were not kept: they are kept of the winner and of the front.
+        """
+        try:
+            self.evaluator.inherit(trial)
+        except FileNotFoundError as error:
+            raise StudyError(
+                f"The weights of trial {trial.id} were not kept: weights are kept of the winner and of what "
+                "--trade-off asked for. With --train it is trained again from scratch."
+            ) from error
         return self.supernet.extract(trial.architecture)

@@ -1,62 +1,90 @@
-"""What a published system has to be able to do, and how a finished run of one is opened again."""
+"""What a published system has to be able to do, and what all of them do alike."""
 
-from dataclasses import fields
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from transformers import PreTrainedModel
 
-from autobert_hf.lab.training.trainer import default_precision
-from autobert_hf.records.run_folder import RunError, RunFolder
+from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.losses.loss import Loss
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import Goals, Limits
+from autobert_hf.records.model_folder import save_model
+from autobert_hf.records.study import Study, StudyError
 from autobert_hf.records.trial import Trial
-from autobert_hf.searchers.run import Job
-from autobert_hf.searchers.settings.search_settings import SearchSettings
+from autobert_hf.searchers.evaluators.evaluator import Evaluator
+from autobert_hf.searchers.run import Run
+from autobert_hf.searchers.settings.budget import SearchSettings
 from autobert_hf.searchers.spaces.space import Space
+from autobert_hf.searchers.supernets.supernet import Supernet
 
 
-class Method(Protocol):
-    """One run of a published system; `Settings` is what the command line may tell it."""
+class Method(ABC):
+    """
+    One run of a published system. `Settings` is what it can be told; the attributes are what tools ask for, and a tool
+    refuses a run of a method that leaves one of them empty.
+    """
 
     Settings: ClassVar[type[SearchSettings]]
-    job: Job
 
-    @property
-    def space(self) -> Space: ...
+    run: Run
+    space: Space
+    goals: Goals
+    base: AutoBertConfig | None = None  # what the search leaves alone
+    text: Text | None = None
+    loss: Loss | None = None
+    evaluator: Evaluator | None = None
+    supernets: dict[str, Supernet] = {}
 
-    def __init__(self, job: Job, settings: Any) -> None: ...  # noqa: ANN401 (its own Settings)
+    @abstractmethod
+    def __init__(self, run: Run, settings: Any) -> None: ...  # noqa: ANN401 (its own Settings)
 
-    def run(self) -> Trial:
-        """Searches to the end of the budget and returns the winner."""
-        ...
+    @abstractmethod
+    def study(self) -> Study:
+        """Searches to the end of the budget; called again it goes on where it was stopped."""
 
-    def further(self) -> dict[str, Trial]:
-        """More candidates that become models of the run, by the folder's name; after `run`."""
-        ...
+    @abstractmethod
+    def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
+        """
+        A candidate as an ordinary model: with its final training (`train`), with the weights it was judged by (False),
+        or as the method's runs end (None).
 
-    def inherited(self, trial: Trial) -> PreTrainedModel:
-        """A candidate with the weights it was judged by. Raises FileNotFoundError where they were not kept."""
-        ...
+        Raises:
+            StudyError: if the weights it was judged by were not kept.
+        """
 
-    def trained(self, trial: Trial, record: str) -> PreTrainedModel:
-        """A candidate after its final training, whose curves go to `report/<record>.json`."""
-        ...
+    def allowed(self, architecture: Architecture) -> bool:
+        """Whether it keeps the limits by what is known without training."""
+        known = self.evaluator.known(architecture) if self.evaluator else {}
+        return self.goals.limits.broken_by(known) is None
+
+    def picks(self, study: Study, limits: Limits | None = None) -> dict[str, Trial]:
+        """The trials that become models, by the name of their folder: the best one, within further `limits`."""
+        return {"model": study.goals.best(within(study, limits or Limits()))[0]}
+
+    def save(self, model: PreTrainedModel, folder: Path) -> None:
+        """Weights, configuration, code, and the tokenizer where there is one."""
+        if self.run.team.is_main:
+            save_model(model, self.text.tokenizer if self.text else None, folder)
 
 
-def reopen(run: Path, kinds: dict[str, type[Method]]) -> Method:
+def within(study: Study, limits: Limits) -> list[Trial]:
     """
-    The search in `run` as it stands. Reads only, beyond what its methods write.
+    The finished trials within the limits.
 
     Raises:
-        RunError: if there is no run, or one with settings that this version does not know.
+        StudyError: if there are none, naming what comes closest.
     """
-    folder = RunFolder(run)
-    settings = folder.read("run.json")["settings"]
-    kind = kinds.get(settings["method"])
-    if kind is None or set(settings) - {field.name for field in fields(kind.Settings)}:
-        raise RunError(f"{run} was made by another version of autobert-hf: use that one.")
-    if not (run / "text" / "rows.safetensors").exists():
-        raise RunError(f"{run} has no text yet: let its search go on first (`autobert status {run}`).")
-    if settings["mixed_precision"] == "auto":
-        settings["mixed_precision"] = default_precision(use_cpu=False)
-    chosen = kind.Settings(output_dir=str(run), **settings)
-    return kind(Job(chosen, folder, chosen.source()), chosen)
+    done = [trial for trial in study.trials if trial.ok]
+    if not done:
+        raise StudyError("The study has no finished candidate yet: let the search go on.")
+    names = [*limits.most, *limits.least]
+    if unknown := [name for name in names if name not in done[0].scores]:
+        raise StudyError(f"The study knows no {unknown[0]} of its candidates: the search did not measure it.")
+    kept = [trial for trial in done if limits.broken_by(trial.scores) is None]
+    if not kept:
+        smallest = ", ".join(f"{min(trial.scores[name] for trial in done):,.4g} {name}" for name in names)
+        raise StudyError(f"No candidate keeps within the limits; the smallest have {smallest}.")
+    return kept

@@ -1,0 +1,7 @@
+"""Policies by name."""
+
+from autobert_hf.searchers.policies.batch_wise import BatchWise
+from autobert_hf.searchers.policies.single_path import SinglePath
+
+
+POLICIES = {"single-path": SinglePath, "batch-wise": BatchWise}

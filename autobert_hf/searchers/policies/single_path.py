@@ -1,11 +1,20 @@
 """Single-path sampling (SPOS, Guo et al., 2020): each step trains one architecture, drawn uniformly."""
 
+from dataclasses import dataclass
 from random import Random
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
-from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
+from autobert_hf.searchers.policies.policy import Stateless
+from autobert_hf.searchers.spaces.space import Space
 
 
-def single_path(space: AutoBertZeroSpace, seed: int, step: int) -> Architecture:
-    return space.sample(Random(derive(seed, step, "single-path")))
+@dataclass
+class SinglePath(Stateless):
+    """The same architecture for all shards of a step."""
+
+    space: Space
+    seed: int
+
+    def __call__(self, step: int, shard: int) -> list[Architecture]:
+        return [self.space.sample(Random(derive(self.seed, step, "single-path")))]

@@ -1,0 +1,21 @@
+"""Groups of settings, of which a method's own are made."""
+
+from autobert_hf.searchers.settings.budget import SearchSettings
+from autobert_hf.searchers.settings.described import described, several
+from autobert_hf.searchers.settings.latency import LatencySettings
+from autobert_hf.searchers.settings.network import NetworkSettings
+from autobert_hf.searchers.settings.teacher import TeacherSettings
+from autobert_hf.searchers.settings.text import TextSettings
+from autobert_hf.searchers.settings.tokens import TokenSettings
+
+
+__all__ = [
+    "LatencySettings",
+    "NetworkSettings",
+    "SearchSettings",
+    "TeacherSettings",
+    "TextSettings",
+    "TokenSettings",
+    "described",
+    "several",
+]

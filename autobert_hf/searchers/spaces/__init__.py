@@ -2,6 +2,7 @@
 
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+from autobert_hf.searchers.spaces.grid import GridSpace
 
 
-SPACES = {"autobert-zero": AutoBertZeroSpace, "autotinybert": AutoTinyBertSpace}
+SPACES = {"autobert-zero": AutoBertZeroSpace, "autotinybert": AutoTinyBertSpace, "grid": GridSpace}

@@ -7,6 +7,7 @@ from itertools import product
 from random import Random
 
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.modeling.convert import stock_refusal
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.searchers.spaces.formulas import Draw, uniform
 
@@ -55,17 +56,27 @@ class AutoTinyBertSpace:
         width_step: int = 16,
         inner_step: int = 32,
         identical: bool = True,
+        stock: bool = False,
     ) -> "AutoTinyBertSpace":
         """
         The paper's bounds in proportion to another largest network: widths from 1/6, feed-forward widths from 1/24 of
-        the largest, in the steps of the released code; heads dropped whole, or (`part_of_heads`) all of them narrowed
-        down to 15/64.
+        the largest, in the steps of the released code; heads dropped whole, or (`part_of_heads`, for a teacher whose
+        heads are compared one by one) all of them narrowed down to 15/64. `stock`: widths that heads can make up.
+
+        Raises:
+            ValueError: if no network of these is one that plain BERT could be, and that is asked for.
         """
+        if stock and (refusal := stock_refusal(largest)):
+            raise ValueError(f"--stock: {refusal} in a plain BERT. Give --norm-position post.")
         layer = largest.per_layer_config[0]
         heads, dim = layer.num_attention_heads, layer.head_dim
+        widths: Sequence[int] = _grid(largest.hidden_size, largest.hidden_size / 6, width_step)
+        if stock:
+            step = heads if part_of_heads else dim
+            widths = sorted(range(largest.hidden_size, int(largest.hidden_size / 6) - 1, -step))
         return cls(
             num_hidden_layers=range(1, largest.num_hidden_layers + 1),
-            hidden_size=_grid(largest.hidden_size, largest.hidden_size / 6, width_step),
+            hidden_size=widths,
             intermediate_size=_grid(layer.intermediate_size, layer.intermediate_size / 24, inner_step),
             num_attention_heads=range(heads, heads + 1) if part_of_heads else range(1, heads + 1),
             head_dim=_grid(dim, dim * 15 / 64, 1) if part_of_heads else range(dim, dim + 1),
@@ -177,6 +188,12 @@ class AutoTinyBertSpace:
         settings, layers = dict(architecture.settings), architecture.layer_dicts
         read = [{name: sizes[name] for name in IN_LAYER} for sizes in ([settings] if self.identical else layers)]
         return len(layers), settings["hidden_size"], read
+
+
+def is_stock(architecture: Architecture) -> bool:
+    """Whether a plain BERT is as wide as this network, whose layers are alike: its width is that of its heads."""
+    sizes = dict(architecture.settings)
+    return sizes["num_attention_heads"] * sizes["head_dim"] == sizes["hidden_size"]
 
 
 def _grid(largest: int, least: float, step: int) -> range:

@@ -17,7 +17,7 @@ class EmptyError(ValueError):
 
 
 @dataclass(frozen=True)
-class Restricted:
+class RestrictedSpace:
     """
     The architectures of `space` that are `allowed`: what is drawn is drawn again until it is.
     """

@@ -1,8 +1,18 @@
-"""Searchers (ask and tell) by the name that the command line knows."""
+"""Strategies (ask and tell) by name."""
 
 from autobert_hf.searchers.strategies.evolution import Evolution
+from autobert_hf.searchers.strategies.fixed_list import FixedList
 from autobert_hf.searchers.strategies.op_nas import OpNas
 from autobert_hf.searchers.strategies.random_search import RandomSearch
+from autobert_hf.searchers.strategies.roulette import Roulette
+from autobert_hf.searchers.strategies.round_robin import RoundRobin
 
 
-STRATEGIES = {"op-nas": OpNas, "evolution": Evolution, "random": RandomSearch}
+STRATEGIES = {
+    "op-nas": OpNas,
+    "evolution": Evolution,
+    "random": RandomSearch,
+    "roulette": Roulette,
+    "fixed-list": FixedList,
+    "round-robin": RoundRobin,
+}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.searchers.space_summary import LimitError
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
 
@@ -20,13 +21,20 @@ def fast_rule(
     limits: Sequence[float],
     allowed: Callable[[Architecture], bool] = lambda architecture: True,
 ) -> list[Architecture]:
-    """For each limit, and each number of layers that has one, the slowest network within it that keeps the rule."""
+    """
+    For each limit, and each number of layers that has one, the slowest network within it that keeps the rule.
+
+    Raises:
+        LimitError: if there is none.
+    """
     found: dict[Architecture, None] = {}
     for depth in space.num_hidden_layers:
         choices = replace(space, num_hidden_layers=[depth]).enumerate()
         kept = [one for one in choices if keeps_rule(one) and allowed(one)]
         for limit in limits:
             found |= dict.fromkeys(slowest_within(kept, latency, limit))
+    if not found:
+        raise LimitError("--strategy fast finds no network within the limits: give --strategy evolution.")
     return [*found]
 
 

@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.goals import Goals
 from autobert_hf.records.trial import Proposal, Trial
 
 
-class Listed:
+class FixedList:
     """Ask and tell; all rounds but the last are `round` long. Asking beyond the end is an error of the caller."""
 
-    def __init__(self, architectures: Sequence[Architecture], goals: Goals, seed: int, round: int = 25) -> None:
+    def __init__(self, architectures: Sequence[Architecture], round: int = 25) -> None:
         self.architectures = architectures
-        self.goals = goals
-        self.seed = seed
         self.round = round
         self.parents_per_round = 0
 

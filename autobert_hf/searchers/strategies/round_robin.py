@@ -6,29 +6,28 @@ from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.strategies.random_search import RandomSearch
 
 
-class Alternating:
+class RoundRobin:
     """
-    Ask and tell. The searchers take turns, one round each; every one is told all trials. With one of them for each
+    Ask and tell. The strategies take turns, one round each; every one is told all trials. With one of them for each
     limit, a candidate is scored once and counts for every limit it keeps.
     """
 
-    def __init__(self, searchers: Sequence[RandomSearch]) -> None:
-        self.searchers = searchers
+    def __init__(self, strategies: Sequence[RandomSearch]) -> None:
+        self.strategies = strategies
         self.turn = 0
-        self.seed, self.goals = searchers[0].seed, searchers[0].goals
         self.parents_per_round = 0  # nobody inherits
 
     def round_size(self) -> int:
-        return self.searchers[self.turn].round_size()
+        return self.strategies[self.turn].round_size()
 
     def ask(self, trial_id: int) -> Proposal:
-        return self.searchers[self.turn].ask(trial_id)
+        return self.strategies[self.turn].ask(trial_id)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        for searcher in self.searchers:
-            searcher.tell(trials)
-            searcher.seen.update(trial.architecture for trial in trials)
-        self.turn = (self.turn + 1) % len(self.searchers)
+        for strategy in self.strategies:
+            strategy.tell(trials)
+            strategy.seen.update(trial.architecture for trial in trials)
+        self.turn = (self.turn + 1) % len(self.strategies)
 
     def survivors(self) -> list[Trial]:
         return []

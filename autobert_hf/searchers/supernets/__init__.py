@@ -1,0 +1,10 @@
+"""Supernets by name."""
+
+from autobert_hf.searchers.supernets.branched import BranchedSupernet
+from autobert_hf.searchers.supernets.sliced import SlicedSupernet
+from autobert_hf.searchers.supernets.supernet import Supernet, sampled
+
+
+__all__ = ["SUPERNETS", "BranchedSupernet", "SlicedSupernet", "Supernet", "sampled"]
+
+SUPERNETS = {"branched": BranchedSupernet, "sliced": SlicedSupernet}

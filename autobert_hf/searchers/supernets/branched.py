@@ -1,6 +1,7 @@
 """The bi-branch supernet of AutoBERT-Zero (section 3.2): in each layer the largest attention and kernel."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,14 +18,11 @@ from autobert_hf.modeling.modeling_autobert import (
     AutoBertForMaskedLM,
     AutoBertLanguageModel,
     AutoBertLayer,
+    AutoBertPreTrainedModel,
 )
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
-
-
-# A network with its head, from its configuration.
-Head = Callable[[AutoBertConfig], AutoBertLanguageModel]
 
 
 class ElasticConv(AutoBertDepthwiseConv):
@@ -97,10 +95,30 @@ class BranchedLayer(AutoBertLayer):
         return super().mix(x, mask, padding, cache, **kwargs)
 
 
-class Supernet:
+@dataclass(frozen=True)
+class BranchedNetwork:
+    """One architecture on the weights of a branched supernet."""
+
+    supernet: "BranchedSupernet"
+    architecture: Architecture
+    training: bool
+
+    @property
+    def config(self) -> AutoBertConfig:
+        """The supernet's: widths and heads are the same for all of its networks."""
+        return self.supernet.module.config
+
+    def __call__(self, **batch: Any) -> Any:  # noqa: ANN401 (what the head gives)
+        self.supernet.activate(self.architecture)
+        if self.supernet.module.training != self.training:
+            self.supernet.module.train(self.training)
+        return self.supernet.module(**batch)
+
+
+class BranchedSupernet:
     """
-    One set of weights for every architecture of a space. `model` is an ordinary language model, a `head`, that runs
-    the active architecture; `extract` gives that network as one of its own, equal to 1e-5.
+    The weights of every architecture of an AutoBERT-Zero space: `module` is an ordinary language model that
+    runs the active architecture; `extract` gives that network as one of its own.
     """
 
     def __init__(
@@ -108,13 +126,15 @@ class Supernet:
         space: AutoBertZeroSpace,
         base: AutoBertConfig,
         seed: int,
-        head: Head = AutoBertForMaskedLM,
+        network: Callable[[AutoBertConfig], AutoBertPreTrainedModel] = AutoBertForMaskedLM,
     ) -> None:
         self.space = space
         self.base = base
-        self.head = head
+        self.make = network
         config = space.largest().to_config(base)
-        self.model = head(config)
+        module = network(config)
+        assert isinstance(module, AutoBertLanguageModel)  # what has layers and a word table
+        self.module = module
         self.layers: list[BranchedLayer] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "supernet"))
@@ -122,20 +142,25 @@ class Supernet:
             for index, (_, layer) in enumerate(config.layers()):
                 self.layers.append(BranchedLayer(layer, index, width, config, space.kernels))
                 width = layer.layer_width
-            self.model.autobert.encoder.layers = nn.ModuleList(self.layers)
-            self.model.apply(self.model._init_weights)
-        self.model.config._attn_implementation = base._attn_implementation
+            self.module.autobert.encoder.layers = nn.ModuleList(self.layers)
+            self.module.apply(self.module._init_weights)
+        self.module.config._attn_implementation = base._attn_implementation
         self.active = space.largest()
 
-    def activate(self, architecture: Architecture) -> None:
-        for layer, choice in zip(self.layers, architecture.layer_dicts, strict=True):
-            layer.activate(choice)
-        self.active = architecture
+    def network(self, architecture: Architecture, training: bool = True) -> BranchedNetwork:
+        return BranchedNetwork(self, architecture, training)
 
-    def active_parameters(self) -> dict[str, torch.Tensor]:
-        """Views of what the active architecture uses: its projections, its centre taps and their transform."""
+    def activate(self, architecture: Architecture) -> None:
+        if architecture != self.active:
+            for layer, choice in zip(self.layers, architecture.layer_dicts, strict=True):
+                layer.activate(choice)
+            self.active = architecture
+
+    def views(self, architecture: Architecture) -> dict[str, torch.Tensor]:
+        """Views of what the architecture uses: its projections, its centre taps and their transform."""
+        self.activate(architecture)
         views = {}
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in self.module.named_parameters():
             _, _, inner = name.partition("encoder.layers.")
             index, _, inner = inner.partition(".")
             view = self._active_view(int(index), inner, parameter) if index else parameter
@@ -156,17 +181,14 @@ class Supernet:
     @torch.no_grad()
     def write(self, architecture: Architecture, state: dict[str, torch.Tensor]) -> None:
         """Puts what a child trained back in its place (weight write-back of BIWS)."""
-        self.activate(architecture)
-        for name, view in self.active_parameters().items():
+        for name, view in self.views(architecture).items():
             view.copy_(state[name])
 
     @torch.no_grad()
-    def extract(self, architecture: Architecture) -> AutoBertLanguageModel:
-        """The architecture as an ordinary model of its own, with these weights."""
-        self.activate(architecture)
-        model = self.head(architecture.to_config(self.base))
+    def extract(self, architecture: Architecture) -> AutoBertPreTrainedModel:
+        model = self.make(architecture.to_config(self.base))
         state = {}
-        for name, view in self.active_parameters().items():
+        for name, view in self.views(architecture).items():
             if ".transforms." not in name:
                 state[name.replace(".convolution.", ".mixer.")] = view
         for index, layer in enumerate(self.layers):

@@ -1,5 +1,6 @@
-"""From files to rows once; the second start of a run reads what the first one prepared."""
+"""From files to rows once; the second start of a run reads what the first one prepared, and makes batches of it."""
 
+import math
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -9,9 +10,14 @@ import torch
 from transformers import BertTokenizer
 
 from autobert_hf.lab.data import corpus as module
+from autobert_hf.lab.data.batches import Batch, Text
 from autobert_hf.lab.data.builtin_text import corpus
-from autobert_hf.lab.data.corpus import Corpus, Source, prepare
+from autobert_hf.lab.data.corpus import Source, open_text, prepare
+from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.data.sentence_pairs import PairBatches
+from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.data.text import TextError, unigram_floor
+from autobert_hf.records.files import read_tensors
 
 
 DOCUMENTS = corpus(80, seed=0)
@@ -30,9 +36,25 @@ def source(text: str) -> Source:
     return replace(NOTHING, train_files=[text])
 
 
-def same(one: Corpus, other: Corpus) -> bool:
-    rows = torch.equal(one.train, other.train) and torch.equal(one.held_out, other.held_out)
-    return rows and one.tokenizer.get_vocab() == other.tokenizer.get_vocab() and one.floor == other.floor
+def opened(source: Source, folder: Path, batch_size: int = 4, held_out_rows: int = 8, seed: int = 3) -> Text:
+    """As every process of a run opens it."""
+    prepare(source, folder)
+    return open_text(source, folder, batch_size, held_out_rows, seed, torch.device("cpu"))
+
+
+def rows_of(folder: Path, side: str) -> torch.Tensor:
+    return read_tensors(folder / "rows.safetensors")[0][side]
+
+
+def equal(one: Batch, other: Batch) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def same(one: Text, other: Text) -> bool:
+    rows = torch.equal(one.train.rows, other.train.rows)
+    held_out = all(map(equal, one.held_out, other.held_out)) and len(one.held_out) == len(other.held_out)
+    words = one.tokenizer.get_vocab() == other.tokenizer.get_vocab()
+    return rows and held_out and words and one.floor == other.floor and equal(one.stream("a")(5), other.stream("a")(5))
 
 
 def test_inputs_are_named_without_their_folders(source: Source, text: str, tmp_path: Path) -> None:
@@ -87,19 +109,83 @@ def test_the_built_in_text_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_rows_are_packed_text_and_the_floor_is_theirs(source: Source, tmp_path: Path) -> None:
-    found = prepare(source, tmp_path / "text")
-    assert found.train.shape[1] == found.held_out.shape[1] == 16
-    assert len(found.train) > 10 * len(found.held_out)
-    assert found.tokenizer.decode(found.train[0][1:-1])[:10] == source.documents()[0][0].lower()[:10]
-    special = found.tokenizer.all_special_ids
-    assert found.floor == unigram_floor(found.train, found.held_out, len(found.tokenizer), special)
+    found = opened(source, tmp_path)
+    train, held_out = (rows_of(tmp_path, side) for side in ("train", "held_out"))
+    assert train.shape[1] == held_out.shape[1] == 16
+    assert len(train) > 10 * len(held_out)
+    assert torch.equal(found.train.rows, train)
+    assert found.tokenizer.decode(train[0][1:-1])[:10] == source.documents()[0][0].lower()[:10]
+    assert found.floor == unigram_floor(train, held_out, len(found.tokenizer), found.tokenizer.all_special_ids)
+
+
+def test_held_out_batches_are_the_first_held_out_rows(source: Source, tmp_path: Path) -> None:
+    """Of a text with fewer rows than a batch they are one smaller batch."""
+    held_out = rows_of_batches(opened(source, tmp_path, batch_size=4, held_out_rows=6).held_out)
+    assert torch.equal(held_out, rows_of(tmp_path, "held_out")[:6])
+    everything = len(rows_of(tmp_path, "held_out"))
+    (one,) = opened(source, tmp_path, batch_size=everything + 1, held_out_rows=1000).held_out
+    assert len(one["input_ids"]) == everything
+    assert opened(source, tmp_path, batch_size=everything + 1).train.batch_size == everything + 1
+
+
+def rows_of_batches(batches: list[Batch]) -> torch.Tensor:
+    """Before they were masked."""
+    return torch.cat([torch.where(b["labels"] == -100, b["input_ids"], b["labels"]) for b in batches])
+
+
+def test_a_batch_depends_on_purpose_step_and_seed(source: Source, tmp_path: Path) -> None:
+    text = opened(source, tmp_path)
+    stream = text.stream("final")
+    assert stream.tokens_per_batch == 4 * 16
+    assert equal(stream(2), opened(source, tmp_path).stream("final")(2))
+    others = [stream(3), text.stream("round", 0)(2), text.stream("round", 1)(2), text.with_seed(4).stream("final")(2)]
+    others.append(opened(source, tmp_path, seed=4).stream("final")(2))
+    assert not any(equal(stream(2), other) for other in others)
+    assert not equal(others[1], others[2])
+
+
+def test_another_order_asks_the_same_questions(source: Source, tmp_path: Path) -> None:
+    text = opened(source, tmp_path)
+    other = text.with_seed(11)
+    assert other.train.seed == 11 != text.train.seed
+    assert same(text, replace(other, train=text.train))
+
+
+def test_some_batches_have_a_purpose_of_their_own(source: Source, tmp_path: Path) -> None:
+    text = opened(source, tmp_path)
+    some = text.some("order", 3)
+    assert all(equal(batch, text.stream("order")(step)) for step, batch in enumerate(some))
+    assert len(some) == 3
+    assert not equal(some[0], text.some("ridge", 1)[0])
+    assert {tensor.device.type for batch in text.some("floor", 2) for tensor in batch.values()} == {"cpu"}
+
+
+@pytest.mark.parametrize(("kind", "made"), [("packed", MaskedBatches), ("pairs", PairBatches), ("texts", TextBatches)])
+def test_rows_are_of_the_kind_that_a_loss_reads(source: Source, tmp_path: Path, kind: str, made: type) -> None:
+    """The second opening finds the same, and of pairs which of them are random."""
+    asked = replace(source, rows=kind, length=32)
+    first, second = opened(asked, tmp_path), opened(asked, tmp_path)
+    assert type(first.train) is type(second.train) is made
+    assert same(first, second)
+    words = unigram_floor(
+        rows_of(tmp_path, "train"),
+        rows_of(tmp_path, "held_out"),
+        len(first.tokenizer),
+        first.tokenizer.all_special_ids,
+    )
+    guessing = math.log(2) if kind == "pairs" else 0.0
+    assert first.floor == pytest.approx(words + guessing)
+    if isinstance(first.train, PairBatches):
+        assert torch.equal(first.train.is_random, rows_of(tmp_path, "train_is_random"))
+        labels = torch.cat([batch["next_sentence_label"] for batch in first.held_out])
+        assert torch.equal(labels, rows_of(tmp_path, "held_out_is_random")[: len(labels)])
 
 
 def test_prepared_once_and_equal_everywhere(source: Source, text: str, tmp_path: Path) -> None:
-    first = prepare(source, tmp_path / "one")
-    assert same(first, prepare(source, tmp_path / "two"))
+    first = opened(source, tmp_path / "one")
+    assert same(first, opened(source, tmp_path / "two"))
     Path(text).unlink()
-    assert same(first, prepare(source, tmp_path / "one"))
+    assert same(first, opened(source, tmp_path / "one"))
 
 
 def test_a_killed_preparation_starts_again(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,14 +196,14 @@ def test_a_killed_preparation_starts_again(source: Source, tmp_path: Path, monke
         patch.setattr(module, "write_tensors", killed)
         with pytest.raises(KeyboardInterrupt):
             prepare(replace(source, vocab_size=150), tmp_path / "one")
-    assert same(prepare(source, tmp_path / "one"), prepare(source, tmp_path / "two"))
+    assert same(opened(source, tmp_path / "one"), opened(source, tmp_path / "two"))
 
 
 def test_a_tokenizer_that_is_given(source: Source, tmp_path: Path) -> None:
-    trained = prepare(source, tmp_path / "one").tokenizer
+    trained = opened(source, tmp_path / "one").tokenizer
     trained.save_pretrained(tmp_path / "tokenizer")
     given = replace(source, tokenizer=str(tmp_path / "tokenizer"), vocab_size=7)
-    assert same(prepare(given, tmp_path / "two"), prepare(source, tmp_path / "one"))
+    assert same(opened(given, tmp_path / "two"), opened(source, tmp_path / "one"))
 
 
 def test_a_tokenizer_without_a_mask(source: Source, tmp_path: Path) -> None:

@@ -1,23 +1,20 @@
-"""Pairs of texts: half of them follow one another, and every loss is a mean however a batch is cut."""
+"""Pairs of texts: half of them follow one another, and a network can learn which."""
 
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
-from accelerate import Accelerator
-from torch.nn import functional
 from transformers import BertTokenizer
 
 from autobert_hf import AutoBertConfig, AutoBertForPreTraining
-from autobert_hf.lab.data.builtin_text import corpus
-from autobert_hf.lab.data.corpus import Source, prepare
+from autobert_hf.lab.data.batches import Stream
 from autobert_hf.lab.data.sentence_pairs import PairBatches, pair_rows, sentences
-from autobert_hf.lab.data.text import TextError, unigram_floor
-from autobert_hf.lab.training import trainer as train_module
-from autobert_hf.lab.training.final import train_and_record
-from autobert_hf.lab.training.trainer import Recipe, Trainer, evaluate
+from autobert_hf.lab.data.text import TextError
+from autobert_hf.lab.losses.masked_words import MaskedWordsAndPairs
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.team import Team
+from autobert_hf.lab.training.trainer import Trainer
 
 
 def document(number: int) -> str:
@@ -145,87 +142,22 @@ def test_batches_name_the_parts_and_ask_for_words_only(pair_batches: PairBatches
     assert pair_batches.tokens_per_batch == 8 * 19
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_parts_of_a_batch_add_up_to_both_means(
-    pair_model: AutoBertForPreTraining, pair_batches: PairBatches, accelerator: Accelerator, shared: bool
-) -> None:
-    """Seven rows: the parts have unlike numbers of rows and of labelled tokens."""
-    batch = {name: tensor[:7] for name, tensor in pair_batches.batch("test", step=0).items()}
-    trainer = Trainer(pair_model, Recipe(1), accelerator, shared=shared)
-    value = trainer.differentiate(batch)
-    ours = [parameter.grad.clone() for parameter in pair_model.parameters() if parameter.grad is not None]
-    pair_model.zero_grad()
-    out = pair_model(**{name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")})
-    words = functional.cross_entropy(out.prediction_logits.flatten(0, 1), batch["labels"].flatten())
-    follows = functional.cross_entropy(out.seq_relationship_logits, batch["next_sentence_label"])
-    (words + follows).backward()
-    theirs = [parameter.grad for parameter in pair_model.parameters() if parameter.grad is not None]
-    assert value == pytest.approx((words + follows).item(), rel=1e-5)
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
-
-
-@pytest.mark.parametrize("processes", [2, 3])
-def test_processes_add_up_too(
-    pair_model: AutoBertForPreTraining,
-    pair_batches: PairBatches,
-    accelerator: Accelerator,
-    monkeypatch: pytest.MonkeyPatch,
-    processes: int,
-) -> None:
-    """Each process takes its part; the sum over all of them is what one process finds."""
-    batch = pair_batches.batch("test", step=0)
-    whole = Trainer(pair_model, Recipe(1), accelerator).differentiate(batch)
-    monkeypatch.setattr(train_module, "sum_gradients", lambda parameters, accelerator: None)
-    parts = []
-    for rank in range(processes):
-        team = SimpleNamespace(
-            num_processes=processes,
-            process_index=rank,
-            device=accelerator.device,
-            autocast=accelerator.autocast,
-            backward=accelerator.backward,
-            reduce=lambda tensor, how: tensor,
-        )
-        parts.append(Trainer(pair_model, Recipe(1), team, shared=True).differentiate(batch))
-    assert sum(parts) == pytest.approx(whole, rel=1e-5)
-
-
 def test_evaluation_is_the_sum_of_both_means(
-    pair_model: AutoBertForPreTraining, pair_batches: PairBatches, accelerator: Accelerator
+    pair_model: AutoBertForPreTraining, pair_batches: PairBatches, team: Team
 ) -> None:
     (whole,) = replace(pair_batches, batch_size=20).held_out(20)
     parts = [{name: tensor[start:end] for name, tensor in whole.items()} for start, end in ((0, 3), (3, 20))]
+    loss = MaskedWordsAndPairs(pair_model.config)
     with torch.no_grad():
         expected = pair_model.eval()(**whole).loss.item()
-    assert evaluate(pair_model, [whole], accelerator) == pytest.approx(expected, rel=1e-5)
-    assert evaluate(pair_model, parts, accelerator) == pytest.approx(expected, rel=1e-5)
+    assert HeldOut(loss, [whole], team)(pair_model) == pytest.approx(expected, rel=1e-5)
+    assert HeldOut(loss, parts, team)(pair_model) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_final_training_learns_both(
-    pair_model: AutoBertForPreTraining, pair_batches: PairBatches, accelerator: Accelerator, tmp_path: Path
-) -> None:
-    held_out = pair_batches.held_out(16)
-    before = evaluate(pair_model, held_out, accelerator)
-    recipe = Recipe(30, learning_rate=5e-3)
-    curve = train_and_record(pair_model, recipe, pair_batches, held_out, accelerator, tmp_path / "found", "found")
-    assert curve[-1] == (30 * 8 * 19, evaluate(pair_model, held_out, accelerator))
-    assert curve[-1][1] < before - 0.5
-
-
-def test_a_run_keeps_its_pairs(tmp_path: Path) -> None:
-    path = tmp_path / "text.txt"
-    path.write_text("\n\n".join(corpus(80, seed=0)))
-    source = Source([str(path)], (), "", "", vocab_size=200, length=32, seed=0, objective="mlm+nsp")
-    first, second = prepare(source, tmp_path / "text"), prepare(source, tmp_path / "text")
-    for side in ("train", "held_out"):
-        one, other = first.batches(side, 2, 0), second.batches(side, 2, 0)
-        assert isinstance(one, PairBatches) and isinstance(other, PairBatches)
-        assert torch.equal(one.rows, other.rows) and torch.equal(one.is_random, other.is_random)
-        assert one.rows.shape == (len(one.is_random), 32)
-    special = first.tokenizer.all_special_ids
-    words = unigram_floor(first.train, first.held_out, len(first.tokenizer), special)
-    assert first.floor == pytest.approx(words + 0.6931, abs=1e-3)
-    alone = prepare(replace(source, objective="mlm"), tmp_path / "mlm")
-    assert type(alone.batches("train", 2, 0)).__name__ == "MaskedBatches"
-    assert torch.equal(alone.batches("held_out", 1, 0).rows, alone.held_out)
+def test_a_training_learns_both(pair_model: AutoBertForPreTraining, pair_batches: PairBatches, team: Team) -> None:
+    loss = MaskedWordsAndPairs(pair_model.config)
+    held_out = HeldOut(loss, pair_batches.held_out(16), team)
+    before = held_out(pair_model.eval())
+    recipe = Recipe(30, learning_rate=5e-3, shards=2)
+    Trainer(pair_model, loss, lambda step, shard: [pair_model], recipe, team).run(Stream(pair_batches, ("test",)))
+    assert held_out(pair_model.eval()) < before - 0.5

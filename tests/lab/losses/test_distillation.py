@@ -1,171 +1,109 @@
-"""Losses against a teacher: what they compare, what padding does to them (nothing), where they start, their floor."""
+"""Losses against a teacher: what padding does to them (nothing), who learns, where the map starts, the floor."""
+
+import math
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel
+from torch.nn.functional import linear
+from transformers import BertTokenizer, DistilBertConfig, DistilBertModel
 
 from autobert_hf import AutoBertConfig, AutoBertModel
-from autobert_hf.lab.distilling.attention_record import last_attention
-from autobert_hf.lab.distilling.ridge import ridge
+from autobert_hf.lab.data.batches import Batch, Text
+from autobert_hf.lab.distilling.linear_floor import linear_floor
+from autobert_hf.lab.distilling.signals import DistillationError
+from autobert_hf.lab.distilling.teacher import Teacher
 from autobert_hf.lab.losses.distillation import (
-    PAPER,
-    RELATIONS,
-    SENTENCES,
     Distillation,
-    DistillationError,
-    linear_floor,
-    relation_loss,
-    score_loss,
-    sentence_loss,
-    signals,
+    RelationsAndStates,
+    ScoresAndStates,
+    SentencesAndStates,
 )
+from autobert_hf.lab.losses.loss import Loss, Network, Step
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.team import Team
+from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.convert import from_bert
 from autobert_hf.modeling.slicing import Cut, LayerCut
 from autobert_hf.modeling.subnetwork import Sliceable
 
-
-SIZES = {"vocab_size": 40, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
-SIZES |= {"intermediate_size": 32, "max_position_embeddings": 16}
-NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+from ..teaching import NO_DROPOUT, SIZES, batch
 
 
-def enlarged(model: torch.nn.Module) -> torch.nn.Module:
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)
-    return model.eval()
+KINDS = pytest.mark.parametrize("kind", [ScoresAndStates, RelationsAndStates, SentencesAndStates])
 
 
-def batch(seed: int = 0, tokens: int = 9) -> dict[str, torch.Tensor]:
-    ids = torch.randint(1, 40, (4, 9), generator=torch.Generator().manual_seed(seed))
-    mask = (torch.arange(tokens) < torch.tensor([[9], [5], [7], [2]])).long()
-    return {"input_ids": torch.nn.functional.pad(ids, (0, tokens - 9)), "attention_mask": mask}
+def value(loss: Loss, rows: Batch, network: Network) -> torch.Tensor:
+    return torch.stack([*loss(rows, loss.items(rows), Step())(network).values()]).sum()
 
 
-@pytest.fixture(scope="module")
-def teacher() -> BertModel:
-    return enlarged(BertModel(BertConfig(**SIZES), add_pooling_layer=False))
+class StatesAlone(Distillation):
+    terms = {"relative_hidden": 1.0}
+    reads_attention = False
 
 
-@pytest.fixture(scope="module")
-def student() -> AutoBertModel:
-    sizes = SIZES | NO_DROPOUT | {"hidden_size": 16, "head_dim": 5}
-    return enlarged(AutoBertModel(AutoBertConfig(**sizes), add_pooling_layer=False))
+@KINDS
+def test_the_teacher_has_nothing_to_learn_from_itself(teacher: Teacher, kind: type[Distillation]) -> None:
+    same = from_bert(teacher.model)
+    assert value(kind(same.config, teacher), batch(), same).item() < 1e-6
 
 
-@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
-@pytest.mark.parametrize("model", ["teacher", "student"])
-def test_recorded_scores_are_those_behind_the_attention_probabilities(request, model, implementation):
-    network = request.getfixturevalue(model)
-    network.set_attn_implementation("eager")
-    with torch.no_grad():
-        expected = network(**batch(), output_attentions=True)
-        network.set_attn_implementation(implementation)
-        seen = signals(network, batch())
-    keys = batch()["attention_mask"].bool()[:, None, None]
-    probabilities = seen.attention.scores.masked_fill(~keys, -torch.inf).softmax(-1)
-    torch.testing.assert_close(probabilities, expected.attentions[-1], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(seen.hidden, expected.last_hidden_state, atol=1e-5, rtol=1e-5)
-    assert network.config._attn_implementation == implementation
+@KINDS
+def test_padding_changes_nothing(teacher: Teacher, student: AutoBertModel, kind: type[Distillation]) -> None:
+    loss = kind(student.config, teacher)
+    values = [value(loss, rows, student) for rows in (batch(), batch(tokens=14))]
+    torch.testing.assert_close(values[0], values[1], atol=1e-5, rtol=1e-5)
+    alone = {name: tensor[:1] for name, tensor in batch().items()}
+    without = {"input_ids": alone["input_ids"]}
+    torch.testing.assert_close(value(loss, alone, student), value(loss, without, student), atol=1e-5, rtol=1e-5)
 
 
-def test_recording_ends_with_an_error_too(student):
-    before = student.config._attn_implementation
-    with pytest.raises(ZeroDivisionError), last_attention(student.config):
-        raise ZeroDivisionError
-    assert student.config._attn_implementation == before
-
-
-def test_other_encoders_can_teach(student):
-    bert = DistilBertModel(DistilBertConfig(vocab_size=40, dim=24, n_layers=1, n_heads=4, hidden_dim=32))
-    loss = Distillation(bert, 16, PAPER)(batch())(student)
-    assert loss.isfinite() and loss > 0
-    assert Distillation(bert, 16)._teacher[0].config.hidden_size == 24
-
-
-@pytest.mark.parametrize("terms", [PAPER, RELATIONS, SENTENCES], ids=["paper", "relations", "sentences"])
-def test_the_teacher_has_nothing_to_learn_from_itself(teacher, terms):
-    loss = Distillation(teacher, 24, terms, relation_heads=6)(batch())
-    assert loss(from_bert(teacher)).item() < 1e-6
-
-
-@pytest.mark.parametrize("terms", [PAPER, RELATIONS, SENTENCES], ids=["paper", "relations", "sentences"])
-def test_padding_changes_nothing(teacher, student, terms):
-    distillation = Distillation(teacher, 16, terms, relation_heads=4)
-    losses = [distillation(rows)(student) for rows in (batch(), batch(tokens=14))]
-    torch.testing.assert_close(losses[0], losses[1], atol=1e-5, rtol=1e-5)
-    alone = {name: value[:1] for name, value in batch().items()}
-    torch.testing.assert_close(
-        distillation(alone)(student), distillation({"input_ids": alone["input_ids"]})(student), atol=1e-5, rtol=1e-5
-    )
-
-
-def test_the_losses_by_hand(teacher, student):
-    """One sentence without padding, each loss written out."""
-    rows = {name: value[:1] for name, value in batch().items()}
-    with torch.no_grad():
-        ours, theirs = signals(student, rows), signals(teacher, rows)
-        scores = [
-            one.attention.query @ one.attention.key.mT / one.attention.query.shape[-1] ** 0.5 for one in (ours, theirs)
-        ]
-        torch.testing.assert_close(score_loss(ours, theirs), (scores[0] - scores[1]).square().mean())
-        expected = torch.zeros(())
-        for name in ("query", "key", "value"):
-            logs = []
-            for one in (theirs, ours):
-                joined = getattr(one.attention, name)[0].transpose(0, 1).reshape(9, -1)
-                parts = joined.view(9, 2, -1).transpose(0, 1)
-                logs.append((parts @ parts.mT / parts.shape[-1] ** 0.5).log_softmax(-1))
-            expected += (logs[0].exp() * (logs[0] - logs[1])).sum(-1).mean()
-        torch.testing.assert_close(relation_loss(ours, theirs, heads=2), expected)
-
-
-def test_sentence_loss_compares_cosines_of_mean_pooled_sentences(teacher, student):
-    rows = batch()
-    with torch.no_grad():
-        ours, theirs = signals(student, rows), signals(teacher, rows)
-        cosines = []
-        for one in (ours, theirs):
-            pooled = torch.stack(
-                [h[m].mean(0) for h, m in zip(one.hidden, rows["attention_mask"].bool(), strict=True)]
-            )
-            unit = torch.nn.functional.normalize(pooled, dim=-1)
-            cosines.append(unit @ unit.T)
-    torch.testing.assert_close(sentence_loss(ours, theirs), (cosines[0] - cosines[1]).square().mean())
-
-
-def test_only_student_and_map_learn(teacher, student):
-    distillation = Distillation(teacher, 16, PAPER)
-    assert {name for name, _ in distillation.named_parameters()} == {"map.weight", "map.bias"}
-    distillation(batch())(student).backward()
-    assert all(parameter.grad is None for parameter in teacher.parameters())
-    assert all(parameter.grad is not None for parameter in distillation.parameters())
+@KINDS
+def test_only_student_and_map_learn(teacher: Teacher, student: AutoBertModel, kind: type[Distillation]) -> None:
+    loss = kind(student.config, teacher)
+    assert {name for name, _ in loss.named_parameters()} == {"map.weight", "map.bias"}
+    value(loss, batch(), student).backward()
+    assert all(parameter.grad is None for parameter in teacher.model.parameters())
+    assert all(parameter.grad is not None for parameter in loss.parameters())
     assert student.encoder.layers[0].mixer.query.weight.grad.abs().sum() > 0
-    student.zero_grad()
 
 
-def test_sub_networks_use_the_first_columns_of_the_map(teacher, student):
-    distillation = Distillation(teacher, 16, PAPER)
-    whole = Sliceable(student)
+@KINDS
+def test_a_student_learns_in_training(
+    teacher: Teacher, student: AutoBertModel, texts: Text, team: Team, kind: type[Distillation]
+) -> None:
+    loss = kind(student.config, teacher)
+    held_out = HeldOut(loss, texts.held_out, team)
+    before = held_out(student.eval())
+    Trainer(student, loss, lambda step, shard: [student], Recipe(40, 1e-2, shards=2), team).run(texts.stream("test"))
+    assert held_out(student.eval()) < 0.7 * before
+
+
+def test_sub_networks_use_the_first_columns_of_the_map(teacher: Teacher, student: AutoBertModel) -> None:
+    loss, whole = ScoresAndStates(student.config, teacher), Sliceable(student)
     cut = Cut(9, 9, (LayerCut(1, 4, 3, 20),))
-    loss = distillation(batch())
-    torch.testing.assert_close(loss(whole.part(cut)), loss(whole.extract(cut)), atol=1e-6, rtol=1e-6)
-    loss(whole.part(cut)).backward()
-    gradient = distillation.map.weight.grad
+    torch.testing.assert_close(
+        value(loss, batch(), whole.part(cut)), value(loss, batch(), whole.extract(cut)), atol=1e-6, rtol=1e-6
+    )
+    loss.zero_grad()
+    value(loss, batch(), whole.part(cut)).backward()
+    gradient = loss.map.weight.grad
     assert gradient[:, :9].abs().min() > 0 and gradient[:, 9:].abs().max() == 0
-    student.zero_grad()
 
 
-def test_a_map_started_at_the_ridge_is_the_best_there_is(teacher, student):
-    distillation = Distillation(teacher, 16, {"relative_hidden": 1.0})
-    batches = [batch(seed) for seed in range(6)]
-    mean = lambda: torch.stack([distillation(rows)(student) for rows in batches]).mean().item()  # noqa: E731
+def test_a_fitted_map_is_the_best_there_is(teacher: Teacher, student: AutoBertModel) -> None:
+    loss, batches = StatesAlone(student.config, teacher), [batch(seed) for seed in range(6)]
+
+    def mean() -> float:
+        with torch.no_grad():
+            return torch.stack([value(loss, rows, student) for rows in batches]).mean().item()
+
     at_random = mean()
-    distillation.start_at_ridge(student, batches)
+    loss.fit([student], batches)
     best = mean()
     assert best < 0.9 * at_random
-    for parameter in distillation.parameters():
+    for parameter in loss.parameters():
+        assert parameter.requires_grad and parameter.grad is None
         for sign in (1, -1):
             with torch.no_grad():
                 parameter.add_(sign * 0.02)
@@ -173,39 +111,90 @@ def test_a_map_started_at_the_ridge_is_the_best_there_is(teacher, student):
                 parameter.sub_(sign * 0.02)
 
 
-def test_ridge_finds_a_linear_map_and_knows_the_variance():
-    generator = torch.Generator().manual_seed(0)
-    x, weight, bias = torch.randn(200, 5, generator=generator), torch.randn(3, 5), torch.randn(3)
-    y = x @ weight.T + bias
-    fitted = ridge([(x[:70], y[:70]), (x[70:], y[70:])], strength=1e-9)
-    for found, true in zip(fitted.solve(), (weight, bias), strict=True):
-        torch.testing.assert_close(found, true, atol=1e-4, rtol=1e-4)
-    assert fitted.variance == pytest.approx(y.var(0, correction=0).mean().item(), rel=1e-5)
+def test_a_map_fitted_to_narrow_networks_leaves_the_other_columns(teacher: Teacher, student: AutoBertModel) -> None:
+    loss = ScoresAndStates(student.config, teacher)
+    before = loss.map.weight.detach().clone()
+    part = Sliceable(student).part(Cut(9, 9, (LayerCut(1, 4, 3, 20),)))
+    loss.fit([part], [batch(seed) for seed in range(6)])
+    assert torch.equal(loss.map.weight[:, 9:], before[:, 9:])
+    assert not torch.equal(loss.map.weight[:, :9], before[:, :9])
 
 
-def test_the_linear_floor_is_zero_for_a_teacher_that_does_not_mix(teacher):
-    bare = enlarged(
-        AutoBertModel(
-            AutoBertConfig(**SIZES, per_layer_config={i: {"skip": ["mixer", "feed_forward"]} for i in (0, 1)})
-        )
-    )
-    batches = [batch(seed) for seed in range(8)]
-    assert linear_floor(bare, batches[:6], batches[6:]) < 1e-3
-    assert linear_floor(teacher, batches[:6], batches[6:]) > 0.05
+def test_a_map_is_fitted_to_all_of_the_networks(teacher: Teacher, student: AutoBertModel) -> None:
+    """Of two that the map cannot serve alike, it serves neither best."""
+    batches = [batch(seed) for seed in range(6)]
+    other = from_bert(teacher.model)
+    sliced = Sliceable(other).part(Cut(16, 16, (LayerCut(0, 4, 6, 32),)))
+    errors = {}
+    for name, networks in (("one", [student]), ("other", [sliced]), ("both", [student, sliced])):
+        loss = StatesAlone(student.config, teacher)
+        loss.fit(networks, batches)
+        with torch.no_grad():
+            errors[name] = [sum(value(loss, rows, n).item() for rows in batches) for n in (student, sliced)]
+    assert errors["one"][0] < errors["both"][0] < errors["other"][0]
+    assert errors["other"][1] < errors["both"][1] < errors["one"][1]
 
 
-def test_what_cannot_be_compared_is_named(teacher, student):
-    fewer = enlarged(
-        AutoBertModel(AutoBertConfig(**(SIZES | NO_DROPOUT | {"num_attention_heads": 3, "hidden_size": 15})))
-    )
-    with pytest.raises(DistillationError, match="The student has 3 heads in its last layer, the teacher 4"):
-        Distillation(teacher, 15, PAPER)(batch())(fewer)
-    with pytest.raises(DistillationError, match="15 features cannot be divided into 4 relation heads"):
-        Distillation(teacher, 15, RELATIONS, relation_heads=4)(batch())(fewer)
-    with pytest.raises(DistillationError, match=r"no loss \['logits'\]; there are scores, hidden, relations"):
-        Distillation(teacher, 15, {"logits": 1.0})
+@KINDS
+def test_the_floor_is_that_of_a_network_without_mixing(
+    teacher: Teacher, student: AutoBertModel, texts: Text, kind: type[Distillation]
+) -> None:
+    found = kind(student.config, teacher).floors(texts)
+    assert found == {"linear_floor": linear_floor(teacher.model, texts.some("floor"), texts.held_out)}
+    assert 0.01 < found["linear_floor"] < 1.1
+
+
+def test_the_error_of_a_network_is_that_of_its_best_map(teacher: Teacher, student: AutoBertModel, texts: Text) -> None:
+    """Over the teacher's variance, by hand; the map of the training stays as it is."""
+    loss = ScoresAndStates(student.config, teacher)
+    before = loss.map.weight.detach().clone()
+    found = loss.error(student.train(), texts)
+    assert not student.training and torch.equal(loss.map.weight, before)
+    loss.fit([student], texts.some("ridge"))
+    with torch.no_grad():
+        pairs = [
+            (student(**rows).last_hidden_state[real], teacher.signals(rows).hidden[real])
+            for rows in texts.held_out
+            for real in [rows["attention_mask"].bool()]
+        ]
+    mapped = torch.cat([linear(hidden, loss.map.weight, loss.map.bias) for hidden, _ in pairs])
+    wanted = torch.cat([hidden for _, hidden in pairs])
+    expected = (mapped - wanted).square().mean() / wanted.var(0, correction=0).mean()
+    assert found == pytest.approx(expected.item(), rel=1e-4)
+    assert loss.error(from_bert(teacher.model), texts) < 1e-3
+
+
+def test_other_encoders_can_teach(student: AutoBertModel, tokenizer: BertTokenizer, tmp_path) -> None:
+    config = DistilBertConfig(vocab_size=60, dim=24, n_layers=1, n_heads=4, hidden_dim=32)
+    DistilBertModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loss = ScoresAndStates(student.config, Teacher(str(tmp_path), tokenizer, torch.device("cpu")))
+    assert loss.map.weight.shape == (24, 16)
+    found = value(loss, batch(), student)
+    assert found.isfinite() and found > 0
+
+
+def test_relation_heads_divide_those_of_both(teacher: Teacher) -> None:
+    for heads, common in ((4, 4), (2, 2), (6, 2), (3, 1)):
+        config = AutoBertConfig(**(SIZES | NO_DROPOUT | {"num_attention_heads": heads}))
+        loss = RelationsAndStates(config, teacher)
+        assert loss.relation_heads == common == math.gcd(heads, 4)
+        assert value(loss, batch(), AutoBertModel(config)).isfinite()
+
+
+def test_students_with_other_heads_cannot_learn_scores(teacher: Teacher) -> None:
+    config = AutoBertConfig(**(SIZES | NO_DROPOUT | {"num_attention_heads": 3}))
+    message = "The students have 3 heads, the teacher 4: give --num-attention-heads 4 or --loss relations"
+    with pytest.raises(DistillationError, match=message):
+        ScoresAndStates(config, teacher)
+    RelationsAndStates(config, teacher)
+    SentencesAndStates(config, teacher)
+
+
+def test_what_has_no_attention_can_learn_states_alone(teacher: Teacher) -> None:
     skips = {index: {"skip": ["mixer"]} for index in (0, 1)}
     control = AutoBertModel(AutoBertConfig(**SIZES, **NO_DROPOUT, per_layer_config=skips))
-    with pytest.raises(DistillationError, match="The student's attention does not go through"):
-        Distillation(teacher, 24, PAPER)(batch())(control)
-    assert Distillation(teacher, 24, {"relative_hidden": 1.0})(batch())(control).isfinite()
+    for kind in (ScoresAndStates, RelationsAndStates):
+        with pytest.raises(DistillationError, match="The student's attention does not go through"):
+            value(kind(control.config, teacher), batch(), control)
+    assert value(SentencesAndStates(control.config, teacher), batch(), control).isfinite()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate import Accelerator
 from transformers import BertTokenizer
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM, AutoBertModel
 from autobert_hf.lab.tasks.fine_tune import Buckets, FineTuning, collate, fine_tune, new_head, predict
 from autobert_hf.lab.tasks.proxy_task import Task, load_task
+from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import TrainingError
 
 
@@ -43,35 +43,29 @@ def task(tmp_path: Path, tokenizer: BertTokenizer) -> Task:
     return load_task(write(tmp_path / "classes", sentences()), tokenizer, 20)
 
 
-def test_classes_are_learnt_and_the_seed_decides(
-    model: AutoBertForMaskedLM, task: Task, accelerator: Accelerator
-) -> None:
+def test_classes_are_learnt_and_the_seed_decides(model: AutoBertForMaskedLM, task: Task, team: Team) -> None:
     model.train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     state = torch.random.get_rng_state()
-    score = fine_tune(model, task, accelerator, 1, RECIPE)
+    score = fine_tune(model, task, team, 1, RECIPE)
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.manual_seed(5)
-    assert fine_tune(model, task, accelerator, 1, RECIPE) == score > 0.75
+    assert fine_tune(model, task, team, 1, RECIPE) == score > 0.75
     assert model.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
     assert (model.config.num_labels, model.config.problem_type) == (2, None)
-    untrained = fine_tune(model, task, accelerator, 1, FineTuning(epochs=1, learning_rate=1e-9))
+    untrained = fine_tune(model, task, team, 1, FineTuning(epochs=1, learning_rate=1e-9))
     assert untrained < score - 0.1
 
 
-def test_values_are_learnt(
-    model: AutoBertForMaskedLM, tokenizer: BertTokenizer, accelerator: Accelerator, tmp_path: Path
-) -> None:
+def test_values_are_learnt(model: AutoBertForMaskedLM, tokenizer: BertTokenizer, team: Team, tmp_path: Path) -> None:
     task = load_task(write(tmp_path / "values", sentences(values=True)), tokenizer, 20)
     assert task.kind == "regression"
-    assert fine_tune(model, task, accelerator, 0, RECIPE) > 0.5
+    assert fine_tune(model, task, team, 0, RECIPE) > 0.5
 
 
-def test_answers_are_learnt(
-    model: AutoBertForMaskedLM, tokenizer: BertTokenizer, accelerator: Accelerator, tmp_path: Path
-) -> None:
+def test_answers_are_learnt(model: AutoBertForMaskedLM, tokenizer: BertTokenizer, team: Team, tmp_path: Path) -> None:
     """The answer is the one word above w49."""
     draw, rows = random.Random(0), []
     for _ in range(340):
@@ -82,7 +76,7 @@ def test_answers_are_learnt(
         answers = {"text": [answer], "answer_start": [context.index(answer)]}
         rows.append({"question": "w1", "context": context, "answers": answers})
     task = load_task(write(tmp_path / "questions", rows), tokenizer, 20)
-    assert fine_tune(model, task, accelerator, 0, RECIPE) > 0.6
+    assert fine_tune(model, task, team, 0, RECIPE) > 0.6
 
 
 def test_the_encoder_is_copied_and_the_head_is_new(
@@ -126,20 +120,20 @@ def test_padding_is_marked(task: Task) -> None:
 
 
 def test_predictions_come_in_the_order_of_the_rows_whatever_the_batch(
-    model: AutoBertForMaskedLM, task: Task, accelerator: Accelerator
+    model: AutoBertForMaskedLM, task: Task, team: Team
 ) -> None:
     head = new_head(model, task)
-    one, many = (torch.stack(predict(head, task.validation, accelerator, size)) for size in (1, 32))
+    one, many = (torch.stack(predict(head, task.validation, team, size)) for size in (1, 32))
     torch.testing.assert_close(one, many)
     first = collate(task.validation[:1], 0)
     torch.testing.assert_close(head(first["input_ids"]).logits[0], one[0])
     assert not one.requires_grad
 
 
-def test_a_loss_that_is_no_number(model: AutoBertForMaskedLM, task: Task, accelerator: Accelerator) -> None:
+def test_a_loss_that_is_no_number(model: AutoBertForMaskedLM, task: Task, team: Team) -> None:
     with torch.no_grad():
         model.autobert.embeddings.word_embeddings.weight.fill_(math.nan)
     with pytest.raises(TrainingError, match="the loss is nan at step 0: lower the learning rate"):
-        fine_tune(model, task, accelerator, 0, RECIPE)
+        fine_tune(model, task, team, 0, RECIPE)
     with pytest.raises(TrainingError, match="not finite"):
-        predict(new_head(model, task), task.validation, accelerator, 16)
+        predict(new_head(model, task), task.validation, team, 16)

@@ -1,18 +1,28 @@
-"""Training goes on bit for bit where it stopped, and ends with a sentence where the loss is no number."""
+"""Training goes on bit for bit where it stopped, and shards and processes add up to what one computes."""
 
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from accelerate import Accelerator
-from torch.nn import functional
+from torch import nn
 
-from autobert_hf import AutoBertForMaskedLM
+from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
+from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.masked_words import MaskedBatches
-from autobert_hf.lab.training.trainer import Batch, Recipe, Trainer, TrainingError, evaluate, memory_errors
+from autobert_hf.lab.losses.loss import Losses, Network, Step, TrainingError
+from autobert_hf.lab.losses.masked_words import MaskedWords
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.team import Team
+from autobert_hf.lab.training.trainer import State, Trainer, load_tensors, memory_errors, named_tensors
 from autobert_hf.records.files import read_tensors
+
+from ...conftest import new_model
+from .together import together
 
 
 RECIPE = Recipe(8, learning_rate=5e-3, warmup=0.2, decay=0.5)
@@ -23,8 +33,41 @@ def batch(batches: MaskedBatches) -> Callable[[int], Batch]:
     return lambda step: batches.batch("test", step=step)
 
 
-def weights(model: AutoBertForMaskedLM) -> dict[str, torch.Tensor]:
+class Tilted(MaskedWords):
+    """A loss with a parameter and a buffer of its own, which learn too."""
+
+    def __init__(self, student: AutoBertConfig) -> None:
+        super().__init__(student)
+        self.scale = nn.Parameter(torch.tensor([1.5]))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, batch: Batch, items: dict[str, int], step: Step) -> Losses:
+        self.seen += len(batch["input_ids"])
+        losses = super().forward(batch, items, step)
+
+        def tilted(network: Network) -> dict[str, torch.Tensor]:
+            return {"mlm": losses(network)["mlm"] * self.scale.square().sum()}
+
+        return tilted
+
+
+def trainer_of(
+    model: AutoBertForMaskedLM,
+    team: Team,
+    recipe: Recipe = RECIPE,
+    loss: MaskedWords | None = None,
+    states: Sequence[State] = (),
+    seed: int = 0,
+) -> Trainer:
+    return Trainer(model, loss or MaskedWords(model.config), lambda step, shard: [model], recipe, team, states, seed)
+
+
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def gradients(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
@@ -32,19 +75,16 @@ def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
-def test_the_rate_rises_stays_and_falls() -> None:
-    recipe = Recipe(100, learning_rate=2.0, warmup=0.1, decay=0.3)
-    rates = [recipe.rate(step) for step in range(100)]
-    assert rates[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
-    assert rates[10:71] == [2.0] * 61
-    assert rates[71:] == pytest.approx([2.0 * (100 - step) / 30 for step in range(71, 100)])
-    assert Recipe(3, 1.0).rate(0) == Recipe(3, 1.0, warmup=0.0).rate(0) == Recipe(3, 1.0).rate(2) == 1.0
+def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], atol: float = 1e-6) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], atol=atol, rtol=1e-4)
 
 
 def test_the_rate_is_what_the_optimizer_gets(
-    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], accelerator: Accelerator
+    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], team: Team
 ) -> None:
-    trainer = Trainer(model, RECIPE, accelerator)
+    trainer = trainer_of(model, team)
     seen = []
     trainer.run(
         batch, on_step=lambda step, loss: seen.append([group["lr"] for group in trainer.optimizer.param_groups])
@@ -53,93 +93,224 @@ def test_the_rate_is_what_the_optimizer_gets(
 
 
 def test_training_learns(
-    model: AutoBertForMaskedLM, batches: MaskedBatches, batch: Callable[[int], Batch], accelerator: Accelerator
+    model: AutoBertForMaskedLM, batches: MaskedBatches, batch: Callable[[int], Batch], team: Team
 ) -> None:
-    held_out = batches.held_out(32)
-    before = evaluate(model, held_out, accelerator)
-    Trainer(model, Recipe(150, 1e-2), accelerator).run(batch)
+    held_out = HeldOut(MaskedWords(model.config), batches.held_out(32), team)
+    before = held_out(model.eval())
+    trainer_of(model, team, Recipe(150, 1e-2)).run(batch)
+    assert model.training
     assert before == pytest.approx(math.log(60), abs=0.2)
-    assert evaluate(model, held_out, accelerator) < before - 0.5
+    assert held_out(model.eval()) < before - 0.5
+
+
+class Counter:
+    """A state that knows how far the training is."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def after_step(self, step: int) -> None:
+        self.steps.append(step)
+
+    def state(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.steps = list(state["steps"])
 
 
 @pytest.mark.parametrize("stop", [1, 5])
 def test_a_checkpoint_continues_bit_for_bit(
     model: AutoBertForMaskedLM,
     other_model: AutoBertForMaskedLM,
-    config: object,
     batch: Callable[[int], Batch],
-    accelerator: Accelerator,
+    team: Team,
     tmp_path: Path,
     stop: int,
 ) -> None:
-    model.autobert.embeddings.requires_grad_(False)  # nothing trains it: a parameter without moments
+    """Weights, moments, the loss's own parameter and buffer, what a state remembers, and buffers of the network."""
+    for network in (model, other_model):
+        network.autobert.embeddings.requires_grad_(False)  # nothing trains it: a parameter without moments
+        network.register_buffer("average", torch.full((3,), float(network is model)))
     start = weights(model)
-    whole = Trainer(model, RECIPE, accelerator)
+    whole = trainer_of(model, team, loss=Tilted(model.config), states=[Counter()])
     whole.run(batch)
     whole.save(tmp_path / "whole")
     assert sum(not torch.equal(p, start[name]) for name, p in model.named_parameters()) > 20
 
     model.load_state_dict(start, strict=False)
-    first = Trainer(model, RECIPE, accelerator)
+    first = trainer_of(model, team, loss=Tilted(model.config), states=[Counter()])
     first.run(batch, until=stop)
     first.save(tmp_path / "half", curve="[1]")
 
-    other_model.autobert.embeddings.requires_grad_(False)
-    second = Trainer(other_model, RECIPE, accelerator)
-    assert second.load(tmp_path / "half") == {"step": str(stop), "steps": "8", "curve": "[1]"}
+    second = trainer_of(other_model, team, loss=Tilted(model.config), states=[Counter()])
+    metadata = second.load(tmp_path / "half")
+    states = json.dumps([{"steps": list(range(1, stop + 1))}])
+    assert metadata == {"step": str(stop), "steps": "8", "states": states, "curve": "[1]"}
     second.run(batch)
     second.save(tmp_path / "resumed")
     (ours, our_step), (theirs, their_step) = (read_tensors(tmp_path / name) for name in ("resumed", "whole"))
-    assert our_step == their_step == {"step": "8", "steps": "8"}
+    assert our_step == their_step == {"step": "8", "steps": "8", "states": json.dumps([{"steps": [*range(1, 9)]}])}
     assert any(name.startswith("optimizer.") for name in ours)
+    assert ours["loss.scale"].item() != 1.5
+    assert ours["loss.seen"].item() == 8 * 8
+    assert ours["model.average"].tolist() == [1.0] * 3
     assert_equal(ours, theirs)
 
 
 def test_moments_matter(
-    model: AutoBertForMaskedLM,
-    other_model: AutoBertForMaskedLM,
-    batch: Callable[[int], Batch],
-    accelerator: Accelerator,
+    model: AutoBertForMaskedLM, other_model: AutoBertForMaskedLM, batch: Callable[[int], Batch], team: Team
 ) -> None:
     """The test above would fail if a checkpoint held the weights alone."""
-    trainer = Trainer(model, RECIPE, accelerator)
+    trainer = trainer_of(model, team)
     trainer.run(batch, until=5)
     other_model.load_state_dict(model.state_dict())
-    without = Trainer(other_model, RECIPE, accelerator)
+    without = trainer_of(other_model, team)
     without.step = 5
     trainer.run(batch)
     without.run(batch)
     assert any(not torch.equal(p, q) for p, q in zip(model.parameters(), other_model.parameters(), strict=True))
 
 
+def test_what_a_training_leaves_goes_into_network_and_loss(
+    model: AutoBertForMaskedLM, other_model: AutoBertForMaskedLM, batch: Callable[[int], Batch], team: Team
+) -> None:
+    trainer = trainer_of(model, team, loss=Tilted(model.config))
+    trainer.run(batch, until=2)
+    other_loss = Tilted(model.config)
+    load_tensors(trainer.tensors() | {"optimizer.0.step": torch.ones(())}, other_model, other_loss)
+    assert_equal(weights(other_model), weights(model))
+    assert_equal(named_tensors(other_loss), named_tensors(trainer.loss))
+    tied = {name for name in trainer.tensors() if "decoder.weight" in name}
+    assert not tied, "a tied parameter is written once"
+
+
+@pytest.mark.parametrize("shards", [2, 3, 5])
+def test_shards_add_up_to_the_whole_batch(
+    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], team: Team, shards: int
+) -> None:
+    """Seven rows: the shards have unlike numbers of rows and of labelled tokens."""
+    rows = {name: tensor[:7] for name, tensor in batch(0).items()}
+    values, found = [], []
+    for number in (1, shards):
+        model.zero_grad()
+        values.append(trainer_of(model, team, Recipe(1, shards=number)).differentiate(rows))
+        found.append(gradients(model))
+    assert values[1] == pytest.approx(values[0], rel=1e-5)
+    assert_close(*found)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_any_number_of_processes_trains_the_same_network(
+    config: AutoBertConfig, batch: Callable[[int], Batch], team: Team, processes: int
+) -> None:
+    """One process with so many shards is what several processes are; the loss's own parameter learns as well."""
+    recipe = Recipe(3, learning_rate=5e-3, shards=3)
+
+    def work(team: Team) -> tuple[dict[str, torch.Tensor], list[float], float]:
+        model = models[team.rank]
+        loss = Tilted(model.config)
+        trainer, values = trainer_of(model, team, recipe, loss), []
+        trainer.differentiate(batch(0))
+        found = gradients(model) | gradients(loss)
+        model.zero_grad()
+        loss.zero_grad()
+        trainer.run(batch, on_step=lambda step, value: values.append(value))
+        return found, values, loss.scale.item()
+
+    models = [new_model(config)]
+    first, values, scale = work(team)
+    models = [new_model(AutoBertConfig.from_dict(config.to_dict())) for _ in range(processes)]
+    results = together(processes, work)
+    assert scale != 1.5
+    for theirs, their_values, their_scale in results:
+        assert_close(theirs, first)
+        # Adam makes a whole step of the rounding error where a gradient is 0, as that of a key's bias.
+        assert their_values == pytest.approx(values, rel=1e-3)
+        assert their_scale == pytest.approx(scale, rel=1e-3)
+    assert_equal(weights(models[0]), weights(models[1]))
+
+
+def test_more_processes_than_shards_are_refused(model: AutoBertForMaskedLM) -> None:
+    with pytest.raises(ValueError, match="cut into 1 shards, but there are 2 processes: give --shards 2, and"):
+        together(2, lambda team: trainer_of(model, team, Recipe(1)))
+    together(2, lambda team: trainer_of(model, team.alone(), Recipe(1)))
+
+
+@pytest.mark.parametrize(("over", "weight"), [("mean", 0.5), ("sum", 1.0)])
+def test_several_networks_of_a_step_are_averaged_or_added(
+    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], team: Team, over: Any, weight: float
+) -> None:
+    """Each is a network of its own on the trained weights; which ones depends on step and shard."""
+    asked = []
+
+    class Scaled:
+        config = model.config
+
+        def __init__(self, factor: float) -> None:
+            self.factor = factor
+
+        def __call__(self, **batch: Any) -> Any:
+            out = model(**batch)
+            out.loss = out.loss * self.factor
+            return out
+
+    def networks(step: int, shard: int) -> list[Network]:
+        asked.append((step, shard))
+        return [Scaled(1.0), Scaled(3.0)]
+
+    loss = MaskedWords(model.config)
+    one = Trainer(model, loss, lambda step, shard: [model], Recipe(1, shards=2), team).differentiate(batch(0))
+    expected = {name: 4 * weight * gradient for name, gradient in gradients(model).items()}
+    model.zero_grad()
+    two = Trainer(model, loss, networks, Recipe(1, shards=2, over_networks=over), team).differentiate(batch(0))
+    assert asked == [(0, 0), (0, 1)]
+    assert two == pytest.approx(4 * weight * one, rel=1e-5)
+    assert_close(gradients(model), expected)
+
+
+def test_a_loss_is_told_step_shard_and_seed(
+    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], team: Team
+) -> None:
+    seen = []
+
+    class Watched(MaskedWords):
+        def forward(self, batch: Batch, items: dict[str, int], step: Step) -> Losses:
+            seen.append(step)
+            return super().forward(batch, items, step)
+
+    trainer_of(model, team, Recipe(2, shards=2), Watched(model.config), seed=7).run(batch)
+    assert seen == [Step(0, 0, 7), Step(0, 1, 7), Step(1, 0, 7), Step(1, 1, 7)]
+
+
 def test_what_no_batch_uses_stays_as_it_is(
-    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], accelerator: Accelerator
+    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], team: Team
 ) -> None:
     """No weight decay where there is no gradient: the idle branches of a supernet must not shrink."""
-    idle = torch.nn.Parameter(torch.ones(3, 3))
+    idle = nn.Parameter(torch.ones(3, 3))
     model.register_parameter("idle", idle)
-    Trainer(model, RECIPE, accelerator).run(batch)
+    trainer_of(model, team).run(batch)
     assert idle.eq(1).all()
 
 
 def test_gradients_of_a_training_that_failed_are_forgotten(
-    model: AutoBertForMaskedLM,
-    other_model: AutoBertForMaskedLM,
-    batch: Callable[[int], Batch],
-    accelerator: Accelerator,
+    model: AutoBertForMaskedLM, other_model: AutoBertForMaskedLM, batch: Callable[[int], Batch], team: Team
 ) -> None:
+    """Those of the network and those of the loss, which a search uses again for every candidate."""
     other_model.load_state_dict(model.state_dict())
-    for parameter in other_model.parameters():
+    losses = [Tilted(model.config), Tilted(model.config)]
+    for parameter in [*other_model.parameters(), losses[1].scale]:
         parameter.grad = torch.ones_like(parameter)
-    for network in (model, other_model):
-        Trainer(network, RECIPE, accelerator).run(batch, until=2)
+    for network, loss in zip((model, other_model), losses, strict=True):
+        trainer_of(network, team, loss=loss).run(batch, until=2)
     assert_equal(weights(model), weights(other_model))
+    assert_equal(weights(losses[0]), weights(losses[1]))
 
 
 def test_a_loss_that_is_no_number_ends_training_before_it_spreads(
-    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], accelerator: Accelerator
+    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], team: Team
 ) -> None:
-    trainer = Trainer(model, RECIPE, accelerator)
+    trainer = trainer_of(model, team)
     trainer.run(batch, until=2)
     with torch.no_grad():
         model.predictions.decoder.bias[7] = math.inf
@@ -147,54 +318,17 @@ def test_a_loss_that_is_no_number_ends_training_before_it_spreads(
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step 2: lower the learning rate"):
         trainer.run(batch)
     assert_equal(weights(model), before)
-    with pytest.raises(TrainingError, match="the held-out loss is (nan|inf): lower the learning rate"):
-        evaluate(model, [batch(0)], accelerator)
+    assert trainer.step == 2
 
 
-def test_sparse_prediction_is_on_inside_and_as_before_outside(
-    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], accelerator: Accelerator
-) -> None:
-    trainer, seen = Trainer(model, RECIPE, accelerator), []
-
-    def watched(step: int) -> Batch:
-        seen.append(model.config.sparse_prediction)
-        return batch(step)
-
-    trainer.run(watched, until=1)
-    assert (seen, model.config.sparse_prediction) == ([True], False)
-    evaluate(model, [batch(0)], accelerator)
-    assert model.config.sparse_prediction is False
-
-    def broken(step: int) -> Batch:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        trainer.run(broken)
-    assert model.config.sparse_prediction is False
-
-
-def test_evaluation_is_the_mean_over_all_labelled_tokens(
-    model: AutoBertForMaskedLM, batches: MaskedBatches, accelerator: Accelerator
-) -> None:
-    """However the rows are cut into batches, and equal to the plain formula on dense logits."""
-    with torch.no_grad():
-        model.predictions.decoder.bias.normal_(generator=torch.Generator().manual_seed(0))
-    (whole,) = MaskedBatches(batches.rows, batches.tokenizer, 52, seed=1).held_out(52)
-    parts = [{name: tensor[start:end] for name, tensor in whole.items()} for start, end in ((0, 3), (3, 40), (40, 52))]
-    with torch.no_grad():
-        logits = model.eval()(whole["input_ids"]).logits
-    expected = functional.cross_entropy(logits.flatten(0, 1), whole["labels"].flatten()).item()
-    assert evaluate(model, [whole], accelerator) == pytest.approx(expected, rel=1e-5)
-    assert evaluate(model, parts, accelerator) == pytest.approx(expected, rel=1e-5)
-    assert not model.training
-
-
-def test_weight_decay_spares_biases_and_norms(model: AutoBertForMaskedLM, accelerator: Accelerator) -> None:
-    decayed, plain = Trainer(model, RECIPE, accelerator).optimizer.param_groups
+def test_weight_decay_spares_biases_and_norms(model: AutoBertForMaskedLM, team: Team) -> None:
+    loss = Tilted(model.config)
+    decayed, plain = trainer_of(model, team, loss=loss).optimizer.param_groups
     assert {p.ndim for p in decayed["params"]} == {2}
     assert {p.ndim for p in plain["params"]} == {1}
     assert (decayed["weight_decay"], plain["weight_decay"]) == (0.01, 0.0)
-    assert len(decayed["params"]) + len(plain["params"]) == len(list(model.parameters()))
+    assert len(decayed["params"]) + len(plain["params"]) == len(list(model.parameters())) + 1
+    assert any(p is loss.scale for p in plain["params"])
 
 
 def test_memory_that_is_used_up_is_one_exception() -> None:

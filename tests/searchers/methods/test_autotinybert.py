@@ -25,7 +25,7 @@ from autobert_hf.records.files import read_tensors
 from autobert_hf.searchers.predicted_latency import mean_sizes
 
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL = {
     "length": 24,
     "batch-size": 8,
@@ -51,7 +51,7 @@ class Runner:
         (work / "text.txt").write_text("\n\n".join(corpus(120, seed=0)))
         environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("runner.py"))],
+            [sys.executable, str(Path(__file__).parents[1] / "runner.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,0 +1,31 @@
+"""How far models are from their teacher as sentence encoders, whatever their width and their loss."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from autobert_hf.lab.data.batches import Batch
+from autobert_hf.lab.distilling.signals import Signals, signals
+from autobert_hf.lab.distilling.teacher import Teacher
+from autobert_hf.lab.losses.teacher_terms import sentence_loss
+
+
+@torch.no_grad()
+def sentence_errors(models: Mapping[str, nn.Module], teacher: Teacher, batches: Sequence[Batch]) -> dict[str, float]:
+    """
+    Mean squared difference to the teacher's cosines between the sentences of a batch: no map, no width, no loss. The
+    models are moved to the CPU, where 8 bits are.
+    """
+    answers = [teacher.signals(batch, attention=False).hidden.cpu() for batch in batches]
+    own = [{name: tensor.cpu() for name, tensor in batch.items()} for batch in batches]
+    found = {}
+    for name, model in models.items():
+        network: Any = model.cpu().eval()
+        errors = [
+            sentence_loss(signals(network, batch), Signals(answer, None, batch["attention_mask"].bool()))
+            for batch, answer in zip(own, answers, strict=True)
+        ]
+        found[name] = torch.stack(errors).mean().item()
+    return found

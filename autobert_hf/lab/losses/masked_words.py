@@ -1,0 +1,77 @@
+"""BERT's pre-training: masked words, alone or with the question whether one text follows another."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedConfig
+
+from autobert_hf.lab.data.batches import Batch, Text
+from autobert_hf.lab.losses.loss import Loss, Losses, Network, Score, Step
+from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM, AutoBertForPreTraining, AutoBertPreTrainedModel
+
+
+@contextmanager
+def sparse_prediction(config: PreTrainedConfig) -> Iterator[None]:
+    """Vocabulary logits at labelled positions only: the largest tensor of the step shrinks to 15 %."""
+    before, config.sparse_prediction = config.sparse_prediction, True
+    try:
+        yield
+    finally:
+        config.sparse_prediction = before
+
+
+class MaskedWords(Loss):
+    """Mean cross entropy over the labelled tokens (batch["labels"] other than -100), in nats."""
+
+    unit = "nats per masked token"
+    rows = "packed"
+    head: ClassVar[type[AutoBertPreTrainedModel]] = AutoBertForMaskedLM
+
+    def items(self, batch: Batch) -> dict[str, int]:
+        return {"mlm": int((batch["labels"] != -100).sum())}
+
+    def forward(self, batch: Batch, items: Mapping[str, int], step: Step) -> Losses:
+        def losses(network: Network) -> dict[str, Tensor]:
+            with sparse_prediction(network.config):
+                return {"mlm": network(**batch, num_items_in_batch=items["mlm"]).loss}
+
+        return losses
+
+    def score(self, batch: Batch) -> Score:
+        own = self.items(batch)
+        losses = self(batch, dict.fromkeys(own, 1), Step())
+
+        def score(network: Network) -> dict[str, tuple[float, int]]:
+            return {name: (value.item(), own[name]) for name, value in losses(network).items()}
+
+        return score
+
+    def floors(self, text: Text) -> dict[str, float]:
+        """The loss of knowing word frequencies alone."""
+        return {"floor": text.floor}
+
+
+class MaskedWordsAndPairs(MaskedWords):
+    """Masked words, plus the mean cross entropy over pairs of texts of whether the second follows the first."""
+
+    unit = "nats per masked token and pair of sentences"
+    rows = "pairs"
+    head = AutoBertForPreTraining
+
+    def items(self, batch: Batch) -> dict[str, int]:
+        return super().items(batch) | {"nsp": len(batch["next_sentence_label"])}
+
+    def forward(self, batch: Batch, items: Mapping[str, int], step: Step) -> Losses:
+        inputs = {name: tensor for name, tensor in batch.items() if name != "next_sentence_label"}
+        follows = batch["next_sentence_label"]
+
+        def losses(network: Network) -> dict[str, Tensor]:
+            with sparse_prediction(network.config):
+                out = network(**inputs, num_items_in_batch=items["mlm"])
+            pairs = cross_entropy(out.seq_relationship_logits.float(), follows, reduction="sum")
+            return {"mlm": out.loss, "nsp": pairs / items["nsp"]}
+
+        return losses

@@ -1,0 +1,38 @@
+"""What a network found within a latency limit has to beat there."""
+
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.distilling.teacher import Teacher
+from autobert_hf.searchers.baselines.deepest_cut import deepest_cut
+from autobert_hf.searchers.baselines.default_rule import best_default
+from autobert_hf.searchers.baselines.untrained import StaticTable, in_int8
+from autobert_hf.searchers.evaluators.supernet_loss import SupernetLoss
+from autobert_hf.searchers.predicted_latency import PredictedLatency
+from autobert_hf.searchers.supernets.sliced import SlicedSupernet
+from autobert_hf.searchers.supernets.teacher_start import TeacherStart
+
+
+def baselines_within(
+    limit: float, supernet: SlicedSupernet, start: TeacherStart, latency: PredictedLatency, evaluator: SupernetLoss
+) -> tuple[dict[str, PreTrainedModel], dict[str, float]]:
+    """
+    Networks to be trained like the one that was found, and their predicted times: BERT's own rule, from the same
+    supernet, and whole layers of the teacher.
+    """
+    models: dict[str, PreTrainedModel] = {}
+    predicted: dict[str, float] = {}
+    if rule := best_default(supernet.space, latency, limit, evaluator.loss):
+        models["default rule"], predicted["default rule"] = supernet.extract(rule), latency(rule)
+    if start.teacher is not None and (cut := deepest_cut(supernet.space, latency, limit)):
+        untrained = SlicedSupernet(supernet.space, start.model(), supernet.depths)
+        models["cut"], predicted["cut"] = untrained.extract(cut), latency(cut)
+    return models, predicted
+
+
+def untrained(teacher: Teacher, text: Text) -> dict[str, Any]:
+    """What the teacher gives without any training."""
+    table = StaticTable(teacher.model, text.some("static"), text.tokenizer.all_special_ids)
+    return {"teacher in int8": in_int8(teacher.model), "static table": table}

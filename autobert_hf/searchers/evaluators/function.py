@@ -1,0 +1,80 @@
+"""A plain function as an evaluator: architecture in, scores out."""
+
+import hashlib
+import inspect
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from autobert_hf.lab.losses.loss import TrainingError
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
+
+
+class FunctionEvaluator(Evaluator):
+    """
+    `function(architecture)` returns a score for each of `goals`, and others if it likes. Where it has an argument
+    `report`, `report(step, scores)` takes scores on the way and says whether to go on. Its exceptions go to the
+    caller, but for those that `catch` names: they make failed trials, as do scores that are not finite.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Mapping[str, float]],
+        goals: Sequence[str],
+        catch: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self.function = function
+        self.goals = goals
+        self.catch = catch
+        self.takes_report = "report" in inspect.signature(function).parameters
+
+    def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
+        """
+        Raises:
+            ValueError: if the function returns no number for one of the goals.
+        """
+        started = time.monotonic()
+        more = {"report": report} if self.takes_report else {}
+        try:
+            found = self.function(architecture, **more)
+        except self.catch as error:
+            raise TrainingError(f"{type(error).__name__}: {error}") from error
+        return self._checked(found), {"seconds": round(time.monotonic() - started, 3)}
+
+    def _checked(self, found: object) -> Scores:
+        name = name_of(self.function)
+        if not isinstance(found, Mapping):
+            raise ValueError(f"{name} returned {found!r}: return a dictionary of scores, such as {{'loss': 1.0}}.")
+        if missing := [goal for goal in self.goals if goal not in found]:
+            raise ValueError(f"{name} returned no {missing[0]!r}, which is a goal; it returned {dict(found)!r}.")
+        try:
+            scores = {str(score): float(value) for score, value in found.items()}
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} returned {dict(found)!r}: every score must be a number ({error}).") from error
+        if wrong := [f"{score} {value}" for score, value in scores.items() if not math.isfinite(value)]:
+            raise TrainingError(f"{name} returned {', '.join(wrong)}")
+        return scores
+
+
+def name_of(function: object) -> str:
+    """What the record of a run calls a function, or an object of a class."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def source_digest(code: Callable) -> str:
+    """
+    What names a function, or a class, in the record of a run, so that an edited one does not go on with old scores.
+    What it calls is not in it.
+
+    Raises:
+        ValueError: if its source cannot be read; then its author names a version.
+    """
+    try:
+        source = inspect.getsource(code)
+    except (OSError, TypeError) as error:
+        raise ValueError(
+            f"The source of {code!r} cannot be read, so that nobody would notice a change of it: give version=, a "
+            "text that you change with it."
+        ) from error
+    return hashlib.sha256(source.encode()).hexdigest()[:16]

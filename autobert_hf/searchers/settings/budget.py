@@ -1,0 +1,56 @@
+"""What every search is told: where it lives, its seed, how much it may cost, and which networks it may find."""
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from autobert_hf.records.goals import Goals, Limits
+from autobert_hf.searchers.settings.described import Quantity, described, several
+
+
+@dataclass
+class SearchSettings:
+    """
+    Raises:
+        ValueError: for numbers that no run can have.
+    """
+
+    output_dir: str = field(metadata={"help": "Folder of this run; the same command goes on with it.", "local": True})
+    method: str = described("Published system whose search this is.", "autobert-zero")
+    seed: int = described("Every random draw derives from it.", 0)
+    num_trials: int = described("Candidates to evaluate, failed ones included.", 100, least=1, local=True)
+
+    trade_off: list[str] = several("Also make small: parameters, flops. The non-dominated set is kept.")
+    max_params: Quantity | None = described("Most parameters of the masked language model, e.g. 5M.", None)
+    max_flops: Quantity | None = described("Most FLOPs of a row of 128 tokens, e.g. 1.2G.", None)
+
+    shards: int = described("Shares of a training batch: at least the number of processes.", 2, least=1)
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = described("auto: bf16 where it is fast.", "auto")
+    cpu: bool = described("Stay on the CPU.", False, local=True)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value, least = getattr(self, item.name), item.metadata.get("least")
+            if least is not None and value < least:
+                raise ValueError(f"{item.name} is {value}: give at least {least}.")
+            if least is None and isinstance(value, float) and not 0 < value < math.inf:
+                raise ValueError(f"{item.name} is {value}: give a number above 0.")
+        if unknown := set(self.trade_off) - {"parameters", "flops"}:
+            raise ValueError(f"trade_off holds {', '.join(sorted(unknown))}: choose from parameters and flops.")
+
+    @property
+    def limits(self) -> Limits:
+        given = {"parameters": self.max_params, "flops": self.max_flops}
+        return Limits({name: most for name, most in given.items() if most is not None})
+
+    def goals(self, unit: str) -> Goals:
+        """The held-out loss, in `unit`, and what it is traded off against."""
+        return Goals.named("loss", self.trade_off, self.limits, unit)
+
+    def recorded(self) -> dict[str, Any]:
+        """What a run publishes of its settings: nothing of this machine."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if not item.metadata.get("local")}
+
+    def inputs(self) -> dict[str, str]:
+        """What a run reads, by name, files with their sha256."""
+        return {}

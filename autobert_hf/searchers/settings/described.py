@@ -1,0 +1,29 @@
+"""How a setting is written down: its help, its smallest value, and whether it says something of this machine only."""
+
+import re
+from dataclasses import field
+from typing import Any, TypeVar
+
+
+T = TypeVar("T")
+UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
+
+
+class Quantity(float):
+    """A number that may be written with a unit: 250K, 5M, 1.2G."""
+
+    def __new__(cls, text: str | float) -> "Quantity":
+        found = re.fullmatch(r"([\d.eE+-]+)([KMGBT]?)", str(text))
+        if not found:
+            raise ValueError(f"{text} is no number: write 5000000, 5e6 or 5M.")
+        return super().__new__(cls, float(found[1]) * UNITS[found[2]])
+
+
+def described(text: str, default: T, least: float | None = None, local: bool = False) -> T:
+    """`local`: may change between two calls of one run, and is not published."""
+    return field(default=default, metadata={"help": text, "least": least, "local": local})
+
+
+def several(text: str, local: bool = False) -> Any:  # noqa: ANN401 (dataclasses take any default)
+    """A setting with several values, after one another or each with the option's name before it."""
+    return field(default_factory=list, metadata={"help": text, "action": "extend", "local": local})

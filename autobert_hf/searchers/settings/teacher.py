@@ -1,0 +1,58 @@
+"""The encoder that networks learn from, and that they may begin as."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config, teacher_inputs
+from autobert_hf.lab.training.team import Team
+from autobert_hf.modeling.bert_family import as_bert_config
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.modeling.convert import ConversionError, from_bert_config
+from autobert_hf.searchers.settings.described import described
+from autobert_hf.searchers.settings.network import NetworkSettings
+from autobert_hf.searchers.settings.text import TextSettings
+
+
+@dataclass
+class TeacherSettings(TextSettings, NetworkSettings):
+    loss: str = described(
+        "What is learned. Of a teacher: paper (its last attention's scores and last states), relations (of queries, "
+        "keys, values, and states), sentences (cosines of sentences, and states); of text: mlm, mlm+nsp. Without: "
+        "paper with a teacher, else mlm.",
+        "",
+    )
+    teacher: str = described("Encoder to learn from, id or folder. Without: masked words, from scratch.", "")
+    start: Literal["teacher", "scratch"] = described("Whose weights and sizes the supernet has.", "teacher")
+
+    def __post_init__(self) -> None:
+        self.loss = self.loss or ("paper" if self.teacher else "mlm")
+        self.tokenizer = self.tokenizer or self.teacher
+        super().__post_init__()
+        if self.needs_teacher and not self.teacher:
+            raise ValueError(f"--loss {self.loss} learns from a teacher: give --teacher, or --loss mlm.")
+        if self.teacher and not self.needs_teacher:
+            raise ValueError(f"--loss {self.loss} learns nothing from a teacher: leave --teacher or --loss out.")
+
+    @property
+    def from_teacher(self) -> bool:
+        return bool(self.teacher) and self.start == "teacher"
+
+    def open_teacher(self, text: Text, team: Team) -> Teacher | None:
+        return Teacher(self.teacher, text.tokenizer, team.device) if self.teacher else None
+
+    def inputs(self) -> dict[str, str]:
+        return super().inputs() | (teacher_inputs(self.teacher) if self.teacher else {})
+
+    def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
+        """Of a teacher whose weights are taken the sizes too; without its dropout."""
+        if not self.from_teacher:
+            return super().base_config(vocab_size, pad_token_id)
+        try:
+            config = from_bert_config(as_bert_config(teacher_config(self.teacher, self.length)))
+        except ConversionError as error:
+            raise TeacherError(
+                f"The weights of {self.teacher} cannot be cut: {error} Give --start scratch."
+            ) from error
+        config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
+        return config

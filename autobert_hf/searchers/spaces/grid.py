@@ -1,0 +1,101 @@
+"""A space of a user's own: names, and the values that each may have."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import product
+from random import Random
+from typing import Any
+
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.searchers.spaces.formulas import Draw, uniform
+
+
+Scalar = str | int | float | bool | None
+
+
+class GridSpace:
+    """
+    Every combination of the choices, e.g. `GridSpace(layers=[2, 4, 6], width=[64, 128])`. An architecture of it has
+    settings and no layers: `architecture["width"]`. Where the names are fields of `AutoBertConfig`, it is a network.
+
+    Raises:
+        ValueError: for a name without choices, a choice that stands there twice, or one that JSON cannot hold.
+    """
+
+    def __init__(self, /, **choices: Sequence[Scalar]) -> None:
+        if not choices:
+            raise ValueError("GridSpace has no names: give at least one with its choices, such as layers=[2, 4].")
+        self.choices: Mapping[str, tuple[Scalar, ...]] = {
+            name: _checked(name, values) for name, values in choices.items()
+        }
+
+    def __repr__(self) -> str:
+        return f"GridSpace({', '.join(f'{name}={[*values]}' for name, values in self.choices.items())})"
+
+    @property
+    def size(self) -> int:
+        return math.prod(map(len, self.choices.values()))
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """All of them, made one by one as they are asked for; the last name changes fastest."""
+        for values in product(*self.choices.values()):
+            yield self._build(dict(zip(self.choices, values, strict=True)))
+
+    def genes(self, architecture: Architecture) -> list[tuple[Hashable, object]]:
+        """The names with their values."""
+        return [(name, architecture[name]) for name in self.choices]
+
+    def sample(self, rng: Random) -> Architecture:
+        return self._build({name: rng.choice(values) for name, values in self.choices.items()})
+
+    def mutate(self, architecture: Architecture, rng: Random, draw: Draw = uniform) -> Architecture:
+        """One name that has a choice gets another value."""
+        free = [name for name, values in self.choices.items() if len(values) > 1]
+        if not free:
+            return architecture
+        name = rng.choice(free)
+        others = [value for value in self.choices[name] if value != architecture[name]]
+        return self._build(dict(architecture) | {name: draw(name, others, rng)})
+
+    def crossover(self, one: Architecture, other: Architecture, rng: Random) -> Architecture:
+        """Each value from either parent."""
+        return self._build({name: rng.choice((one, other))[name] for name in self.choices})
+
+    def contains(self, architecture: Architecture) -> bool:
+        return (
+            not architecture.layers
+            and {*architecture.keys()} == {*self.choices}
+            and all(architecture[name] in values for name, values in self.choices.items())
+        )
+
+    def smallest(self) -> Architecture:
+        """Of numbers the least, of other choices the first."""
+        return self._build({name: min(v) if _are_numbers(v) else v[0] for name, v in self.choices.items()})
+
+    def largest(self) -> Architecture:
+        """Of numbers the greatest, of other choices the last."""
+        return self._build({name: max(v) if _are_numbers(v) else v[-1] for name, v in self.choices.items()})
+
+    def _build(self, values: Mapping[str, Any]) -> Architecture:
+        return Architecture.of([], **values)
+
+
+def _checked(name: str, values: Sequence[Scalar]) -> tuple[Scalar, ...]:
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise ValueError(f"{name} is {values!r}: give a list of choices, such as {name}=[{values!r}].")
+    if not values:
+        raise ValueError(f"{name} has no choices: give at least one.")
+    for value in values:
+        is_number = isinstance(value, int | float) and math.isfinite(value)
+        if not (is_number or value is None or isinstance(value, str)):
+            raise ValueError(f"{name} holds {value!r}: choices are finite numbers, texts, True, False or None.")
+    twice = [value for value, number in Counter(values).items() if number > 1]
+    if twice:
+        raise ValueError(f"{name} holds {json.dumps(twice[0])} twice: give every choice once.")
+    return tuple(values)
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int | float) for value in values)

@@ -1,0 +1,70 @@
+"""How a supernet begins: as a pretrained teacher put in order, or with new weights."""
+
+from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.distilling.teacher import Teacher
+from autobert_hf.lab.losses.loss import Loss
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.modeling.bert_family import as_bert
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.modeling.convert import from_bert
+from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
+from autobert_hf.modeling.ordering import order_by_use
+from autobert_hf.records.run_folder import read_report
+from autobert_hf.searchers.run import Run
+from autobert_hf.searchers.supernets.layer_choice import choose_layers
+from autobert_hf.searchers.supernets.sliced import SlicedSupernet
+
+
+WEIGHTS = "supernet/weights"
+DEPTH_BATCHES = 4
+
+
+class TeacherStart:
+    """`teacher` is the encoder whose weights the supernet takes; None for new ones."""
+
+    def __init__(self, run: Run, text: Text, loss: Loss, base: AutoBertConfig, teacher: Teacher | None) -> None:
+        self.run = run
+        self.text = text
+        self.loss = loss
+        self.base = base
+        self.teacher = teacher
+
+    def model(self) -> AutoBertPreTrainedModel:
+        """The largest network before its training."""
+        model = self.run.fresh(lambda: self.loss.network(self.base), "supernet")
+        if self.teacher is not None:
+            model.load_state_dict(from_bert(as_bert(self.teacher.model)).state_dict())
+        model.to(self.run.team.device)  # type: ignore[arg-type]  # a decorator of transformers hides the method
+        return model
+
+    def prepare(self, supernet: SlicedSupernet) -> None:
+        """
+        Before the training: slices of a pretrained network keep what it uses most, the loss's map to the teacher
+        follows, and the layers of shallower networks are chosen, once, on text that nobody trains on.
+        """
+        if self.teacher is None:
+            return
+        if not self.run.has_trained(WEIGHTS):
+            order_by_use(supernet.module.eval(), self.text.some("order"))
+            self.loss.fit([supernet.module], self.text.some("ridge"))
+        self.run.once("depths", lambda: self._depths(supernet))
+        self._read_depths(supernet)
+
+    def load(self, supernet: SlicedSupernet) -> None:
+        """
+        The supernet after its training.
+
+        Raises:
+            RunError: if the training has not ended.
+        """
+        self.run.load(WEIGHTS, supernet.module, self.loss)
+        if self.teacher is not None:
+            self._read_depths(supernet)
+
+    def _depths(self, supernet: SlicedSupernet) -> dict[str, list[int]]:
+        loss = HeldOut(self.loss, self.text.held_out[:DEPTH_BATCHES], self.run.team)
+        return {str(depth): layers for depth, layers in choose_layers(supernet.sliceable, loss).items()}
+
+    def _read_depths(self, supernet: SlicedSupernet) -> None:
+        table = read_report(self.run.path / "report" / "depths.json")
+        supernet.depths = {int(depth): layers for depth, layers in table.items()}

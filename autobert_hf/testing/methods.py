@@ -1,0 +1,180 @@
+"""What every method keeps."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from transformers import AutoModel, PreTrainedModel
+
+from autobert_hf.api import open_run
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.trainer import Clock, Trainer
+from autobert_hf.records.journal import Journal, read_journal
+from autobert_hf.records.study import Study
+from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.methods.method import Method
+from autobert_hf.searchers.settings.budget import SearchSettings
+
+
+class Interrupted(BaseException):
+    """What a killed process would be; caught by nobody on the way."""
+
+
+@dataclass
+class Events:
+    """Training steps and journal lines of a run, which ends before event number `last`."""
+
+    last: float = math.inf
+    happened: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str) -> None:
+        if len(self.happened) >= self.last:
+            raise Interrupted(name)
+        self.happened.append(name)
+
+
+@dataclass
+class Outcome:
+    """What a whole run has left: its study, the trials picked, and the weights of the models made of them."""
+
+    method: Method
+    study: Study
+    picks: dict[str, Trial]
+    models: dict[str, dict[str, Tensor]]
+
+
+def check_method(kind: type[Method], settings: Callable[[Path], SearchSettings], lives: int = 4) -> None:
+    """
+    A run that is interrupted, about `lives - 1` times, and goes on ends as one that nobody disturbed: the same
+    architectures, the same scores but for measured ones, which are read from the journal, the same models. Picks are
+    trials of the study; `model(trial, train=False)` is the network that was judged; what is saved loads with
+    AutoModel. `settings(folder)` are those of a run in this folder; they should be small, in fp32, and where times
+    decide what is asked, the clock must be a stand-in that tells the same every time.
+
+    Raises:
+        AssertionError: if a rule is broken.
+    """
+    with TemporaryDirectory() as folder:
+        smooth, interrupted = Path(folder, "smooth"), Path(folder, "interrupted")
+        events = Events()
+        whole = _live(kind, settings(smooth), events)
+        _check_outcome(whole)
+        again = _in_pieces(kind, settings, interrupted, lives, len(events.happened) // lives + 1)
+        _check_same(whole, again)
+
+
+def _in_pieces(
+    kind: type[Method], settings: Callable[[Path], SearchSettings], folder: Path, lives: int, size: int
+) -> Outcome:
+    """Each process but the last ends after `size` events; what stands in a journal by then must stay as it is."""
+    before: dict[Path, list[dict[str, Any]]] = {}
+    for life in range(1, lives + 1):
+        try:
+            found = _live(kind, settings(folder), Events(size if life < lives else math.inf))
+        except Interrupted:
+            continue
+        finally:
+            now = {path: read_journal(path) for path in folder.glob("journal*.jsonl")}
+            for path, lines in before.items():
+                assert now.get(path, [])[: len(lines)] == lines, (
+                    f"a process that went on has changed what stood in {path.name}"
+                )
+            before = now
+        return found
+    raise AssertionError("the last process was not interrupted")
+
+
+def _live(kind: type[Method], settings: SearchSettings, events: Events) -> Outcome:
+    """A process's life: the whole run, or as far as it comes."""
+    with _watched(events):
+        run, folder = open_run(settings)
+        try:
+            method = kind(run, settings)
+            study = method.study()
+            picks = method.picks(study)
+            models = {name: method.model(trial) for name, trial in picks.items()}
+            for name, model in models.items():
+                method.save(model, run.path / name)
+        finally:
+            folder.release()
+    return Outcome(method, study, picks, {name: _state(model) for name, model in models.items()})
+
+
+@contextmanager
+def _watched(events: Events) -> Iterator[None]:
+    """Every training step and every journal line is an event; checkpoints are written after each step."""
+    update, append = Trainer.update, Journal.append
+
+    def watched_update(trainer: Trainer, batch: Any) -> float:  # noqa: ANN401 (as the original)
+        events("step")
+        return update(trainer, batch)
+
+    def watched_append(journal: Journal, record: dict[str, Any]) -> None:
+        events("line")
+        append(journal, record)
+
+    with (
+        patch.object(Trainer, "update", watched_update),
+        patch.object(Journal, "append", watched_append),
+        patch.object(Clock, "rings", lambda clock: True),
+    ):
+        yield
+
+
+def _state(model: PreTrainedModel) -> dict[str, Tensor]:
+    """Of the bare encoder."""
+    return {name: tensor.detach().clone() for name, tensor in model.base_model.state_dict().items()}
+
+
+def _check_outcome(whole: Outcome) -> None:
+    method, study = whole.method, whole.study
+    assert study.trials, "the study has no trials"
+    assert whole.picks, "nothing is picked"
+    for name, trial in whole.picks.items():
+        assert trial in study.trials, f"{name} is picked, and is no trial of the study"
+        assert trial.ok, f"{name} is picked, and is {trial.status}"
+        assert method.space.contains(trial.architecture), f"{name} is not in the space"
+        _check_judged(method, trial)
+        loaded = AutoModel.from_pretrained(method.run.path / name)
+        shared = whole.models[name].keys() & loaded.state_dict().keys()
+        assert shared, f"{name}, saved and loaded with AutoModel, has none of the model's weights"
+        for key in shared:
+            assert torch.equal(whole.models[name][key], loaded.state_dict()[key]), f"{name} loads with another {key}"
+
+
+def _check_judged(method: Method, trial: Trial) -> None:
+    """Where a candidate's score is its held-out loss."""
+    model = method.model(trial, train=False)
+    assert not model.training, "a model is handed out in training mode"
+    if method.loss is None or method.text is None or "loss" not in trial.scores:
+        return
+    loss, judged = HeldOut(method.loss, method.text.held_out, method.run.team)(model), trial.scores["loss"]
+    assert abs(loss - judged) <= 1e-4 * abs(judged), (
+        f"model(trial, train=False) has the held-out loss {loss:.6f}; trial {trial.id} was judged with {judged:.6f}"
+    )
+
+
+def _check_same(whole: Outcome, again: Outcome) -> None:
+    measured = {goal.name for goal in whole.study.goals.goals if goal.cost == "measured"}
+    assert len(again.study.trials) == len(whole.study.trials), "interrupted, the study has another number of trials"
+    for one, other in zip(whole.study.trials, again.study.trials, strict=True):
+        assert other.proposal == one.proposal, f"interrupted, trial {one.id} is {other.proposal}, not {one.proposal}"
+        assert other.status == one.status, f"interrupted, trial {one.id} is {other.status}, not {one.status}"
+        for name in one.scores.keys() - measured:
+            assert other.scores[name] == one.scores[name], (
+                f"interrupted, trial {one.id} has the {name} {other.scores[name]}, not {one.scores[name]}"
+            )
+    numbers = [{name: trial.id for name, trial in end.picks.items()} for end in (whole, again)]
+    assert numbers[0] == numbers[1], f"interrupted, {numbers[1]} are picked, not {numbers[0]}"
+    for name, state in whole.models.items():
+        for key, tensor in state.items():
+            torch.testing.assert_close(
+                again.models[name][key], tensor, rtol=1e-5, atol=1e-6, msg=f"interrupted, {name} has another {key}"
+            )

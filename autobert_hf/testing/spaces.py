@@ -1,0 +1,62 @@
+"""What every space keeps."""
+
+import json
+from collections.abc import Hashable, Sequence
+from random import Random
+
+from autobert_hf.modeling.arithmetic import count_parameters
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.searchers.spaces.formulas import uniform
+from autobert_hf.searchers.spaces.space import Space
+
+
+def check_space(space: Space, base: AutoBertConfig | None = None, seeds: int = 20) -> None:
+    """
+    Closed under sampling, mutation and crossover; the same seed gives the same architecture, which is the same thing
+    as JSON. Where architectures are networks on top of `base`, each has a configuration, and none is larger than
+    `largest()`; without `base` they may be settings of anything.
+
+    Raises:
+        AssertionError: if a rule is broken.
+    """
+    for name, corner in (("largest", space.largest()), ("smallest", space.smallest())):
+        assert space.contains(corner), f"the {name} architecture is not in the space"
+    for seed in range(seeds):
+        one, other = space.sample(Random(seed)), space.sample(Random(seeds + seed))
+        assert one == space.sample(Random(seed)), f"seed {seed} gives two architectures"
+        found = [space.mutate(one, Random(seed)), space.crossover(one, other, Random(seed))]
+        again = [space.mutate(one, Random(seed)), space.crossover(one, other, Random(seed))]
+        assert found == again, f"seed {seed} gives two mutants, or two children of the same parents"
+        assert found[0] != one, f"seed {seed}: the mutant is its parent"
+        for architecture in [one, *found]:
+            _check_member(space, architecture, seed)
+            if base is not None:
+                _check_size(space, architecture, base)
+        _check_guide(space, one, seed)
+
+
+def _check_member(space: Space, architecture: Architecture, seed: int) -> None:
+    assert space.contains(architecture), f"seed {seed} leads out of the space: {architecture}"
+    from_json = Architecture.from_json(json.loads(json.dumps(architecture.to_json())))
+    assert from_json == architecture, f"seed {seed}: another architecture as JSON: {from_json}"
+    assert hash(from_json) == hash(architecture), f"seed {seed}: equal architectures with unequal hashes"
+    assert space.genes(architecture), f"seed {seed}: an architecture without genes"
+
+
+def _check_size(space: Space, architecture: Architecture, base: AutoBertConfig) -> None:
+    most = count_parameters(space.largest().to_config(base))
+    assert count_parameters(architecture.to_config(base)) <= most, f"larger than the largest: {architecture}"
+
+
+def _check_guide(space: Space, parent: Architecture, seed: int) -> None:
+    """Whoever chooses as `uniform` does changes nothing, and is asked."""
+    asked: list[Hashable] = []
+
+    def draw(position: Hashable, choices: Sequence, rng: Random) -> object:
+        asked.append(position)
+        return uniform(position, choices, rng)
+
+    child = space.mutate(parent, Random(seed), draw)
+    assert child == space.mutate(parent, Random(seed)), f"seed {seed}: the mutant depends on more than the guide says"
+    assert asked, f"seed {seed}: no guide was asked"

@@ -1,0 +1,45 @@
+"""What every strategy keeps."""
+
+from collections.abc import Callable
+
+from autobert_hf.records.trial import Proposal, Trial
+from autobert_hf.searchers.strategies.strategy import Strategy
+
+
+def check_strategy(make: Callable[[int], Strategy], rounds: int = 3) -> None:
+    """
+    Proposals depend on the seed that the strategy is made with, the trial's number and the rounds told, on nothing
+    else; a failed trial is no parent and no survivor; a round has at least one trial. Scores: loss, parameters, flops,
+    latency.
+
+    Raises:
+        AssertionError: if a rule is broken.
+    """
+    history = _play(make(0), rounds)
+    assert history == _play(make(0), rounds), "one seed, two searches"
+    assert history != _play(make(1), rounds), "two seeds, one search"
+    failed = {trial.id for trial in history if not trial.ok}
+    assert not failed & {trial.proposal.parent for trial in history}, "a failed trial has children"
+
+
+def _play(strategy: Strategy, rounds: int) -> list[Trial]:
+    """Every third trial fails; the others are scored by their number, so that no two are equal."""
+    history: list[Trial] = []
+    for _ in range(rounds):
+        size = strategy.round_size()
+        assert size >= 1, "an empty round"
+        numbers = range(len(history), len(history) + size)
+        told = [_trial(strategy.ask(number), number) for number in numbers]
+        parents = [trial.proposal.parent for trial in told if trial.proposal.parent is not None]
+        assert all(parent < len(history) for parent in parents), "a parent that no round before has told of"
+        strategy.tell(told)
+        history += told
+        assert all(trial.ok for trial in strategy.survivors()), "a failed trial survives"
+    return history
+
+
+def _trial(proposal: Proposal, number: int) -> Trial:
+    if number % 3 == 2:
+        return Trial(number, proposal, 0, status="failed", reason="every third one does")
+    scores = {"loss": 1.0 + 0.37 * number % 1, "parameters": 1000 + number, "flops": 1e6, "latency": 0.5}
+    return Trial(number, proposal, 0, scores)

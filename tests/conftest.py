@@ -1,0 +1,74 @@
+"""A toy language and a toy network that can learn it."""
+
+import pytest
+import torch
+from accelerate import Accelerator
+from transformers import BertTokenizer
+
+from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
+from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.training.team import Team
+
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = {word: index for index, word in enumerate([*SPECIAL, *(f"w{number}" for number in range(55))])}
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> BertTokenizer:
+    return BertTokenizer(vocab=WORDS)
+
+
+@pytest.fixture
+def rows() -> torch.Tensor:
+    """(52, 20): [CLS], counting from another number in each row, so that every word follows from its neighbours."""
+    counting = 5 + (torch.arange(52)[:, None] + torch.arange(18)) % 55
+    edge = counting.new_ones(52, 1)
+    return torch.cat([2 * edge, counting, 3 * edge], dim=1)
+
+
+@pytest.fixture
+def batches(rows: torch.Tensor, tokenizer: BertTokenizer) -> MaskedBatches:
+    return MaskedBatches(rows, tokenizer, batch_size=8, seed=1)
+
+
+@pytest.fixture
+def config() -> AutoBertConfig:
+    return AutoBertConfig(
+        vocab_size=60,
+        hidden_size=16,
+        num_hidden_layers=2,
+        layer_types=["conv", "full_attention"],
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+
+
+def new_model(config: AutoBertConfig, seed: int = 0) -> AutoBertForMaskedLM:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return AutoBertForMaskedLM(config)
+
+
+@pytest.fixture
+def model(config: AutoBertConfig) -> AutoBertForMaskedLM:
+    return new_model(config)
+
+
+@pytest.fixture
+def other_model(config: AutoBertConfig) -> AutoBertForMaskedLM:
+    """The same network with other weights: what a new process starts with before it loads a checkpoint."""
+    return new_model(config, seed=1)
+
+
+@pytest.fixture(scope="session")
+def accelerator() -> Accelerator:
+    return Accelerator(cpu=True, mixed_precision="no")
+
+
+@pytest.fixture(scope="session")
+def team(accelerator: Accelerator) -> Team:
+    return Team(accelerator)

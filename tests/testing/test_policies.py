@@ -1,0 +1,118 @@
+"""Every policy by the public suite, and that the suite notices what is wrong."""
+
+import random
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.seeds import derive
+from autobert_hf.searchers.policies import POLICIES, BatchWise, SinglePath
+from autobert_hf.searchers.policies.policy import Policy, Stateless
+from autobert_hf.testing import check_policy
+
+from .world import HEADS_KEPT, TINY, ZERO
+
+
+CASES = {
+    "single-path": (lambda seed: SinglePath(ZERO, seed), ZERO),
+    "batch-wise": (lambda seed: BatchWise(TINY, seed), TINY),
+}
+
+
+def test_no_policy_is_left_out() -> None:
+    assert set(CASES) == set(POLICIES)
+
+
+@pytest.mark.parametrize(("make", "space"), CASES.values(), ids=CASES)
+def test_policies(make: Callable[[int], Policy], space: Any) -> None:
+    check_policy(make, space)
+
+
+class Anchored:
+    """
+    One that remembers, as MAGIC's does: a few architectures stay, and the oldest gives way at every third step. Broken
+    in one way, if that is asked for.
+    """
+
+    def __init__(self, seed: int, fault: str = "") -> None:
+        self.seed, self.fault = seed, fault
+        self.kept = [self.drawn(-1, number) for number in range(2)]
+        self.asked: list[int] = []
+
+    def drawn(self, *at: int) -> Architecture:
+        return TINY.sample(Random(derive(0 if self.fault == "two seeds" else self.seed, "anchored", *at)))
+
+    def __call__(self, step: int, shard: int) -> list[Architecture]:
+        self.asked.append(shard)
+        if self.fault == "order in which shards are asked":
+            return [self.drawn(step, len(self.asked))]
+        if self.fault == "asked twice":
+            return [self.drawn(step, shard, self.asked.count(shard))]
+        if self.fault == "does not follow from the seed":
+            return [TINY.sample(random)]  # type: ignore[arg-type]
+        if self.fault == "no architecture":
+            return []
+        if self.fault == "leads out of the space":
+            return [HEADS_KEPT.sample(Random(step))]
+        return [self.drawn(step, shard), self.kept[shard % 2]]
+
+    def after_step(self, step: int) -> None:
+        # What stays must not follow from the shards that this very process was asked for.
+        shards = sum(self.asked) if self.fault == "number of processes" else 7
+        self.asked = []
+        if step % 3 == 0:
+            self.kept = [self.kept[1], self.drawn(step, shards)]
+
+    def state(self) -> dict[str, Any]:
+        if self.fault == "reading the state":
+            self.kept = self.kept[::-1]
+        return {"kept": [one.to_json() for one in self.kept]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        if self.fault != "goes on with other architectures":
+            self.kept = [Architecture.from_json(one) for one in state["kept"]]
+
+
+def test_a_policy_that_remembers() -> None:
+    check_policy(Anchored, TINY)
+
+
+FAULTS = [
+    "no architecture",
+    "leads out of the space",
+    "order in which shards are asked",
+    "number of processes",
+    "asked twice",
+    "does not follow from the seed",
+    "goes on with other architectures",
+    "reading the state",
+    "two seeds",
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_policy_is_noticed(fault: str) -> None:
+    random.seed(1)
+    with pytest.raises(AssertionError, match=fault):
+        check_policy(lambda seed: Anchored(seed, fault), TINY)
+
+
+class Stubborn(Stateless):
+    """Remembers, and does not say so."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed, self.done = seed, 0
+
+    def __call__(self, step: int, shard: int) -> list[Architecture]:
+        return [TINY.sample(Random(derive(self.seed, self.done, shard)))]
+
+    def after_step(self, step: int) -> None:
+        self.done += 1
+
+
+def test_a_memory_that_is_not_in_the_state_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="goes on with other architectures"):
+        check_policy(Stubborn, TINY)
