@@ -1,5 +1,8 @@
 """Architecture search for BERT-like encoders that ends in an ordinary Hugging Face model."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.modeling_autobert import (
     AutoBertForCausalLM,
@@ -17,6 +20,11 @@ from autobert_hf.modeling.modeling_autobert import (
 from autobert_hf.registration import register
 
 
+if TYPE_CHECKING:
+    from autobert_hf.api import Study, load_study, search
+    from autobert_hf.searchers.spaces.grid import GridSpace
+
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -32,7 +40,30 @@ __all__ = [
     "AutoBertForTokenClassification",
     "AutoBertModel",
     "AutoBertPreTrainedModel",
+    "GridSpace",
+    "Study",
     "__version__",
+    "load_study",
+    "search",
 ]
+
+# Loaded when they are asked for: whoever only loads a model needs none of what they import.
+LATER = {
+    "GridSpace": "autobert_hf.searchers.spaces.grid",
+    "Study": "autobert_hf.api",
+    "load_study": "autobert_hf.api",
+    "search": "autobert_hf.api",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (classes and functions)
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATER})
+
 
 register()

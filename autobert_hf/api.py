@@ -1,36 +1,26 @@
-"""The library: a search, and the study that it leaves, as objects of Python."""
+"""The library's face: a search, and the study that it leaves."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import torch
 from accelerate import Accelerator, PartialState
-from transformers import PreTrainedModel
 
 from autobert_hf.hub_cards.card import write_card
-from autobert_hf.hub_cards.page import write_report
 from autobert_hf.lab.training.accelerate_state import AccelerateState
 from autobert_hf.lab.training.recipe import default_precision
 from autobert_hf.lab.training.team import Team, warn_of_missing_processes
-from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
-from autobert_hf.records import study as records
-from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.files import disk_errors
 from autobert_hf.records.goals import Goals, Limits, arithmetic_scores
-from autobert_hf.records.run_folder import RunError, RunFolder, read_report
-from autobert_hf.records.seeds import derive
-from autobert_hf.records.study import StudyError
-from autobert_hf.records.trial import Trial
+from autobert_hf.records.run_folder import RunFolder
 from autobert_hf.searchers.evaluators.evaluator import Evaluator
 from autobert_hf.searchers.evaluators.function import source_digest
 from autobert_hf.searchers.methods import METHODS
-from autobert_hf.searchers.methods.method import Method, within
+from autobert_hf.searchers.methods.method import Method
 from autobert_hf.searchers.own_function import OwnSearch
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import SearchSettings
@@ -38,119 +28,14 @@ from autobert_hf.searchers.settings.given import refuse_unknown, settings_from
 from autobert_hf.searchers.space_summary import SpaceSummary, space_summary
 from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.searchers.strategies.strategy import Pruner, Strategy
+from autobert_hf.study import Study, load_study, reopen
 
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-
-class Study:
-    """
-    What a search has found, in the folder `path`: `trials`, the `best` of them, the `front` and the `picks` that
-    become models. `kind` is the method that searched; None for a search by a function.
-    """
-
-    def __init__(self, path: Path, data: records.Study, kind: type[Method] | None = None) -> None:
-        self.path = path
-        self.data = data
-        self.kind = kind
-        self._state = AccelerateState()
-        self._method: Method | None = None
-
-    def __repr__(self) -> str:
-        failed = sum(trial.status == "failed" for trial in self.trials)
-        parts = [f"{len(self.trials)} trials" + (f", {failed} failed" if failed else "")]
-        parts += ["complete" if self.complete else "not complete"]
-        if any(trial.ok for trial in self.trials):
-            score = f"{self.goals.main.name} {self.best.scores[self.goals.main.name]:.4g}"
-            parts += [f"best: trial {self.best.id}, {score}"]
-        return f"Study({str(self.path)!r}: {'; '.join(parts)})"
-
-    @property
-    def trials(self) -> list[Trial]:
-        return self.data.trials
-
-    @property
-    def goals(self) -> Goals:
-        return self.data.goals
-
-    @property
-    def best(self) -> Trial:
-        """
-        By the main goal.
-
-        Raises:
-            StudyError: if no trial has finished.
-        """
-        return self.data.best
-
-    @property
-    def complete(self) -> bool:
-        """Whether the same search would add nothing: its budget is used up, and its models are there."""
-        return self.data.complete
-
-    def front(self, limits: Limits | None = None) -> list[Trial]:
-        """The trials that no other beats, by the main goal; with `limits` of those within them."""
-        return self.goals.front(self.trials if limits is None else within(self.data, limits))
-
-    def picks(self, limits: Limits | None = None) -> dict[str, Trial]:
-        """The trials that become models, by the name of their folder: as the method picks them, or within `limits`."""
-        if self.kind is None:
-            return {"model": self.goals.best(within(self.data, limits or Limits()))[0]}
-        with self.opened() as method:
-            return method.picks(self.data, limits)
-
-    def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
-        """
-        A trial as a model: with its final training (`train`), with the weights it was judged by (False), or as the
-        method's runs end (None). Of a search by a function a new masked language model, if its architectures name
-        fields of `AutoBertConfig`.
-
-        Raises:
-            StudyError: if there is no such model.
-        """
-        if self.kind is None:
-            if train:
-                raise StudyError(f"{self.path} was searched by a function, which has no final training.")
-            return untrained(trial.architecture, trial.seed)
-        with self.opened() as method:
-            return method.model(trial, train)
-
-    def report(self) -> Path:
-        """Figures and one HTML page; returns its path."""
-        with disk_errors(self.path / "report"):
-            return write_report(self.path)
-
-    def to_pandas(self) -> "DataFrame":
-        """A row a trial; what its architecture is made of in columns `setting_NAME`, scores in `score_NAME`."""
-        from pandas import DataFrame  # slow to import, and needed here alone
-
-        settings = [{f"setting_{n}": trial.architecture[n] for n in trial.architecture} for trial in self.trials]
-        return DataFrame([row | own for row, own in zip(self.data.to_rows(), settings, strict=True)])
-
-    @contextmanager
-    def opened(self) -> Iterator[Method]:
-        """
-        The method with everything that it needs; inside, Accelerate has the precision of this run.
-
-        Raises:
-            StudyError: if there is none.
-        """
-        if self.kind is None:
-            raise StudyError(
-                f"{self.path} was searched by a function, which leaves scores and no models: build one in Python, "
-                f'`autobert_hf.load_study("{self.path}").model(trial)`.'
-            )
-        with self._state:
-            if self._method is None:
-                self._method = reopen(self.path, self.kind)
-            yield self._method
+__all__ = ["Study", "load_study", "open_run", "reopen", "search", "search_run"]
 
 
 @overload
-def search(
-    method: str | type[Method], *, output_dir: str | Path, version: str = "", **settings: Any
-) -> Study: ...
+def search(method: str | type[Method], *, output_dir: str | Path, version: str = "", **settings: Any) -> Study: ...
 
 
 @overload
@@ -182,6 +67,8 @@ def search(method: str | type[Method] | None = None, **given: Any) -> Study:
     """
     if "output_dir" not in given:
         raise TypeError("search() needs output_dir, the folder of the run")
+    if missing := [name for name in ("space", "evaluator", "goals") if method is None and name not in given]:
+        raise TypeError(f"search() without a method also needs {', '.join(missing)}")
     try:
         return search_method(method, **given) if method is not None else search_function(**given)
     except KeyboardInterrupt:
@@ -224,14 +111,13 @@ def search_run(
     """A method's whole run: the search, then models and cards of what it picks."""
     kind = kind or method_named(settings.method)
     is_ours = kind.__module__.startswith("autobert_hf.")
-    own = {} if is_ours else {settings.method: version or source_digest(kind)}
-    study = Study(Path(settings.output_dir), records.Study("", Goals(()), []), kind)
-    with study._state:
-        run, folder = open_run(settings, own)
+    code = {} if is_ours else {settings.method: version or source_digest(kind)}
+    with AccelerateState() as state:
+        run, folder = open_run(settings, code)
         try:
-            method = study._method = kind(run, settings)
+            method = kind(run, settings)
             summarize(method, on_summary)
-            study.data = method.study()
+            study = Study(run.path, method.study(), kind, method, state)
             save_picks(study, method)
         finally:
             folder.release()
@@ -240,7 +126,7 @@ def search_run(
 
 def save_picks(study: Study, method: Method) -> None:
     """Models and cards; `report/picks.json` says that with this budget the run has ended."""
-    run, picks = method.run, method.picks(study.data)
+    run, picks = method.run, study.picks()
     for name, trial in picks.items():
         method.save(method.model(trial), run.path / name)
     if run.team.is_main:
@@ -297,38 +183,3 @@ def summarize(method: Method, on_summary: Callable[[SpaceSummary], object]) -> N
     run.record("space", found.to_dict())
     if run.team.is_main:
         on_summary(found)
-
-
-def reopen(path: Path, kind: type[Method] | None = None) -> Method:
-    """
-    The method of a run as it stands. Reads only, beyond what its models write.
-
-    Raises:
-        RunError: if there is no run, or one with settings that this version does not know.
-    """
-    settings = RunFolder(path).read("run.json")["settings"]
-    kind = kind or kind_of(path, settings)
-    if kind is None or set(settings) - {field.name for field in fields(kind.Settings)}:
-        raise RunError(f"{path} was made by another version of autobert-hf: use that one.")
-    chosen = kind.Settings(output_dir=str(path), **settings)
-    team = Team(Accelerator(mixed_precision=chosen.mixed_precision, cpu=not torch.accelerator.is_available()))
-    return kind(Run(path, chosen.seed, team), chosen)
-
-
-def load_study(output_dir: str | Path, method: type[Method] | None = None) -> Study:
-    """
-    The study in the folder of a run, finished or not. `method` is the class of a run that was searched by one of your
-    own.
-
-    Raises:
-        RunError, StudyError: if there is none.
-    """
-    path = Path(output_dir)
-    folder = RunFolder(path)
-    settings = folder.read("run.json")["settings"]  # says it better than a missing study does
-    wanted = folder.read("local.json").get("num_trials", 0)
-    data = records.Study.read(path, num_trials=wanted)
-    if "method" in settings:  # some search through fewer trials than they may
-        ended = read_report(path / "report" / "picks.json").get("num_trials") == wanted
-        data = replace(data, complete=ended)
-    return Study(path, data, method or kind_of(path, settings))

@@ -16,9 +16,13 @@ from accelerate import Accelerator
 from transformers import AutoTokenizer
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
+from autobert_hf.lab.data.batches import Stream
 from autobert_hf.lab.data.masked_words import MaskedBatches
-from autobert_hf.lab.training.final import train_and_record
-from autobert_hf.lab.training.trainer import Recipe, default_precision, fastest_attention
+from autobert_hf.lab.losses.masked_words import MaskedWords
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.recipe import Recipe, default_precision, fastest_attention
+from autobert_hf.lab.training.team import Team
+from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.variants import ablations
 from autobert_hf.records.files import read_tensors
@@ -26,6 +30,8 @@ from autobert_hf.records.model_folder import save_model
 from autobert_hf.records.run_folder import write_json
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.baselines.equal_bert import with_parameters
+from autobert_hf.searchers.curve import Curve
+from autobert_hf.searchers.run import Run
 
 
 def networks(found: AutoBertConfig) -> dict[str, AutoBertConfig]:
@@ -63,6 +69,14 @@ def convolutions(plain: dict[str, Any], kernels: list[int]) -> AutoBertConfig:
     )
 
 
+def train(
+    run: Run, name: str, model: AutoBertForMaskedLM, batches: MaskedBatches, held_out: HeldOut, tokens: int
+) -> Curve:
+    recipe = Recipe(tokens // batches.tokens_per_batch, 1e-3, decay=0.3, shards=2)
+    trainer = Trainer(model, held_out.loss, lambda step, shard: [model], recipe, run.team)
+    return run.train(name, trainer, Stream(batches, ("final",)), score=lambda: held_out(model.eval()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="A finished search: its text and its model.")
@@ -70,30 +84,30 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="Some of the networks. Without: all.")
     parser.add_argument("--tokens", type=int, default=3_000_000)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/networks.json"))
-    arguments = parser.parse_args()
-    found = AutoBertConfig.from_pretrained(arguments.run / "model")
-    rows, _ = read_tensors(arguments.run / "text" / "rows.safetensors")
-    tokenizer = AutoTokenizer.from_pretrained(arguments.run / "text" / "tokenizer")
-    accelerator = Accelerator(cpu=True, mixed_precision=default_precision(use_cpu=True))
-    held_out = MaskedBatches(rows["held_out"], tokenizer, 32, derive(0, "held-out")).held_out(256)
-    results = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
-    for seed in arguments.seeds:
+    given = parser.parse_args()
+    found = AutoBertConfig.from_pretrained(given.run / "model")
+    rows, _ = read_tensors(given.run / "text" / "rows.safetensors")
+    tokenizer = AutoTokenizer.from_pretrained(given.run / "text" / "tokenizer")
+    team = Team(Accelerator(cpu=True, mixed_precision=default_precision(use_cpu=True)))
+    asked = MaskedBatches(rows["held_out"], tokenizer, 32, derive(0, "held-out")).held_out(256)
+    held_out = HeldOut(MaskedWords(found), asked, team)
+    results = json.loads(given.output.read_text()) if given.output.exists() else {}
+    for seed in given.seeds:
         for name, config in networks(found).items():
-            if f"{name}, seed {seed}" in results or name not in (arguments.only or [name]):
+            if f"{name}, seed {seed}" in results or name not in (given.only or [name]):
                 continue
             config = with_parameters(config, count_parameters(found, "masked_lm"))
-            config._attn_implementation = fastest_attention(accelerator)
+            config._attn_implementation = fastest_attention(team.accelerator)
             torch.manual_seed(derive(seed, "initialise"))
-            batches = MaskedBatches(rows["train"], tokenizer, 32, derive(seed, "batches"))
-            recipe = Recipe(arguments.tokens // batches.tokens_per_batch, 1e-3, decay=0.3)
-            checkpoint = arguments.run / "networks" / arguments.output.stem / f"{name}-{seed}.safetensors"
             model = AutoBertForMaskedLM(config)
-            curve = train_and_record(model, recipe, batches, held_out, accelerator, checkpoint, f"{name}, seed {seed}")
-            save_model(model, tokenizer, checkpoint.with_suffix(""))
+            batches = MaskedBatches(rows["train"], tokenizer, 32, derive(seed, "batches"))
+            weights = f"networks/{given.output.stem}/{name}-{seed}"
+            curve = train(Run(given.run, seed, team), weights, model, batches, held_out, given.tokens)
+            save_model(model, tokenizer, given.run / weights)
             parameters = count_parameters(config, "masked_lm")
             results[f"{name}, seed {seed}"] = {"parameters": parameters, "curve": curve}
-            write_json(arguments.output, results)
-            checkpoint.unlink()
+            write_json(given.output, results)
+            (given.run / f"{weights}.safetensors").unlink()
     for name, result in results.items():
         print(name, result["parameters"], [f"{tokens / 1e6:.1f} M: {loss:.3f}" for tokens, loss in result["curve"]])
 

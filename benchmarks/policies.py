@@ -16,25 +16,28 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import torch
 from tiny_runs import opened
 
-from autobert_hf.lab.training.final import run_and_record, train_and_record
-from autobert_hf.lab.training.trainer import Recipe, sparse_prediction
+from autobert_hf.lab.losses.masked_words import MaskedWords
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.trainer import Trainer
+from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import arithmetic_scores
 from autobert_hf.records.run_folder import write_json
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.analysis.rank_statistics import Agreement, agreement_difference, rank_agreement
 from autobert_hf.searchers.evaluators.stand_alone import StandAlone
-from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
-from autobert_hf.searchers.policies.batch_wise import batch_wise
+from autobert_hf.searchers.policies.batch_wise import BatchWise
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
-from autobert_hf.searchers.supernets.sliced import SlicedSupernet, SupernetTrainer, masked_lm
+from autobert_hf.searchers.supernets.sliced import SlicedSupernet
+from autobert_hf.searchers.supernets.supernet import sampled
 
 
 DRAWS = 600
@@ -46,11 +49,12 @@ class Study:
 
     def __init__(self, run: Path, output: Path, tokens: int, steps: int, number: int) -> None:
         search = opened(run)
-        if search.lesson.teacher is not None:
+        if search.teacher is not None:
             raise SystemExit(f"{run} learns from a teacher: give a search without one.")
-        self.job, self.space, self.guide = search.job, search.space, search.guide
+        self.run, self.text, self.base, self.start = search.run, search.text, search.base, search.start
+        self.space, self.latency = search.space, search.latency
         self.output, self.tokens = output, tokens
-        self.weights = run / "policies"
+        self.rate = search.settings.learning_rate
         asked = {"tokens": tokens, "steps": steps, "networks": number}
         self.results: dict[str, Any] = json.loads(output.read_text()) if output.exists() else {"asked": asked}
         if self.results["asked"] != asked:
@@ -58,8 +62,8 @@ class Study:
                 f"{output} holds a study of {self.results['asked']}: ask for it, or give another --output."
             )
         s = search.settings
-        part = AutoTinyBertSpace.within(self.job.base, True, s.width_step, s.inner_step)
-        # space, parts of a batch, sub-networks for each of them, steps
+        part = AutoTinyBertSpace.within(self.base, True, s.width_step, s.inner_step)
+        # space, shards of a batch, sub-networks for each of them, steps
         self.policies: dict[str, tuple[AutoTinyBertSpace, int, int, int]] = {
             "HAT": (replace(self.space, identical=False), 1, 1, steps),
             "+ILS": (self.space, 1, 1, steps),
@@ -75,52 +79,62 @@ class Study:
     def networks(self, number: int) -> list[Architecture]:
         """As many from each third of the latencies, fast to slow."""
         drawn = dict.fromkeys(self.space.sample(Random(derive(0, "policies", at))) for at in range(DRAWS))
-        ordered = sorted(drawn, key=self.guide)
+        ordered = sorted(drawn, key=self.latency)
         thirds = [ordered[len(ordered) * at // 3 : len(ordered) * (at + 1) // 3] for at in range(3)]
         return [one for third in thirds for one in Random(derive(0, "third")).sample(third, number // 3)]
 
     def train_alone(self, networks: Sequence[Architecture]) -> None:
-        job = self.job
-        recipe = Recipe(self.tokens // job.batches.tokens_per_batch, job.settings.learning_rate, decay=0.3)
-        alone = StandAlone(job.base, job.batches, job.held_out, recipe, job.accelerator)
+        alone = StandAlone(self.fresh, lambda model: MaskedWords(model.config), self.text, self.recipe, self.run.team)
         for number, network in enumerate(networks):
             if str(number) not in self.results.get("alone", {}):
-                scores, _ = alone.evaluate(network, 0)
-                sizes = arithmetic_scores(network.to_config(job.base)) | {"latency": self.guide(network)}
+                scores, _ = alone.evaluate(number, network, lambda step, found: True)
+                sizes = arithmetic_scores(network.to_config(self.base)) | {"latency": self.latency(network)}
                 self.keep("alone", str(number), scores | sizes | {"architecture": network.to_json()})
                 print(number, scores, flush=True)
 
+    @property
+    def recipe(self) -> Recipe:
+        """Of a training alone."""
+        return Recipe(self.tokens // self.text.train.tokens_per_batch, self.rate, decay=0.3)
+
+    def fresh(self, network: Architecture, seed: int) -> AutoBertForMaskedLM:
+        torch.manual_seed(seed)
+        return AutoBertForMaskedLM(network.to_config(self.base))
+
     def supernet(self, policy: str) -> SlicedSupernet:
         """Trained by the policy."""
-        space, parts, number, steps = self.policies[policy]
-        supernet = SlicedSupernet(self.job.fresh(self.job.base, "supernet"))
-        sample = partial(batch_wise, space, 0, number=number)
-        recipe = Recipe(steps, self.job.settings.learning_rate, decay=0.3)
-        trainer = SupernetTrainer(supernet, masked_lm, sample, recipe, self.job.accelerator, parts)
-        checkpoint = self.weights / f"{policy}.safetensors"
-        run_and_record(trainer, self.job.batches, lambda: 0.0, checkpoint, policy)
+        space, shards, number, steps = self.policies[policy]
+        supernet = SlicedSupernet(space, self.start.model())
+        drawn = BatchWise(space, 0, number)
+        recipe = Recipe(steps, self.rate, decay=0.3, shards=shards)
+        trainer = Trainer(
+            supernet.module, MaskedWords(self.base), sampled(supernet, drawn), recipe, self.run.team, [drawn]
+        )
+        self.run.train(f"policies/{policy}", trainer, self.text.stream("final"))
         return supernet
 
     def judge(self, policy: str, networks: Sequence[Architecture]) -> None:
         if policy in self.results.get("supernets", {}):
             return
-        supernet, held_out = self.supernet(policy), HeldOutLoss(masked_lm, self.job.held_out, self.job.accelerator)
+        supernet, held_out = self.supernet(policy), self.held_out(MaskedWords(self.base))
         space = self.policies[policy][0]
-        with sparse_prediction(supernet.model.eval()):
-            losses = [held_out(supernet.part(in_space(network, space))) for network in networks]
+        losses = [held_out(supernet.network(in_space(network, space), training=False)) for network in networks]
         self.keep("supernets", policy, losses)
 
     def head_start(self, network: Architecture, number: int) -> None:
         """The curve of one network's training from the weights of the last policy's supernet."""
         if str(number) in self.results.get("head start", {}):
             return
-        job, space = self.job, self.policies["+EBL"][0]
-        model = self.supernet("+EBL").extract(in_space(network, space))
-        recipe = Recipe(self.tokens // job.batches.tokens_per_batch, job.settings.learning_rate, decay=0.3)
-        checkpoint = self.weights / f"start-{number}.safetensors"
-        batches = replace(job.batches, seed=derive(0, "batches"))
-        curve = train_and_record(model, recipe, batches, job.held_out, job.accelerator, checkpoint, f"start {number}")
+        model = self.supernet("+EBL").extract(in_space(network, self.policies["+EBL"][0]))
+        loss, recipe = MaskedWords(model.config), replace(self.recipe, shards=2)
+        held_out = self.held_out(loss)
+        trainer = Trainer(model, loss, lambda step, shard: [model], recipe, self.run.team)
+        batches = self.text.with_seed(derive(0, "batches")).stream("final")
+        curve = self.run.train(f"policies/start-{number}", trainer, batches, score=lambda: held_out(model.eval()))
         self.keep("head start", str(number), curve)
+
+    def held_out(self, loss: MaskedWords) -> HeldOut:
+        return HeldOut(loss, self.text.held_out, self.run.team)
 
     def report(self) -> None:
         alone = [self.results["alone"][str(number)] for number in range(len(self.results["alone"]))]

@@ -20,49 +20,49 @@ from typing import Any
 import numpy as np
 import torch
 from students import Pairs, ahead, networks
-from tiny_runs import opened
+from tiny_runs import best_within, opened, train_further
 from torch.nn.functional import pad
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
+from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.data.single_texts import text_rows
 from autobert_hf.lab.data.text import read_documents
 from autobert_hf.modeling.ordering import order_by_use
 from autobert_hf.records.run_folder import write_json
-from autobert_hf.records.trial import read_trials
-from autobert_hf.searchers.finish import Finish
-from autobert_hf.searchers.run import Job
+from autobert_hf.records.study import Study
 
 
 LONGER = 2
 REMEDIES = ("longer", "more text", "from the teacher", "second best")
 
 
-def with_more_text(job: Job, files: Sequence[Path]) -> None:
+def with_more_text(text: Text, files: Sequence[Path], length: int) -> Text:
     """What the run trains on, and these; nothing of it is held out."""
-    more = text_rows(read_documents(files), job.corpus.tokenizer, job.settings.length)
-    padding = job.corpus.tokenizer.pad_token_id
-    width = max(more.shape[1], job.batches.rows.shape[1])
-    rows = [pad(part, (0, width - part.shape[1]), value=padding) for part in (job.batches.rows, more)]
-    job.batches = replace(job.batches, rows=torch.cat(rows))
+    more = text_rows(read_documents(files), text.tokenizer, length)
+    width = max(more.shape[1], text.train.rows.shape[1])
+    both = (text.train.rows, more)
+    rows = [pad(part, (0, width - part.shape[1]), value=text.tokenizer.pad_token_id) for part in both]
+    return replace(text, train=replace(text.train, rows=torch.cat(rows)))
 
 
 def remedied(run: Path, limit: float, remedy: str, more_text: Sequence[Path]) -> PreTrainedModel:
-    search = opened(run)
-    trials = read_trials(run / "journal.jsonl")
-    best = search.best(trials, limit)
+    search, study = opened(run), Study.read(run)
+    best, text = best_within(search, study, limit), search.text
     if remedy == "second best":
-        best = search.best([trial for trial in trials if trial.architecture != best.architecture], limit)
-    search.choose_depths()
+        others = [trial for trial in study.trials if trial.architecture != best.architecture]
+        best = best_within(search, replace(study, trials=others), limit)
     if remedy == "from the teacher":
-        order_by_use(search.supernet.model.eval(), search.lesson.some("order"))
-        model = search.supernet.extract(best.architecture)
+        search.start.prepare(search.supernet)  # after the training that is to read which layers a depth has
+        order_by_use(search.supernet.module.eval(), text.some("order"))
     else:
-        model = search.inherited(best)
+        search.start.load(search.supernet)
+    model = search.supernet.extract(best.architecture)
     if remedy == "more text":
-        with_more_text(search.job, more_text)
+        text = with_more_text(text, more_text, search.settings.length)
+    recipe = search.settings.final_recipe(text)
     if remedy in ("longer", "more text"):
-        search.job.settings = replace(search.job.settings, final_tokens=LONGER * search.job.settings.final_tokens)
-    Finish(search.job, search.lesson, best, "").train(remedy, model)
+        recipe = replace(recipe, steps=LONGER * recipe.steps)
+    train_further(search, remedy, model, best, text, recipe)
     return model
 
 

@@ -3,8 +3,8 @@ BERT's own rule, AutoTinyBERT's fast rule and its search within one latency: wha
 
     python benchmarks/rules.py --teacher PATH_OR_ID --pairs dev.parquet --limit 0.33 --runs runs/seed-0 runs/seed-1
 
-`--runs` are finished searches by autotinybert with rivals, seeds of one command. The fast rule's networks are judged
-by the same supernet, and the best of them is trained as the found one and the default one were. Scores as in
+`--runs` are finished searches by autotinybert with baselines, seeds of one command. The fast rule's networks are
+judged by the same supernet, and the best of them is trained as the found one and the default one were. Scores as in
 students.py. Resumes: the training has its checkpoint in the run's folder.
 """
 
@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from students import Pairs, ahead, networks
-from tiny_runs import opened
+from tiny_runs import best_within, opened, train_further
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
-from autobert_hf.lab.training.trainer import sparse_prediction
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.run_folder import write_json
-from autobert_hf.records.trial import Trial, read_trials
-from autobert_hf.searchers.baselines.tiny import slowest_defaults
-from autobert_hf.searchers.evaluators.supernet_loss import HeldOutLoss
-from autobert_hf.searchers.finish import Finish
+from autobert_hf.records.study import Study
+from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.baselines.default_rule import slowest_defaults
 from autobert_hf.searchers.strategies.fast_rule import fast_rule, keeps_rule
 
 
@@ -32,16 +30,9 @@ class Rules:
     """Of one run within one limit."""
 
     def __init__(self, run: Path, limit: float) -> None:
-        search = opened(run)
-        self.run, self.search, self.limit = run, search, limit
-        search.choose_depths()
-        search.phase.load()
-        self.trials = read_trials(run / "journal.jsonl")
-        self.held_out = HeldOutLoss(search.phase.objective, search.job.held_out, search.job.accelerator)
-
-    def loss(self, architecture: Architecture) -> float:
-        with sparse_prediction(self.search.supernet.model.eval()):
-            return self.held_out(self.search.supernet.part(architecture))
+        self.search, self.limit, self.study = opened(run), limit, Study.read(run)
+        self.search.start.load(self.search.supernet)
+        self.loss = self.search.evaluator.loss
 
     def listed(self, architectures: list[Architecture]) -> tuple[Architecture, dict[str, Any]]:
         """The best of some, and what finding it took."""
@@ -57,26 +48,26 @@ class Rules:
         return {
             "architecture": architecture.to_json(),
             "supernet loss": loss,
-            "predicted time": self.search.guide(architecture),
+            "predicted time": self.search.latency(architecture),
             "keeps the fast rule": keeps_rule(architecture),
         }
 
     def found(self) -> tuple[Trial, dict[str, Any]]:
         """The search's, among the candidates of its own window only, as a search for this limit alone would have."""
-        best = self.search.best(self.trials, self.limit)
-        window = self.search.window(self.limit)
-        inside = [trial for trial in self.trials if trial.ok and window(trial.architecture)]
+        best = best_within(self.search, self.study, self.limit)
+        window = self.search.windows.space(self.limit)
+        inside = [trial for trial in self.study.trials if trial.ok and window.allowed(trial.architecture)]
         cost = {"candidates": len(inside), "seconds": sum(trial.cost["seconds"] for trial in inside)}
         return best, self.row(best.architecture, self.loss(best.architecture)) | cost
 
     def compared(self) -> tuple[dict[str, Any], PreTrainedModel]:
         """A row for each way, and the fast rule's network after its training."""
-        space, guide = self.search.space, self.search.guide
+        search, space, latency = self.search, self.search.space, self.search.latency
         trial, found = self.found()
-        default = self.listed(slowest_defaults(space, guide, self.limit))[1]
-        fast, row = self.listed(fast_rule(space, guide, [self.limit], self.search.stock))
-        model = self.search.supernet.extract(fast)
-        Finish(self.search.job, self.search.lesson, trial, "").train("fast rule", model)
+        default = self.listed(slowest_defaults(space, latency, self.limit))[1]
+        fast, row = self.listed(fast_rule(space, latency, [self.limit], search.windows.allowed))
+        model = search.supernet.extract(fast)
+        train_further(search, "fast rule", model, trial, search.text, search.settings.final_recipe(search.text))
         return {"search": found, "default rule": default, "fast rule": row}, model
 
 

@@ -1,12 +1,12 @@
 """
-What students of AutoTinyBERT runs and their rivals are worth on sentence pairs that nobody trained on (STS-B dev).
+What students of AutoTinyBERT runs and their baselines are worth on sentence pairs that nobody trained on (STS-B dev).
 
     python benchmarks/students.py --teacher PATH_OR_ID --pairs validation.parquet --runs runs/seed-0 runs/seed-1
 
-Each run is one seed of the same command, some perhaps without rivals. Scores are Spearman correlations of the cosine
-of mean-pooled vectors with the label; differences to a rival come with a standard error from 1,000 resamplings of the
-pairs, seeds averaged. Times are of all models as they are loaded, over the teacher's, measured together (one row of
-128 tokens, one thread).
+Each run is one seed of the same command, some perhaps without baselines. Scores are Spearman correlations of the
+cosine of mean-pooled vectors with the label; differences to a baseline come with a standard error from 1,000
+resamplings of the pairs, seeds averaged. Times are of all models as they are loaded, over the teacher's, measured
+together (one row of 128 tokens, one thread).
 """
 
 import argparse
@@ -31,7 +31,7 @@ from autobert_hf.lab.distilling.teacher import load_teacher
 from autobert_hf.lab.measuring.latency import measure_latency
 from autobert_hf.records.files import read_tensors
 from autobert_hf.records.run_folder import write_json
-from autobert_hf.searchers.baselines.tiny import StaticTable, in_int8
+from autobert_hf.searchers.baselines.untrained import StaticTable, in_int8
 
 
 RESAMPLES = 1000
@@ -71,21 +71,24 @@ class Pairs:
 def networks(run: Path) -> dict[float, dict[str, dict[str, Any]]]:
     """Limit -> name -> folder and what the run recorded of every trained network."""
     found: dict[float, dict[str, dict[str, Any]]] = {}
-    rows = json.loads((run / "report" / "rivals.json").read_text())
+    rows = json.loads((run / "report" / "baselines.json").read_text())
     for trial, row in sorted(rows.items(), key=lambda pair: -pair[1]["limit"]):
         first = not found  # the largest limit
         limit, folder = row["limit"], run / ("model" if first else f"model-{row['limit']:g}")
-        name = "distillation" if first else f"distillation-{int(trial):06d}"
-        trained = json.loads((run / "report" / f"{name}.json").read_text())
+        trained = json.loads((run / "report" / f"training-{int(trial):06d}.json").read_text())
         found[limit] = {
             name: {
-                "folder": folder if name == "found" else run / "rivals" / f"{name.replace(' ', '-')}-{int(trial):06d}",
+                "folder": folder if name == "found" else baseline_folder(run, name, int(trial)),
                 "error over floor": trained["errors"][name] / trained["linear_floor"],
                 "parameters": parameters,
             }
             for name, parameters in trained["parameters"].items()
         }
     return found
+
+
+def baseline_folder(run: Path, name: str, trial: int) -> Path:
+    return run / "baselines" / f"{name.replace(' ', '-')}-{trial:06d}"
 
 
 def untrained(teacher: PreTrainedModel, run: Path, pairs: Pairs) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def untrained(teacher: PreTrainedModel, run: Path, pairs: Pairs) -> dict[str, An
 
 
 def ahead(pairs: Pairs, cosines: dict[str, dict[int, np.ndarray]]) -> dict[str, Any]:
-    """The found network against each rival: mean difference over the seeds, and its standard error over the pairs."""
+    """The found network against each baseline: mean difference over the seeds, standard error over the pairs."""
     rng = np.random.default_rng(0)
     draws = [np.arange(len(pairs.labels)), *rng.integers(len(pairs.labels), size=(RESAMPLES, len(pairs.labels)))]
     scores = {

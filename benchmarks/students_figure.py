@@ -1,4 +1,4 @@
-"""Quality over time: students and rivals of `students.py`, a point for each training, lines through the means."""
+"""Quality over time: students and baselines of `students.py`, a point for each training, lines through the means."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

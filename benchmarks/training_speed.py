@@ -20,18 +20,17 @@ from accelerate import Accelerator
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM, AutoBertForSequenceClassification
+from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.masked_words import generator
+from autobert_hf.lab.losses.head_loss import HeadLoss
+from autobert_hf.lab.losses.loss import Loss
+from autobert_hf.lab.losses.masked_words import MaskedWords
 from autobert_hf.lab.measuring.paired_times import Ratio, paired_ratios
 from autobert_hf.lab.tasks.fine_tune import Buckets, collate
 from autobert_hf.lab.tasks.task_data import Row
-from autobert_hf.lab.training.trainer import (
-    Batch,
-    Recipe,
-    Trainer,
-    default_precision,
-    fastest_attention,
-    sparse_prediction,
-)
+from autobert_hf.lab.training.recipe import Recipe, default_precision, fastest_attention
+from autobert_hf.lab.training.team import Team
+from autobert_hf.lab.training.trainer import Trainer
 
 
 MLM = {"4x256, 8,192 words": (4, 8192), "4x256, 30,522 words": (4, 30522)}
@@ -61,23 +60,22 @@ def plain(model: PreTrainedModel, batches: Sequence[Batch], bf16: bool = False) 
     return call
 
 
-def ours(model: PreTrainedModel, batches: Sequence[Batch], accelerator: Accelerator) -> Call:
-    trainer = Trainer(model.train(), Recipe(10**6), accelerator)
+def ours(model: PreTrainedModel, loss: type[Loss], batches: Sequence[Batch], team: Team) -> Call:
+    trainer = Trainer(model.train(), loss(model.config), lambda step, shard: [model], Recipe(10**6), team)
 
     def call() -> None:
-        with sparse_prediction(model):
-            for batch in batches:
-                trainer.update(batch)
+        for batch in batches:
+            trainer.update(batch)
 
     return call
 
 
-def fast(config: PreTrainedConfig, accelerator: Accelerator) -> PreTrainedConfig:
-    config._attn_implementation = fastest_attention(accelerator)
+def fast(config: PreTrainedConfig, team: Team) -> PreTrainedConfig:
+    config._attn_implementation = fastest_attention(team.accelerator)
     return config
 
 
-def masked_language_model(layers: int, vocab: int, rounds: int, accelerator: Accelerator) -> dict[str, Ratio]:
+def masked_language_model(layers: int, vocab: int, rounds: int, team: Team) -> dict[str, Ratio]:
     ids = torch.randint(1, vocab, (BATCH, LENGTH))
     batches = [{"input_ids": ids, "labels": ids.masked_fill(torch.rand(ids.shape) > 0.15, -100)}]
     size = sizes(layers, vocab)
@@ -88,7 +86,7 @@ def masked_language_model(layers: int, vocab: int, rounds: int, accelerator: Acc
             "AutoBert, plain loop": plain(AutoBertForMaskedLM(AutoBertConfig(**size)), batches),
             "BERT, plain loop in bf16, no dropout, plain attention": plain(BertForMaskedLM(tuned), batches, bf16=True),
             "AutoBert, our loop": ours(
-                AutoBertForMaskedLM(fast(AutoBertConfig(**size, **NO_DROPOUT), accelerator)), batches, accelerator
+                AutoBertForMaskedLM(fast(AutoBertConfig(**size, **NO_DROPOUT), team)), MaskedWords, batches, team
             ),
         },
         rounds,
@@ -113,7 +111,7 @@ def padded(batch: Batch) -> Batch:
     return {name: t if t.ndim == 1 else torch.nn.functional.pad(t, (0, missing)) for name, t in batch.items()}
 
 
-def fine_tuning(rows: list[Row], rounds: int, accelerator: Accelerator) -> dict[str, Ratio]:
+def fine_tuning(rows: list[Row], rounds: int, team: Team) -> dict[str, Ratio]:
     """Every way trains on SAMPLED batches of 32 rows; the bucketed ones are taken evenly over an epoch's lengths."""
     random = [collate(rows[BATCH * i : BATCH * (i + 1)], 0) for i in range(SAMPLED)]
     buckets = Buckets(rows, BATCH, 0, 0)
@@ -122,16 +120,16 @@ def fine_tuning(rows: list[Row], rounds: int, accelerator: Accelerator) -> dict[
     size, equal = sizes(4, 30522), [padded(batch) for batch in random]
 
     def network(plainly: bool = False) -> PreTrainedModel:
-        config = AutoBertConfig(**size) if plainly else fast(AutoBertConfig(**size, **NO_DROPOUT), accelerator)
+        config = AutoBertConfig(**size) if plainly else fast(AutoBertConfig(**size, **NO_DROPOUT), team)
         return AutoBertForSequenceClassification(config)
 
     return paired_ratios(
         plain(BertForSequenceClassification(BertConfig(**size)), equal),
         {
             "BERT, plain loop, buckets": plain(BertForSequenceClassification(BertConfig(**size)), even),
-            "AutoBert, our loop, to 128": ours(network(), equal, accelerator),
-            "AutoBert, our loop, to the batch's longest": ours(network(), random, accelerator),
-            "AutoBert, our loop, buckets": ours(network(), even, accelerator),
+            "AutoBert, our loop, to 128": ours(network(), HeadLoss, equal, team),
+            "AutoBert, our loop, to the batch's longest": ours(network(), HeadLoss, random, team),
+            "AutoBert, our loop, buckets": ours(network(), HeadLoss, even, team),
         },
         rounds,
         repeats=1,
@@ -162,23 +160,23 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    accelerator = Accelerator(cpu=True, mixed_precision=default_precision(use_cpu=True))
+    team = Team(Accelerator(cpu=True, mixed_precision=default_precision(use_cpu=True)))
     results: dict[str, object] = {
         "threads": 1,
         "torch": torch.__version__,
         "processor": torch.cpu.get_capabilities()["cpu_name"],
-        "precision of our loop": accelerator.mixed_precision,
+        "precision of our loop": team.accelerator.mixed_precision,
         "rounds": arguments.rounds,
     }
     for title, (layers, vocab) in MLM.items():
-        found = masked_language_model(layers, vocab, arguments.rounds, accelerator)
+        found = masked_language_model(layers, vocab, arguments.rounds, team)
         results[f"MLM {title}"] = record(f"MLM {title}", found, BATCH * LENGTH)
     for title, shape in (("few are long", (24, 0.6)), ("most are long", (72, 0.6))):
         rows = unequal_rows(*shape)
         share = sum(len(row["input_ids"]) for row in rows) / len(rows) / LENGTH
         title = f"fine-tuning, {title}: {share:.0%} of 128"
         tokens = SAMPLED * BATCH * LENGTH  # counted with padding: what the reference works through
-        results[title] = record(title, fine_tuning(rows, arguments.rounds, accelerator), tokens)
+        results[title] = record(title, fine_tuning(rows, arguments.rounds, team), tokens)
     results["load average"] = os.getloadavg()[0]
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(results, indent=2) + "\n")

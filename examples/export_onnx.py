@@ -4,8 +4,8 @@ onnxruntime on a padded batch of other sizes.
 
     python examples/export_onnx.py out/model runs/onnx
 
-Needs `pip install onnx onnxscript onnxruntime`. The folder then serves without torch and without this package:
-onnxruntime.InferenceSession("runs/onnx/model.onnx").
+Needs torch 2.11 or newer, and `pip install onnx onnxscript onnxruntime`. The folder then serves without torch and
+without this package: onnxruntime.InferenceSession("runs/onnx/model.onnx").
 """
 
 import argparse

@@ -22,13 +22,15 @@ MAY_IMPORT = {
     "lab": {"lab", "records", "modeling"},
     "searchers": {"searchers", "lab", "records", "modeling"},
     "hub_cards": {"hub_cards", "records", "modeling"},
-    "__init__": ROOMS | {"registration"},
+    "__init__": ROOMS | {"registration", "api"},
     "registration": {"modeling", "peft_defaults"},
     "peft_defaults": set(),
     "zoo_table": {"modeling"},
-    "commands": ROOMS | {"commands", "__init__", "zoo_table"},
+    "study": ROOMS,
+    "api": ROOMS | {"study"},
+    "commands": ROOMS | {"commands", "api", "__init__", "zoo_table"},
     "cli": ROOMS | {"cli", "commands"},
-    "testing": ROOMS | {"testing", "__init__"},
+    "testing": ROOMS | {"testing", "api", "__init__"},
     "__main__": {"cli"},
 }
 
@@ -98,6 +100,10 @@ def forbidden_imports(source: str, room: str) -> list[str]:
         ("hub_cards", "from autobert_hf.lab.data.text import read_documents"),
         ("hub_cards", "from autobert_hf.searchers.loop import run"),
         ("records", "from autobert_hf.lab.data.text import read_documents"),
+        ("searchers", "from autobert_hf.api import search"),
+        ("hub_cards", "from autobert_hf.study import Study"),
+        ("study", "from autobert_hf.api import search"),
+        ("api", "from autobert_hf.commands.search import parse_settings"),
         ("__main__", "from autobert_hf.lab import text"),
     ],
 )
@@ -116,6 +122,9 @@ def test_reader_finds_a_forbidden_import(room: str, line: str) -> None:
         ("hub_cards", "from autobert_hf.records.journal import Journal"),
         ("hub_cards", "from autobert_hf.modeling import arithmetic"),
         ("cli", "from autobert_hf.searchers.loop import run"),
+        ("api", "from autobert_hf.searchers.run import Run"),
+        ("api", "from autobert_hf.hub_cards.card import write_card"),
+        ("commands", "from autobert_hf.api import search_run"),
     ],
 )
 def test_reader_lets_an_arrow_pass(room: str, line: str) -> None:

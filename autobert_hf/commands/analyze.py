@@ -34,27 +34,35 @@ def _ranking_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--networks", type=int, default=64, help="How many are drawn from the space.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="Of the stand-alone trainings.")
     parser.add_argument("--tokens", type=int, default=1_000_000, help="Of one stand-alone training.")
-    parser.add_argument("--short-tokens", type=int, help="Of a cheap training. Without: as in the search.")
+    parser.add_argument(
+        "--short-tokens",
+        type=int,
+        help="Of the short training from scratch. Without: as a candidate's, else a sixteenth.",
+    )
+    parser.add_argument("--learning-rate", type=float, default=1e-3, help="Peak rate of trainings from scratch.")
     parser.add_argument("--draw-seed", type=int, default=0, help="Of the drawn networks.")
     parser.set_defaults(call=ranking_command)
 
 
 def ranking_command(given: argparse.Namespace) -> int:
     # Only here: nothing of this, nor a search behind it, is needed to start the command line.
+    from autobert_hf.api import reopen
     from autobert_hf.hub_cards.analysis_figures import draw_ranking
-    from autobert_hf.searchers.analysis.rank_check import RankStudy, study_inputs
+    from autobert_hf.searchers.analysis.rank_check import RankCheck
+    from autobert_hf.searchers.analysis.rank_inputs import check_begun, check_inputs
     from autobert_hf.searchers.analysis.rank_report import judged, rank_report, table
 
-    seeds = sorted(set(given.seeds))
-    asked = {"tokens": given.tokens, "short_tokens": given.short_tokens, "draw_seed": given.draw_seed}
+    check_begun(given.run)
+    method, seeds = reopen(given.run), sorted(set(given.seeds))
+    asked = {name: getattr(given, name) for name in ("tokens", "short_tokens", "draw_seed", "learning_rate")}
     folder = RunFolder(given.output_dir)
-    folder.open(asked, study_inputs(given.run), {"networks": given.networks, "seeds": seeds})
-    study = RankStudy(given.run, folder.path, given.draw_seed, given.short_tokens, given.tokens)
-    todo = study.tokens_left(given.networks, seeds)
+    folder.open(asked, check_inputs(method), {"networks": given.networks, "seeds": seeds})
+    check = RankCheck(method, folder.path, **asked)
+    todo = check.tokens_left(given.networks, seeds)
     with tqdm(total=todo, desc="ranking", unit="token", unit_scale=True, smoothing=0.02) as bar:
-        records = study.run(given.networks, seeds, bar.update)
-    found = judged(records, seeds)
-    report = rank_report(found, study.costs(), asked | {"seeds": seeds})
+        records = check.run(given.networks, seeds, bar.update)
+    found = judged(records, seeds, method.goals.main, check.known_sizes)
+    report = rank_report(found, check.costs(), asked | {"seeds": seeds} | check.names)
     write_json(folder.path / "ranking.json", report)
     lines = table(report)
     write_text(folder.path / "ranking.txt", "\n".join(lines) + "\n")

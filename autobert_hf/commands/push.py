@@ -4,7 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from autobert_hf.hub_cards.checks import PushError
 from autobert_hf.hub_cards.push import Upload, prepare, send
+from autobert_hf.records.run_folder import RunFolder
 
 
 def push_command(arguments: Sequence[str]) -> int:
@@ -20,6 +22,7 @@ def push_command(arguments: Sequence[str]) -> int:
         "--dry-run", action="store_true", help="Check everything, say what would be sent, send nothing."
     )
     given = parser.parse_args(arguments)
+    refuse_without_model(given.run)
     uploads = prepare(given.run, given.repo_id, given.with_trials)
     if given.dry_run:
         print("\n".join(line for upload in uploads for line in plan(upload, given.private, given.revision)))
@@ -28,6 +31,19 @@ def push_command(arguments: Sequence[str]) -> int:
     for upload in uploads:
         print(send(upload, given.private, given.revision))
     return 0
+
+
+def refuse_without_model(run: Path) -> None:
+    """
+    Raises:
+        PushError: for a search by a function, unless somebody has put a model into its folder.
+    """
+    is_of_function = "method" not in RunFolder(run).read("run.json")["settings"]
+    if is_of_function and not (run / "model" / "config.json").exists():
+        raise PushError(
+            f"{run} was searched by a function, which leaves scores and no models: save the model that you made of "
+            f"them in {run / 'model'}, and push again."
+        )
 
 
 def plan(upload: Upload, private: bool, revision: str | None) -> list[str]:

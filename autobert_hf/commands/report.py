@@ -4,20 +4,23 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from autobert_hf.api import load_study
 from autobert_hf.hub_cards.card import is_ours, write_card
-from autobert_hf.hub_cards.page import write_report
 from autobert_hf.records.files import disk_errors
+
+
+NO_MODEL = "No model yet, so no card."
 
 
 def report_command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="autobert report", description=__doc__)
     parser.add_argument("run", type=Path, help="The --output-dir of a search; it may still be going on.")
     given = parser.parse_args(arguments)
-    with disk_errors(given.run / "report"):
-        print(f"Figures and page: {write_report(given.run)}")
+    study = load_study(given.run)
+    print(f"Figures and page: {study.report()}")
     model, card = given.run / "model", given.run / "model" / "README.md"
     if not (model / "config.json").exists():
-        print("No model yet, so no card.")
+        print("No model, so no card: a function judged its candidates." if study.is_of_function else NO_MODEL)
     elif not is_ours(card):
         print(f"{card} was changed by hand and stays as it is; remove it to have it written again.")
     else:

@@ -11,10 +11,8 @@ from typing import Any, NoReturn
 import yaml
 from transformers import HfArgumentParser
 
-from autobert_hf.api import Study, search_run
-from autobert_hf.lab.training.team import warn_of_missing_processes
+from autobert_hf.api import Study, method_named, search_run
 from autobert_hf.modeling.configuration_autobert import AUTO_MAP
-from autobert_hf.searchers.methods import METHODS
 from autobert_hf.searchers.settings import SearchSettings
 
 
@@ -30,10 +28,11 @@ def search_command(arguments: Sequence[str]) -> int:
     """Text in, searched model out."""
     settings = parse_settings(arguments)
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    warn_of_missing_processes()
     study = search_run(settings, lambda summary: print(summary, flush=True))
-    if study.method.run.team.is_main:
-        print(summary_of(study))
+    with study.opened() as method:
+        if method.run.team.is_main:
+            print(summary_of(study))
+        method.run.team.end()
     return 0
 
 
@@ -91,10 +90,7 @@ def settings_of(arguments: Sequence[str], default: str) -> type[SearchSettings]:
     """What the method that is asked for can be told."""
     parser = Parser(prog="autobert search", add_help=False, allow_abbrev=False)
     parser.add_argument("--method", default=default)
-    name = parser.parse_known_args(arguments)[0].method
-    if name not in METHODS:
-        raise UsageError(f"--method {name} is unknown: use one of {', '.join(METHODS)}.")
-    return METHODS[name].Settings
+    return method_named(parser.parse_known_args(arguments)[0].method).Settings
 
 
 def yaml_arguments(path: Path, data: dict[str, object], kind: type[SearchSettings], parser: Parser) -> list[str]:
@@ -127,6 +123,6 @@ def read_yaml(path: Path) -> dict[str, object]:
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
-        known = ", ".join(sorted(field.name for field in fields(SearchSettings)))
+        known = ", ".join(sorted(field.name for field in fields(method_named(SearchSettings.method).Settings)))
         raise UsageError(f"--config {path} holds no settings: write `name: value` lines; known are {known}.")
     return data

@@ -41,7 +41,8 @@ def quantity(text: str) -> Quantity:
 def extract(study: Study, trial: Trial, train: bool) -> Path:
     """Saves a candidate with its card, in a folder of its own."""
     folder = study.path / "selected" / f"trial-{trial.id:06d}"
-    study.method.save(study.model(trial, train), folder)
+    with study.opened() as method:
+        method.save(method.model(trial, train), folder)
     with disk_errors(folder):
         write_card(study.path, folder, trial.id)
     return folder

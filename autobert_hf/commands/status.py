@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import safe_open
 
 from autobert_hf.records.goals import Goals
-from autobert_hf.records.run_folder import RunFolder
+from autobert_hf.records.run_folder import RunFolder, read_report
 from autobert_hf.records.study import journal_file
 from autobert_hf.records.trial import Trial, read_trials
 
@@ -25,9 +25,11 @@ def status_command(arguments: Sequence[str]) -> int:
 def status_lines(run: Path) -> list[str]:
     settings, local = RunFolder(run).read("run.json")["settings"], RunFolder(run).read("local.json")
     trials = read_trials(journal_file(run))
-    lines = [f"{run}: {settings.get('method', 'a function of its own')}, seed {settings['seed']}"]
+    lines = [f"{run}: {settings.get('method', 'searched by a function')}, seed {settings['seed']}"]
     lines += _supernet(run / "supernet", settings)
-    lines += _search(trials, local["num_trials"], Goals.read(run))
+    # There are searches that go through fewer candidates than they may.
+    has_ended = read_report(run / "report" / "picks.json").get("num_trials") == local["num_trials"]
+    lines += _search(trials, len(trials) if has_ended else local["num_trials"], Goals.read(run))
     lines += [_training(path) for path in sorted((run / "final").glob("training-*.safetensors"))]
     if "method" not in settings:
         return lines
@@ -58,7 +60,7 @@ def _search(trials: list[Trial], wanted: int, goals: Goals | None) -> list[str]:
     if goals is not None and (ranked := goals.best(trials)):
         best = ranked[0]
         lines.append(f"best so far: trial {best.id}, {goals.main.label} {best.scores[goals.main.name]:.4f}")
-        if known := [trial.cost["seconds"] for trial in ranked if "seconds" in trial.cost]:
+        if left and (known := [trial.cost["seconds"] for trial in ranked if "seconds" in trial.cost]):
             time = f", about {left * median(known) / 60:.0f} min at {median(known):.1f} s each on one process"
     return [*lines, f"left: {left} candidates{time}"]
 

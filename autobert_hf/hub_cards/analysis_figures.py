@@ -20,9 +20,9 @@ def draw_ranking(report: Mapping[str, Any], path: Path) -> None:
     points = report["points"]
     shades = left.scatter(points["inherited"], points["real"], c=points["attention layers"], cmap="cividis", s=18)
     figure.colorbar(shades, ax=left, label="attention layers", ticks=sorted(set(points["attention layers"])))
-    left.set_xlabel("loss after inheritance and a short training")
+    left.set_xlabel(f"{report['study']['goal']} of the search, less is better")
     left.set_ylabel("loss of stand-alone training")
-    left.set_title("nats per masked token", fontsize="medium")
+    left.set_title(report["study"]["unit"], fontsize="medium")
     scores = {
         name: found["kendall"] for name, found in report["scores"].items() if found["kendall"]["low"] is not None
     }

@@ -191,8 +191,11 @@ def text_files(records: RunRecords) -> tuple[list[str], list[str]]:
 
 
 def command(records: RunRecords, settings: Mapping[str, Any]) -> list[tuple[str, list[Any]]]:
-    """The search again, option by option; inputs by their names. Nothing for a run that no command has started."""
-    if not settings.get("method"):
+    """
+    The search again, option by option; inputs by their names. Nothing for a run that no command has started: by a
+    function, or by a method of a user's own, whose code is among the inputs.
+    """
+    if not settings.get("method") or settings["method"] in records.run.get("inputs", {}):
         return []
     train, held_out = text_files(records)
     options: dict[str, list[Any]] = {

@@ -6,15 +6,16 @@ from itertools import islice
 from typing import Any
 
 from autobert_hf.records.goals import Goal, Goals
-from autobert_hf.records.study import Study
+from autobert_hf.records.journal import read_journal
+from autobert_hf.records.study import Study, journal_file
 from autobert_hf.searchers.evaluators.evaluator import Evaluator
 from autobert_hf.searchers.evaluators.function import FunctionEvaluator, name_of, source_digest
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.spaces.grid import GridSpace
 from autobert_hf.searchers.spaces.space import Space
-from autobert_hf.searchers.strategies import STRATEGIES, FixedList, Strategy
+from autobert_hf.searchers.strategies import STRATEGIES, FixedList
 from autobert_hf.searchers.strategies.each_once import EachOnce, Listable
-from autobert_hf.searchers.strategies.strategy import Pruner
+from autobert_hf.searchers.strategies.strategy import Pruner, Strategy
 
 
 DIRECTIONS = {"min": "minimize", "max": "maximize", "minimize": "minimize", "maximize": "maximize"}
@@ -77,7 +78,8 @@ class OwnSearch:
         return {name_of(self.evaluator): self.version or source_digest(code)}
 
     def study(self, run: Run) -> Study:
-        return run.study(self._strategy(), self._evaluator(), self.aims, self.number, self.pruner)
+        known = len(read_journal(journal_file(run.path)))
+        return run.study(self._strategy(known), self._evaluator(), self.aims, self.number, self.pruner)
 
     def _evaluator(self) -> Evaluator:
         if isinstance(self.evaluator, Evaluator):
@@ -85,12 +87,13 @@ class OwnSearch:
         catch = (self.catch,) if isinstance(self.catch, type) else tuple(self.catch)
         return FunctionEvaluator(self.evaluator, [goal.name for goal in self.aims.goals], catch)
 
-    def _strategy(self) -> Strategy:
+    def _strategy(self, known: int) -> Strategy:
+        """`known`: how many trials there are already, perhaps more than are asked for now."""
         if not isinstance(self.strategy, str):
             return self.strategy
         if isinstance(self.space, Listable) and self.strategy == "exhaustive":
-            return FixedList([*islice(self.space.enumerate(), self.number)])
-        kind = STRATEGIES[self.strategy]
+            return FixedList([*islice(self.space.enumerate(), max(self.number, known))])
+        kind: Any = STRATEGIES[self.strategy]
         strategy: Strategy = kind(self.space, self.aims, self.seed, POPULATION, PARENTS, CHILDREN)
         return EachOnce(strategy, self.space, self.seed) if isinstance(self.space, Listable) else strategy
 

@@ -225,7 +225,7 @@ class Run:
         self, name: str, model: PreTrainedModel, loss: Loss, recipe: Recipe, text: Text, inherited: int
     ) -> Curve:
         held_out = HeldOut(loss, text.held_out, self.team)
-        trainer = Trainer(model, loss, lambda step, shard: [model], recipe, self.team)
+        trainer = Trainer(model, loss, lambda step, shard: [model], recipe, self.team, seed=self.seed)
 
         def score() -> float:
             return held_out(model.eval())

@@ -45,7 +45,9 @@ def _evaluated(evaluator: Evaluator, one: Architecture, goals: Goals) -> Scores:
     found, cost = evaluator.evaluate(0, one, lambda step, scores: True)
     assert type(weights) is str, f"weights() is no text but {weights!r}"
     assert evaluator.weights() == weights, "the version of the weights changes while they judge"
-    assert not known.keys() & found.keys(), f"known() and evaluate() both give {', '.join(known.keys() & found.keys())}"
+    assert not known.keys() & found.keys(), (
+        f"known() and evaluate() both give {', '.join(known.keys() & found.keys())}"
+    )
     missing = [goal.name for goal in goals.goals if goal.name not in known | found]
     assert not missing, f"no score for the goal {missing[0]!r}; there are {', '.join(known | found)}"
     for name, value in (known | found | cost).items():

@@ -43,8 +43,8 @@ def _check_shards(loss: Loss, model: PreTrainedModel, batch: Batch) -> None:
         for name in whole:
             wanted = alone[name] * own[name] / whole[name]
             assert _close(share[name], wanted), (
-                f"shards do not add up: the term {name!r} of shard {index} must be its sum over the items of the whole "
-                f"batch, {wanted:.6f}, and is {share[name]:.6f}"
+                f"shards do not add up: the term {name!r} of shard {index} must be its sum over the items of the "
+                f"whole batch, {wanted:.6f}, and is {share[name]:.6f}"
             )
 
 
@@ -54,9 +54,7 @@ def _check_draws(loss: Loss, model: PreTrainedModel, batch: Batch) -> None:
     assert first == second, f"a draw that does not follow from the Step: {first}, then {second}"
 
 
-def _drawn(
-    loss: Loss, model: PreTrainedModel, batch: Batch, items: Mapping[str, int], seed: int
-) -> dict[str, float]:
+def _drawn(loss: Loss, model: PreTrainedModel, batch: Batch, items: Mapping[str, int], seed: int) -> dict[str, float]:
     """With the generators that all share in another state."""
     random.seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -70,7 +68,9 @@ def _check_view(loss: Loss, model: PreTrainedModel, view: Network, batch: Batch)
     assert of_model.keys() == loss.items(batch).keys(), f"the terms are {[*of_model]}, the items {loss.items(batch)}"
     for name, value in of_model.items():
         assert math.isfinite(value), f"the term {name!r} is {value}"
-        assert _close(of_view[name], value), f"the term {name!r} is {value} of a model, {of_view[name]} of a view of it"
+        assert _close(of_view[name], value), (
+            f"the term {name!r} is {value} of a model, {of_view[name]} of a view of it"
+        )
         assert _close(again[name], value), f"the term {name!r} changes when another network has been asked"
 
 

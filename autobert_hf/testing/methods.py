@@ -1,13 +1,11 @@
 """What every method keeps."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -15,29 +13,12 @@ from transformers import AutoModel, PreTrainedModel
 
 from autobert_hf.api import open_run
 from autobert_hf.lab.training.held_out import HeldOut
-from autobert_hf.lab.training.trainer import Clock, Trainer
-from autobert_hf.records.journal import Journal, read_journal
+from autobert_hf.records.journal import JournalError, read_journal
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.methods.method import Method
 from autobert_hf.searchers.settings.budget import SearchSettings
-
-
-class Interrupted(BaseException):
-    """What a killed process would be; caught by nobody on the way."""
-
-
-@dataclass
-class Events:
-    """Training steps and journal lines of a run, which ends before event number `last`."""
-
-    last: float = math.inf
-    happened: list[str] = field(default_factory=list)
-
-    def __call__(self, name: str) -> None:
-        if len(self.happened) >= self.last:
-            raise Interrupted(name)
-        self.happened.append(name)
+from autobert_hf.testing.interruption import Events, Interrupted, watched
 
 
 @dataclass
@@ -52,11 +33,11 @@ class Outcome:
 
 def check_method(kind: type[Method], settings: Callable[[Path], SearchSettings], lives: int = 4) -> None:
     """
-    A run that is interrupted, about `lives - 1` times, and goes on ends as one that nobody disturbed: the same
-    architectures, the same scores but for measured ones, which are read from the journal, the same models. Picks are
-    trials of the study; `model(trial, train=False)` is the network that was judged; what is saved loads with
-    AutoModel. `settings(folder)` are those of a run in this folder; they should be small, in fp32, and where times
-    decide what is asked, the clock must be a stand-in that tells the same every time.
+    A run that is interrupted, `lives - 1` times, and goes on ends as one that nobody disturbed: the same
+    architectures, the same scores but for measured ones, which are read from the journal, the same models. Picks, if
+    any, are trials of the study; `model(trial, train=False)` is the network that was judged; what is saved loads with
+    AutoModel. `settings(folder)` are those of a run in this folder: small, in fp32, and where times decide what is
+    asked, with a stand-in for the clock that tells the same every time.
 
     Raises:
         AssertionError: if a rule is broken.
@@ -80,6 +61,10 @@ def _in_pieces(
             found = _live(kind, settings(folder), Events(size if life < lives else math.inf))
         except Interrupted:
             continue
+        except JournalError as error:
+            raise AssertionError(
+                f"a process that went on asks for other trials than the one before: {error}"
+            ) from error
         finally:
             now = {path: read_journal(path) for path in folder.glob("journal*.jsonl")}
             for path, lines in before.items():
@@ -93,11 +78,12 @@ def _in_pieces(
 
 def _live(kind: type[Method], settings: SearchSettings, events: Events) -> Outcome:
     """A process's life: the whole run, or as far as it comes."""
-    with _watched(events):
+    with watched(events):
         run, folder = open_run(settings)
         try:
             method = kind(run, settings)
             study = method.study()
+            assert study.trials, "the study has no trials"
             picks = method.picks(study)
             models = {name: method.model(trial) for name, trial in picks.items()}
             for name, model in models.items():
@@ -107,27 +93,6 @@ def _live(kind: type[Method], settings: SearchSettings, events: Events) -> Outco
     return Outcome(method, study, picks, {name: _state(model) for name, model in models.items()})
 
 
-@contextmanager
-def _watched(events: Events) -> Iterator[None]:
-    """Every training step and every journal line is an event; checkpoints are written after each step."""
-    update, append = Trainer.update, Journal.append
-
-    def watched_update(trainer: Trainer, batch: Any) -> float:  # noqa: ANN401 (as the original)
-        events("step")
-        return update(trainer, batch)
-
-    def watched_append(journal: Journal, record: dict[str, Any]) -> None:
-        events("line")
-        append(journal, record)
-
-    with (
-        patch.object(Trainer, "update", watched_update),
-        patch.object(Journal, "append", watched_append),
-        patch.object(Clock, "rings", lambda clock: True),
-    ):
-        yield
-
-
 def _state(model: PreTrainedModel) -> dict[str, Tensor]:
     """Of the bare encoder."""
     return {name: tensor.detach().clone() for name, tensor in model.base_model.state_dict().items()}
@@ -135,8 +100,7 @@ def _state(model: PreTrainedModel) -> dict[str, Tensor]:
 
 def _check_outcome(whole: Outcome) -> None:
     method, study = whole.method, whole.study
-    assert study.trials, "the study has no trials"
-    assert whole.picks, "nothing is picked"
+    _check_judged(method, study.best)
     for name, trial in whole.picks.items():
         assert trial in study.trials, f"{name} is picked, and is no trial of the study"
         assert trial.ok, f"{name} is picked, and is {trial.status}"

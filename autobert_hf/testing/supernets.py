@@ -37,6 +37,7 @@ def check_supernet(make: Callable[[], Supernet], seeds: int = 6) -> None:
         batch = _batch(supernet.network(one), number)
         _check_untouched(supernet, one, batch)
         _check_extraction(supernet, one, other, batch)
+        _check_modes(supernet, one, batch)
         _check_views(supernet, one)
         _check_gradients(supernet, one, batch)
         _check_two(supernet, one, other, batch)
@@ -72,6 +73,15 @@ def _check_untouched(supernet: Supernet, one: Architecture, batch: Batch) -> Non
         _outputs(supernet.network(one, training), batch)
     changed = [name for name, tensor in supernet.module.state_dict().items() if not tensor.equal(before[name])]
     assert not changed, f"running a network changes {', '.join(changed)}"
+
+
+@torch.no_grad()
+def _check_modes(supernet: Supernet, one: Architecture, batch: Batch) -> None:
+    networks = [supernet.network(one, training) for training in (True, False)]
+    config: Any = networks[0].config
+    trained, still = (_outputs(network, batch) for network in networks)
+    if config.hidden_dropout_prob:
+        assert any(not trained[name].equal(still[name]) for name in still), "a network in training mode drops nothing"
 
 
 @torch.no_grad()
@@ -131,7 +141,9 @@ def _check_two(supernet: Supernet, one: Architecture, other: Architecture, batch
         if gradient is not None:
             wanted = torch.stack(parts).sum(0)
             gap = (gradient - wanted).abs().max() / wanted.abs().max().clamp(min=1)
-            assert gap <= 1e-4, f"two networks in one step: the gradient of {name} is not the sum of theirs ({gap:.2g})"
+            assert gap <= 1e-4, (
+                f"two networks in one step: the gradient of {name} is not the sum of theirs ({gap:.2g})"
+            )
 
 
 def _differentiated(module: nn.Module, outputs: Callable[[], list[Tensor]]) -> Gradients:

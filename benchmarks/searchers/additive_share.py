@@ -27,7 +27,7 @@ from share_estimate import Shares, estimate, mean_square, one_column_each, outsi
 from tqdm import tqdm
 
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.goals import OBJECTIVES
+from autobert_hf.records.goals import GOALS
 from autobert_hf.records.run_folder import write_json
 from autobert_hf.records.trial import read_trials
 
@@ -71,7 +71,7 @@ def from_journal(path: Path) -> Evaluated:
     """A round are trials that started from the same weights, known by the tokens that these were trained on."""
     done = [trial for trial in read_trials(path) if trial.ok]
     rounds = [int(trial.cost["inherited_tokens"]) for trial in done]
-    values = np.array([OBJECTIVES["loss"].value(trial) for trial in done])
+    values = np.array([GOALS["loss"].value(trial) for trial in done])
     return Evaluated([trial.architecture for trial in done], values, rounds)
 
 

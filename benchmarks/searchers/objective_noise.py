@@ -15,45 +15,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accelerate import Accelerator
-from transformers import AutoTokenizer
 
-from autobert_hf import AutoBertConfig
-from autobert_hf.lab.data.masked_words import MaskedBatches
-from autobert_hf.lab.training.trainer import Recipe, Trainer, default_precision, evaluate, fastest_attention
+from autobert_hf.api import reopen
+from autobert_hf.lab.training.trainer import Trainer, load_tensors
 from autobert_hf.records.files import read_tensors
 from autobert_hf.records.run_folder import write_json
-from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Trial, read_trials
-from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
-from autobert_hf.searchers.supernets.branched import Supernet
+from autobert_hf.searchers.methods.autobert_zero import AutoBertZero
 
 
 class Repeats:
     """Trains candidates of the run in `folder` as its search did."""
 
     def __init__(self, folder: Path) -> None:
-        settings = json.loads((folder / "run.json").read_text())["settings"]
-        self.accelerator = Accelerator(cpu=True, mixed_precision=default_precision(use_cpu=True))
-        plain = AutoBertConfig.from_pretrained(folder / "model").to_dict() | {"per_layer_config": {}}
-        base = AutoBertConfig.from_dict(plain | {"layer_types": ["full_attention"] * plain["num_hidden_layers"]})
-        base._attn_implementation = fastest_attention(self.accelerator)
-        self.supernet = Supernet(AutoBertZeroSpace(base.num_hidden_layers), base, settings["seed"])
+        method = reopen(folder)
+        if not isinstance(method, AutoBertZero):
+            raise SystemExit(f"{folder} is no search by autobert-zero: give one.")
+        self.method = method
         self.weights, _ = read_tensors(max((folder / "supernet").glob("round-*.safetensors")))
-        self.recipe = Recipe(settings["candidate_steps"], settings["candidate_learning_rate"], warmup=0.1)
-        rows, _ = read_tensors(folder / "text" / "rows.safetensors")
-        tokenizer = AutoTokenizer.from_pretrained(folder / "text" / "tokenizer")
-        size = settings["batch_size"]
-        self.batches = MaskedBatches(rows["train"], tokenizer, size, derive(settings["seed"], "batches"))
-        held_out = MaskedBatches(rows["held_out"], tokenizer, size, derive(settings["seed"], "held-out"))
-        self.held_out = held_out.held_out(settings["held_out_rows"])
 
     def loss(self, trial: Trial, repeat: int) -> float:
-        self.supernet.model.load_state_dict(self.weights, strict=False)
-        self.supernet.activate(trial.architecture)
-        trainer = Trainer(self.supernet.model, self.recipe, self.accelerator)
-        trainer.run(lambda step: self.batches.batch("repeat", repeat, step=step))
-        return evaluate(self.supernet.model, self.held_out, self.accelerator)
+        method, supernet = self.method, self.method.supernet
+        load_tensors(self.weights, supernet.module, method.loss)
+        child, team = supernet.network(trial.architecture), method.run.team.alone()
+        trainer = Trainer(supernet.module, method.loss, lambda step, shard: [child], method.evaluator.recipe, team)
+        trainer.run(method.text.stream("repeat", repeat))
+        return method.evaluator.held_out(supernet.network(trial.architecture, training=False))
 
 
 def reliability(losses: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -72,7 +59,7 @@ def reliability(losses: Sequence[Sequence[float]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="A search by op-nas or evolution.")
+    parser.add_argument("--run", type=Path, required=True, help="A search by autobert-zero.")
     parser.add_argument("--networks", type=int, default=12, help="Spread evenly over the journal.")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/objective_noise.json"))

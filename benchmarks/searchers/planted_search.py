@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from landscapes import Landscape
 
-from autobert_hf.records.goals import Goals, Objective
+from autobert_hf.records.goals import Goal, Goals
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.strategies import STRATEGIES
 from autobert_hf.searchers.strategies.op_nas import OpNas
 
 
-GOALS = Goals((Objective("value", "maximize", "arithmetic", "value"),))
+GOALS = Goals((Goal("value", "maximize", "arithmetic", "value"),))
 Incumbents = list[tuple[int, float, float]]
 
 
@@ -53,17 +53,17 @@ def trials(
     deviation `noise`).
     """
     kind = QuickOpNas if method == "op-nas" else STRATEGIES[method]
-    searcher = kind(landscape.space, GOALS, landscape.seed, **options)
+    strategy = kind(landscape.space, GOALS, landscape.seed, **options)
     done = 0
     while done < evaluations:
-        proposals = [searcher.ask(done + i) for i in range(min(searcher.round_size(), evaluations - done))]
+        proposals = [strategy.ask(done + i) for i in range(min(strategy.round_size(), evaluations - done))]
         told = []
         for number, proposal in enumerate(proposals, start=done):
             true = landscape.value(proposal.architecture)
             observed = true + Random(derive(landscape.seed, number, "noise")).gauss(0, noise)
             told.append(Trial(number, proposal, 0, {"value": observed}))
             yield told[-1], true
-        searcher.tell(told)
+        strategy.tell(told)
         done += len(told)
 
 

@@ -4,7 +4,7 @@ the run ended with, as in its own last round, and hands nothing back. So a netwo
 
     python benchmarks/searchers/real_objective.py --run runs/prose --first runs/ranking --pairs 3
 
-Both searchers of a pair start from the same 50 of the networks that `autobert analyze ranking` drew and judged; pairs
+Both searches of a pair start from the same 50 of the networks that `autobert analyze ranking` drew and judged; pairs
 share some of these. Resumes: no network is trained twice.
 """
 
@@ -18,13 +18,15 @@ from additive_share import LOOP, OPTIONS
 from paired_statistics import paired
 from tqdm import tqdm
 
+from autobert_hf.api import reopen
 from autobert_hf.lab.training.trainer import TrainingError, memory_errors
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.journal import read_journal
 from autobert_hf.records.run_folder import RunFolder, write_json
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Proposal, Trial
-from autobert_hf.searchers.analysis.rank_check import INHERITED, RankStudy, study_inputs
+from autobert_hf.searchers.analysis.rank_check import INHERITED, RankCheck
+from autobert_hf.searchers.analysis.rank_inputs import check_inputs
 from autobert_hf.searchers.strategies import STRATEGIES
 
 
@@ -32,9 +34,10 @@ class Still:
     """The objective; what it was asked before it knows, from the journals of a ranking study and of its own."""
 
     def __init__(self, run: Path, first: Path, folder: Path) -> None:
-        if RunFolder(first).read("run.json")["inputs"] != study_inputs(run):
+        method = reopen(run)
+        if RunFolder(first).read("run.json")["inputs"] != check_inputs(method):
             raise SystemExit(f"{first} is no study of {run} as it is now: make one with `autobert analyze ranking`.")
-        self.study = RankStudy(run, folder, 0, None, 1_000_000)
+        self.study = RankCheck(method, folder, 1_000_000)
         drawn = [record for record in read_journal(first / "journal.jsonl") if record["kind"] == INHERITED]
         self.first = [Architecture.from_json(record["architecture"]) for record in drawn]
         self.known = {
@@ -54,19 +57,21 @@ class Still:
         number = len(self.study.journal.records)
         try:
             with memory_errors():
-                found = Trial(number, Proposal(architecture), 0, *self.study.biws.evaluate(number, architecture))
+                scores, cost = self.study.evaluator.evaluate(number, architecture, lambda step, scores: True)
+                scores |= self.study.sizes(architecture)
+                found = Trial(number, Proposal(architecture), 0, scores, cost)
         except (TrainingError, MemoryError) as error:
             found = Trial(number, Proposal(architecture), 0, status="failed", reason=str(error))
-        self.study.biws.keep([], known=number + 1)
+        self.study.evaluator.release_except([], number + 1)
         return found.to_record()
 
 
 def losses(method: str, objective: Still, pair: int, evaluations: int) -> Iterator[float]:
     """The lowest loss after each evaluation of one search."""
     study = objective.study
-    searcher = STRATEGIES[method](study.search.space, study.job.goals, pair, **OPTIONS[method])
+    strategy = STRATEGIES[method](study.method.space, study.method.goals, pair, **OPTIONS[method])
     networks = Random(derive(pair, "first population")).sample(objective.first, LOOP["population"])
-    searcher.seen.update(networks)
+    strategy.seen.update(networks)
     proposals, done, best = [Proposal(network) for network in networks], 0, float("inf")
     while done < evaluations:
         told = []
@@ -74,14 +79,16 @@ def losses(method: str, objective: Still, pair: int, evaluations: int) -> Iterat
             told.append(objective.trial(done + len(told), proposal))
             best = min(best, told[-1].scores.get("loss", best))
             yield best
-        searcher.tell(told)
+        strategy.tell(told)
         done += len(told)
-        proposals = [searcher.ask(done + index) for index in range(searcher.round_size())]
+        proposals = [strategy.ask(done + index) for index in range(strategy.round_size())]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="A finished search by op-nas or evolution.")
+    parser.add_argument(
+        "--run", type=Path, required=True, help="A finished search by autobert-zero, with op-nas or evolution."
+    )
     parser.add_argument("--first", type=Path, required=True, help="A ranking study of the same run.")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--evaluations", type=int, default=100)

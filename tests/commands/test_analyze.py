@@ -1,4 +1,4 @@
-"""`autobert analyze`: a study of cheap scores that resumes, and token uniformity of any encoder."""
+"""`autobert analyze`: a check of cheap scores that resumes, and token uniformity of any encoder."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from transformers import BertConfig, BertModel
 from autobert_hf.cli import main
 from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.lab.data.text import train_tokenizer
-from autobert_hf.lab.training.trainer import TrainingError
+from autobert_hf.lab.losses.loss import TrainingError
 from autobert_hf.records.journal import read_journal
 from autobert_hf.searchers.evaluators.stand_alone import StandAlone
 
@@ -39,7 +39,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def study(run: Path, out: Path, *options: str) -> int:
+def check(run: Path, out: Path, *options: str) -> int:
     return main(["analyze", "ranking", str(run), "--output-dir", str(out), *STUDY, *options])
 
 
@@ -49,9 +49,9 @@ def key(record: dict) -> tuple[str, int, int]:
 
 @pytest.fixture(scope="module")
 def whole(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study that nobody disturbed; the run must stay as it was."""
-    out, before = tmp_path_factory.mktemp("study") / "out", contents(run)
-    assert study(run, out) == 0
+    """A check that nobody disturbed; the run must stay as it was."""
+    out, before = tmp_path_factory.mktemp("check") / "out", contents(run)
+    assert check(run, out) == 0
     assert contents(run) == before
     return out
 
@@ -61,11 +61,11 @@ def test_the_report_says_what_was_asked_for(whole: Path) -> None:
     assert report["networks"] == 3
     assert report["study"]["seeds"] == [0, 1]
     trained = {name: found["cost"]["trained"] for name, found in report["scores"].items()}
-    assert trained["inherited"] == trained["scratch, same steps"] == 8 * 16
+    assert trained["inherited"] == trained["scratch, short"] == 8 * 16
     assert trained["supernet, untouched"] == trained["parameters"] == 0
     assert report["scores"]["inherited"]["cost"]["once"] == (3 + 1) * 8 * 16
     assert set(report["ceiling"]["kendall"]) == {"value", "low", "high"}
-    assert "inherited - scratch, same steps" in report["differences"]
+    assert "inherited - scratch, short" in report["differences"]
     assert sum(part["networks"] for part in report["buckets"]["attention layers"]) == 3
     assert [int(tokens) for tokens in report["other seed's final loss after"]] == [128]
     shown = (whole / "ranking.txt").read_text()
@@ -74,7 +74,7 @@ def test_the_report_says_what_was_asked_for(whole: Path) -> None:
 
 
 def without(whole: Path, folder: Path, *lost: tuple[str, int, int]) -> Path:
-    """A copy of the study whose process was killed before these trials were written."""
+    """A copy of the check whose process was killed before these trials were written."""
     shutil.copytree(whole, folder)
     lines = [line for line in read_journal(whole / "journal.jsonl") if key(line) not in lost]
     text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
@@ -82,11 +82,11 @@ def without(whole: Path, folder: Path, *lost: tuple[str, int, int]) -> Path:
     return folder
 
 
-def test_a_killed_study_makes_what_is_missing_and_ends_the_same(run: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_killed_check_makes_what_is_missing_and_ends_the_same(run: Path, whole: Path, tmp_path: Path) -> None:
     lost = [("inherited", 1, 0), ("stand-alone", 2, 1)]
     out = without(whole, tmp_path / "out", *lost)
     before = read_journal(out / "journal.jsonl")
-    assert study(run, out) == 0
+    assert check(run, out) == 0
     after, expected = (read_journal(folder / "journal.jsonl") for folder in (out, whole))
     assert after[: len(before)] == before
     assert [key(record) for record in after[len(before) :]] == lost
@@ -94,14 +94,14 @@ def test_a_killed_study_makes_what_is_missing_and_ends_the_same(run: Path, whole
     assert (out / "ranking.txt").read_text() == (whole / "ranking.txt").read_text()
 
 
-def test_a_larger_study_keeps_the_trials_of_a_smaller_one(run: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_larger_check_keeps_the_trials_of_a_smaller_one(run: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(whole, out)
-    assert study(run, out, "--networks", "4", "--seeds", "0") == 0
+    assert check(run, out, "--networks", "4", "--seeds", "0") == 0
     small, large = (read_journal(folder / "journal.jsonl") for folder in (whole, out))
     assert large[: len(small)] == small
     assert [key(record) for record in large[len(small) :]] == [
-        (kind, 3, 0) for kind in ("inherited", "scratch, same steps", "stand-alone")
+        (kind, 3, 0) for kind in ("inherited", "scratch, short", "stand-alone")
     ]
     report = json.loads((out / "ranking.json").read_text())
     assert report["networks"] == 4
@@ -118,7 +118,7 @@ def test_a_network_that_cannot_be_trained_is_left_out_with_a_reason(
         raise TrainingError("the loss is nan")
 
     monkeypatch.setattr(StandAlone, "evaluate", unlucky)
-    assert study(run, out) == 1
+    assert check(run, out) == 1
     last = read_journal(out / "journal.jsonl")[-1]
     assert (key(last), last["status"], last["reason"]) == (("stand-alone", 1, 0), "failed", "the loss is nan")
     assert "2 networks could be trained, too few to rank" in capsys.readouterr().err
@@ -131,22 +131,22 @@ def test_a_line_changed_by_hand_is_noticed(
     lines = (out / "journal.jsonl").read_text().splitlines(keepends=True)
     record = json.loads(lines[0]) | {"architecture": {"layers": [], "settings": {}}}
     (out / "journal.jsonl").write_text(json.dumps(record) + "\n" + "".join(lines[1:]))
-    assert study(run, out) == 1
-    assert "holds another network 0 than this study draws" in capsys.readouterr().err
+    assert check(run, out) == 1
+    assert "holds another network 0 than this check draws" in capsys.readouterr().err
 
 
 def test_other_settings_or_no_run_are_refused(
     run: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert study(run, whole, "--tokens", "1024") == 1
+    assert check(run, whole, "--tokens", "1024") == 1
     assert "tokens: 384 then, 1024 now" in capsys.readouterr().err
-    assert study(run, tmp_path / "a", "--tokens", "100") == 1
+    assert check(run, tmp_path / "a", "--tokens", "100") == 1
     assert "--tokens is less than one batch of 128 tokens" in capsys.readouterr().err
-    assert study(tmp_path, tmp_path / "b") == 1
+    assert check(tmp_path, tmp_path / "b") == 1
     assert "holds no run.json" in capsys.readouterr().err
     (tmp_path / "run.json").write_text((run / "run.json").read_text())
-    assert study(tmp_path, tmp_path / "b") == 1
-    assert "holds no warmed-up supernet" in capsys.readouterr().err
+    assert check(tmp_path, tmp_path / "b") == 1
+    assert "holds no trained supernet" in capsys.readouterr().err
 
 
 def test_tokens_of_ours_a_plain_bert_and_the_zoo(

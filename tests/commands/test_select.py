@@ -9,8 +9,10 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+from autobert_hf import load_study
 from autobert_hf.cli import main
 from autobert_hf.modeling.arithmetic import count_parameters
+from autobert_hf.records.goals import Limits
 
 
 TINY = shlex.split(
@@ -68,10 +70,24 @@ def test_training_again_where_the_weights_are_gone(run, capsys):
     assert training["curves"]["found"][-1][0] == 256
 
 
+def test_the_same_from_the_library(run):
+    """What the command chooses within a limit, and its weights."""
+    study = load_study(run)
+    limit = sorted(trial.scores["parameters"] for trial in study.trials)[2]
+    assert main(["select", str(run), "--max-params", str(limit)]) == 0
+    best = study.picks(Limits({"parameters": limit}))["model"]
+    saved = AutoModelForMaskedLM.from_pretrained(run / "selected" / f"trial-{best.id:06d}")
+    mine = study.model(best, train=False).state_dict()
+    assert all(torch.equal(tensor, mine[name]) for name, tensor in saved.state_dict().items())
+    assert {trial.id for trial in study.front()} == set(
+        json.loads((run / "report" / "front.json").read_text())["trials"]
+    )
+
+
 @pytest.mark.parametrize(
     ("limit", "sentence"),
     [
-        (["--max-params", "10"], "No candidate of .* the smallest have [0-9,]+ parameters"),
+        (["--max-params", "10"], "No candidate keeps within the limits; the smallest have [0-9,]+ parameters"),
         (["--max-latency", "0.5"], "knows no latency of its candidates"),
     ],
 )

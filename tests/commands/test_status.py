@@ -7,6 +7,7 @@ import torch
 
 from autobert_hf.cli import main
 from autobert_hf.records.files import write_tensors
+from autobert_hf.records.goals import Goals
 from autobert_hf.records.run_folder import write_json
 
 
@@ -15,12 +16,20 @@ def trial(number: int, loss: float | None) -> str:
     record["reason"] = "" if loss else "the loss is nan"
     record |= {"architecture": {"layers": [{"layer_type": "conv", "conv_kernel_size": 3}], "settings": {}}}
     record |= {"scores": {"loss": loss} if loss else {}, "cost": {"seconds": 30.0} if loss else {}}
+    record |= {"weights": "0", "partial": {}}
     return json.dumps(record | {"status": "done" if loss else "failed"}) + "\n"
 
 
+def begun(run, **settings):
+    """A run whose search has begun."""
+    settings = {"method": "autobert-zero", "seed": 3, "warmup_steps": 9} | settings
+    write_json(run / "run.json", {"settings": settings, "inputs": {}})
+    write_json(run / "local.json", {"num_trials": 10})
+    write_json(run / "report" / "goals.json", Goals.named("loss", unit="nats").to_json())
+
+
 def test_a_run_in_the_middle_of_its_search(tmp_path, capsys):
-    write_json(tmp_path / "run.json", {"settings": {"method": "op-nas", "seed": 3, "warmup_steps": 9}, "inputs": {}})
-    write_json(tmp_path / "local.json", {"num_trials": 10})
+    begun(tmp_path)
     (tmp_path / "supernet").mkdir()
     (tmp_path / "supernet" / "round-0002.safetensors").touch()
     text = trial(0, 5.5) + trial(1, None) + trial(2, 5.25) + '{"half'
@@ -35,20 +44,49 @@ def test_a_run_in_the_middle_of_its_search(tmp_path, capsys):
 
 
 def test_before_the_first_success_and_in_the_final_training(tmp_path, capsys):
-    write_json(tmp_path / "run.json", {"settings": {"method": "op-nas", "seed": 3, "warmup_steps": 9}, "inputs": {}})
-    write_json(tmp_path / "local.json", {"num_trials": 10})
-    write_tensors(tmp_path / "final" / "default rule-000003.safetensors", {"w": torch.ones(1)}, step=4, steps=9)
+    begun(tmp_path)
+    for name, step in (("training-default rule", 4), ("found", 9)):
+        write_tensors(tmp_path / "final" / f"{name}-000003.safetensors", {"w": torch.ones(1)}, step=step, steps=9)
     (tmp_path / "journal.jsonl").write_text(trial(0, None))
     assert main(["status", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "left: 9 candidates\n" in shown
-    assert "final training: default rule at step 4 of 9" in shown
+    assert [line for line in shown.splitlines() if line.startswith("final training")] == [
+        "final training: default rule at step 4 of 9 (last checkpoint)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "checkpoint", "sentence"),
+    [
+        ({}, "round-0000", "supernet: warm-up at step 4 of 9 (last checkpoint)"),
+        ({"supernet_steps": 9}, "weights", "supernet: at step 4 of 9 (last checkpoint)"),
+    ],
+)
+def test_a_run_in_the_training_of_its_supernet(tmp_path, capsys, settings, checkpoint, sentence):
+    """Before there is a journal or a goal."""
+    begun(tmp_path, **settings)
+    (tmp_path / "report" / "goals.json").unlink()
+    path = tmp_path / "supernet" / f"training-{checkpoint}.safetensors"
+    write_tensors(path, {"w": torch.ones(1)}, step=4, steps=9)
+    assert main(["status", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert sentence in shown and "search: 0 of 10 candidates, 0 failed" in shown
+
+
+def test_a_search_that_ended_before_its_budget(tmp_path, capsys):
+    """Exhaustive search and rules go through what there is."""
+    begun(tmp_path)
+    (tmp_path / "journal.jsonl").write_text(trial(0, 5.5))
+    write_json(tmp_path / "report" / "picks.json", {"num_trials": 10, "picks": {"model": 0}})
+    assert main(["status", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "search: 1 of 1 candidates, 0 failed" in shown and "left: 0 candidates\n" in shown
 
 
 @pytest.mark.parametrize("command", ["status", "select"])
 def test_a_journal_changed_by_hand_is_named(tmp_path, capsys, command):
-    write_json(tmp_path / "run.json", {"settings": {"method": "op-nas", "seed": 3, "warmup_steps": 9}, "inputs": {}})
-    write_json(tmp_path / "local.json", {"num_trials": 10})
+    begun(tmp_path)
     (tmp_path / "journal.jsonl").write_text(trial(0, 5.5) + '{"trial": 1}\n')
     assert main([command, str(tmp_path)]) == 1
     assert "journal.jsonl, line 2 is not a trial" in capsys.readouterr().err

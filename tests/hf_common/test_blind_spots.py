@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import accelerate
 import pytest
 import torch
+from packaging.version import Version
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
@@ -113,6 +115,9 @@ def test_untied_weights_stay_apart(head: type[PreTrainedModel], shape: str, tmp_
     assert torch.equal(model.get_output_embeddings().weight, saved.get_output_embeddings().weight)
 
 
+@pytest.mark.skipif(
+    Version(accelerate.__version__) < Version("1.15"), reason="accelerate leaves a whole model on disk from 1.15 on"
+)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_shards_and_weights_left_on_disk_give_the_same(shape: str, tmp_path: Path) -> None:
     """Where weights are offloaded a module sees only those of the modules that it calls."""

@@ -65,6 +65,7 @@ def test_a_static_cache_equals_the_growing_one(shape: str) -> None:
     assert_same(static, growing)
 
 
+@pytest.mark.skipif(torch.__version__ < "2.11", reason="transformers compiles whole from torch 2.11 on")
 @decoders
 def test_decoding_compiles_without_a_graph_break(shape: str) -> None:
     torch.compiler.reset()

@@ -34,6 +34,7 @@ def inputs(batch: int, length: int) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
+@pytest.mark.skipif(torch.__version__ < "2.11", reason="transformers exports from torch 2.11 on")
 @pytest.mark.parametrize("formula", ["softmax(q @ k.T / sqrt(d)) @ v", *PUBLISHED, "q @ (softplus(k).T @ v)"])
 def test_exported_with_free_batch_and_length(formula):
     model = network(formula)
@@ -46,6 +47,7 @@ def test_exported_with_free_batch_and_length(formula):
             torch.testing.assert_close(there, model(**inputs(*size)).last_hidden_state, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.skipif(torch.__version__ < "2.11", reason="transformers compiles whole from torch 2.11 on")
 @pytest.mark.parametrize("formula", PUBLISHED)
 def test_compiled_without_a_graph_break(formula):
     torch.compiler.reset()

@@ -224,6 +224,7 @@ class Convolution(nn.Module):
         return depthwise_conv(x, self.taps)
 
 
+@pytest.mark.skipif(torch.__version__ < "2.11", reason="exports with free sizes from torch 2.11 on")
 @pytest.mark.parametrize("kernel", [3, 15])
 def test_exports_with_dynamic_batch_and_tokens(kernel: int) -> None:
     x, taps = draw_inputs(2, 20, 8, 2, kernel)

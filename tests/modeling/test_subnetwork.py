@@ -100,15 +100,11 @@ def test_a_skeleton_has_no_memory_of_its_own():
 def test_a_part_follows_the_large_network():
     whole = network()
     part = whole.part(SMALL)
-    whole.model.train()
     whole.model.config.sparse_prediction = True
     assert part(**BATCH).logits.shape == (int((LABELS != -100).sum()), 30)
-    assert part.skeleton.model.training
-    whole.model.eval()
+    whole.model.config.sparse_prediction = False
     whole.model.set_attn_implementation("eager")
-    assert part.skeleton.model.training
     attentions = part(**BATCH, output_attentions=True, output_hidden_states=True)
-    assert not part.skeleton.model.training
     assert [a.shape for a in attentions.attentions] == [(2, 2, 9, 9), (2, 3, 9, 9)]
     assert [h.shape for h in attentions.hidden_states] == [(2, 9, 8)] * 3
     with torch.no_grad():
@@ -118,12 +114,17 @@ def test_a_part_follows_the_large_network():
     torch.testing.assert_close(part(**BATCH).logits, whole.extract(SMALL)(**BATCH).logits)
 
 
-def test_dropout_of_the_large_network_drops_in_its_parts():
+def test_each_part_drops_or_not_as_it_was_asked_for():
+    """Whatever mode the large network is in, and whoever used the shared skeleton before."""
     whole = network(AutoBertConfig(**(SIZES | {"hidden_dropout_prob": 0.5})))
-    part = whole.part(SMALL)
-    torch.testing.assert_close(part(**BATCH).logits, part(**BATCH).logits, atol=0, rtol=0)
-    whole.model.train()
-    assert not torch.equal(part(**BATCH).logits, part(**BATCH).logits)
+    learning, judged = whole.part(SMALL, training=True), whole.part(SMALL)
+    expected = whole.extract(SMALL)(**BATCH).logits
+    for mode in (True, False):
+        whole.model.train(mode)
+        assert not torch.equal(learning(**BATCH).logits, learning(**BATCH).logits)
+        torch.testing.assert_close(judged(**BATCH).logits, expected)
+        assert whole.model.training is mode
+    assert len(whole.skeletons) == 1
 
 
 def test_a_network_without_mixing_is_a_part_of_its_kind():

@@ -35,14 +35,17 @@ def write(run: Path, trials: list[Trial], name: str = "") -> None:
         journal.append(trial.to_record())
 
 
-def test_a_study_has_its_own_journal(run: Path) -> None:
+def test_a_study_has_its_own_journal_and_goals(run: Path) -> None:
     assert journal_file(run) == run / "journal.jsonl"
     assert journal_file(run, "shrunk") == run / "journal-shrunk.jsonl"
     write(run, TRIALS)
     write(run, TRIALS[:1], "shrunk")
-    assert Study.read(run).trials == TRIALS
-    assert Study.read(run).goals == GOALS
-    assert Study.read(run, "shrunk").trials == TRIALS[:1]
+    with pytest.raises(StudyError, match="holds no study yet"):
+        Study.read(run, "shrunk")
+    smaller = Goals.named("loss")
+    write_json(run / "report" / "goals-shrunk.json", smaller.to_json())
+    assert (Study.read(run).trials, Study.read(run).goals) == (TRIALS, GOALS)
+    assert (Study.read(run, "shrunk").trials, Study.read(run, "shrunk").goals) == (TRIALS[:1], smaller)
 
 
 def test_it_is_complete_when_the_budget_is_used_up(run: Path) -> None:

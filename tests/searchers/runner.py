@@ -24,8 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autobert_hf import cli
-from autobert_hf.commands import search
+from autobert_hf import api, cli
 from autobert_hf.lab.measuring import final_latency, latency_samples
 from autobert_hf.lab.measuring.paired_times import Ratio
 from autobert_hf.lab.training.trainer import Clock, Trainer
@@ -96,7 +95,7 @@ def run(request: dict[str, Any]) -> int:
     if request.get("flops_clock"):
         latency_samples.measure_latency = count_work
         final_latency.measure_latency = partial(count_work, slower=request.get("slower", 1.0))
-    search.write_card = lambda *which: None
+    api.write_card = lambda *which: None
     Clock.rings = lambda clock: True
     events = Events(**request.get("kill", {}))
     watch(events)
@@ -115,6 +114,7 @@ def main() -> None:
             try:
                 code = run(request)
             finally:
+                sys.stdout.flush()  # which _exit does not
                 os._exit(code)
         _, status = os.waitpid(child, 0)
         print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)  # noqa: T201 (the answer)

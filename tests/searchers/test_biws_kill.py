@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.records.files import read_tensors
+
+from .conftest import Runner
 
 
 # Three rounds: three random candidates, then twice one child of each of two parents.
@@ -41,51 +41,35 @@ SEARCH = {
 }
 
 
-class Runner:
-    """The other side of runner.py."""
+class Search:
+    """The search above as a command, in processes that can be killed."""
 
-    def __init__(self, work: Path) -> None:
-        self.work = work
-        self.log = work / "log"
-        work.joinpath("text.txt").write_text("\n\n".join(corpus(60, seed=0)))
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("runner.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-        )
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
 
     def __call__(self, folder: Path, settings: dict[str, Any] | None = None, **request: Any) -> int:
-        """The exit code of a search in `folder`."""
-        command = ["search", "--cpu", "--train-file", str(self.work / "text.txt"), "--output-dir", str(folder)]
-        for name, value in (SEARCH | (settings or {})).items():
-            command += [f"--{name}", str(value)]
-        line = json.dumps({"command": command, "log": str(self.log)} | request)
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["code"]
+        """The exit code."""
+        given = SEARCH | {"train-file": self.runner.text(60)} | (settings or {})
+        return self.runner.search(folder, given, **request)
 
     def killed(self, folder: Path, name: str, nth: int = 0, half: bool = False) -> None:
         code = self(folder, kill={"name": name, "nth": nth, "half": half})
-        assert code == -9, f"not killed at {name}: {self.log.read_text()}"
+        assert code == -9, f"not killed at {name}: {self.log}"
 
-    def close(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    runner = Runner(tmp_path_factory.mktemp("runner"))
-    yield runner
-    runner.close()
+    @property
+    def log(self) -> str:
+        return self.runner.log
 
 
 @pytest.fixture(scope="module")
-def undisturbed(runner: Runner) -> Path:
-    folder = runner.work / "undisturbed"
-    assert runner(folder, trace=str(runner.work / "trace")) == 0, runner.log.read_text()
+def search(runner: Runner) -> Search:
+    return Search(runner)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(search: Search, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert search(folder) == 0, search.log
     return folder
 
 
@@ -100,10 +84,10 @@ def trials(folder: Path) -> list[dict[str, Any]]:
 def assert_same(folder: Path, undisturbed: Path) -> None:
     """The same trials, weights and reports, and nothing more or less in the folder."""
     assert trials(folder) == trials(undisturbed)
-    for name in ("training.json", "draws.json"):
-        assert (folder / "report" / name).read_text() == (undisturbed / "report" / name).read_text()
     names = {path.relative_to(undisturbed) for path in undisturbed.rglob("*")}
     assert {path.relative_to(folder) for path in folder.rglob("*")} == names
+    for name in sorted(undisturbed.glob("report/*.json")):
+        assert (folder / "report" / name.name).read_text() == name.read_text()
     weights = [name for name in names if name.suffix == ".safetensors"]
     assert {name.parts[0] for name in weights} == {"text", "supernet", "final", "model"}
     for name in weights:
@@ -128,10 +112,10 @@ CHAINS = {
     "before the search": [
         ("write run.json", 0, True),
         ("save rows", 0, True),
-        ("save warm-up", 1, True),
+        ("save training-round-0000", 1, True),
         ("step", 1, False),
         ("rename round-0000", 0, False),
-        ("unlink warm-up", 0, False),
+        ("unlink training-round-0000", 0, False),
     ],
     "inside a child and before its line": [
         ("step", 5, False),
@@ -151,7 +135,8 @@ CHAINS = {
         ("line", 6, True),
         ("rename round-0003", 0, False),
         ("step", 1, False),
-        ("save bert", 1, True),
+        ("save training-bert", 1, True),
+        ("save bert", 0, True),
         ("rename model", 0, False),
     ],
 }
@@ -159,71 +144,71 @@ CHAINS = {
 
 @pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
 def test_a_killed_run_ends_as_an_undisturbed_one(
-    runner: Runner, undisturbed: Path, tmp_path: Path, chain: list[tuple[str, int, bool]]
+    search: Search, undisturbed: Path, tmp_path: Path, chain: list[tuple[str, int, bool]]
 ) -> None:
     for name, nth, half in chain:
-        runner.killed(tmp_path / "run", name, nth, half)
-    assert runner(tmp_path / "run") == 0, runner.log.read_text()
+        search.killed(tmp_path / "run", name, nth, half)
+    assert search(tmp_path / "run") == 0, search.log
     assert_same(tmp_path / "run", undisturbed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(12))
-def test_killed_six_times_at_random(runner: Runner, undisturbed: Path, tmp_path: Path, seed: int) -> None:
+def test_killed_six_times_at_random(search: Search, undisturbed: Path, tmp_path: Path, seed: int) -> None:
     rng, codes = Random(seed), []
     for _ in range(6):
         kill = {"nth": rng.randrange(10, 75), "half": rng.random() < 0.5}
-        codes.append(runner(tmp_path / "run", kill=kill))
+        codes.append(search(tmp_path / "run", kill=kill))
     assert codes.count(-9) >= 5
     assert set(codes) <= {-9, 0}
-    assert runner(tmp_path / "run") == 0, runner.log.read_text()
+    assert search(tmp_path / "run") == 0, search.log
     assert_same(tmp_path / "run", undisturbed)
 
 
-def test_a_finished_run_stays_as_it_is(runner: Runner, undisturbed: Path) -> None:
+def test_a_finished_run_stays_as_it_is(search: Search, undisturbed: Path, tmp_path: Path) -> None:
     journal, model = undisturbed / "journal.jsonl", undisturbed / "model" / "model.safetensors"
     before = journal.read_bytes(), model.read_bytes()
-    assert runner(undisturbed, trace=str(runner.work / "again")) == 0
+    assert search(undisturbed, trace=str(tmp_path / "trace")) == 0
     assert (journal.read_bytes(), model.read_bytes()) == before
-    assert "step" not in json.loads((runner.work / "again").read_text())
+    assert "step" not in json.loads((tmp_path / "trace").read_text())
 
 
-def test_a_larger_budget_goes_on_and_counts_what_was_spent(runner: Runner, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_larger_budget_goes_on_and_counts_what_was_spent(search: Search, undisturbed: Path, tmp_path: Path) -> None:
     """Cut in the middle of a round first, then at its end; the final training is that of each budget's winner."""
-    assert runner(tmp_path / "run", {"num-trials": 4}) == 0, runner.log.read_text()
+    assert search(tmp_path / "run", {"num-trials": 4}) == 0, search.log
     assert trials(tmp_path / "run") == trials(undisturbed)[:4]
-    assert runner(tmp_path / "run", {"num-trials": 5}) == 0
-    assert runner(tmp_path / "run") == 0
+    assert search(tmp_path / "run", {"num-trials": 5}) == 0
+    assert search(tmp_path / "run") == 0
     assert trials(tmp_path / "run") == trials(undisturbed)
     ours, theirs = (read_tensors(folder / "model/model.safetensors")[0] for folder in (tmp_path / "run", undisturbed))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_a_smaller_budget_throws_nothing_away(runner: Runner, undisturbed: Path, tmp_path: Path) -> None:
-    runner.killed(tmp_path / "run", "line", 5)
-    assert runner(tmp_path / "run", {"num-trials": 2}) == 0, runner.log.read_text()
+def test_a_smaller_budget_throws_nothing_away(search: Search, undisturbed: Path, tmp_path: Path) -> None:
+    search.killed(tmp_path / "run", "line", 5)
+    assert search(tmp_path / "run", {"num-trials": 2}) == 0, search.log
     assert trials(tmp_path / "run") == trials(undisturbed)[:5]
-    assert runner(tmp_path / "run") == 0
+    assert search(tmp_path / "run") == 0
     assert trials(tmp_path / "run") == trials(undisturbed)
 
 
-def test_a_second_process_is_refused(runner: Runner, tmp_path: Path) -> None:
-    runner.killed(tmp_path / "run", "line", 1)
+def test_a_second_process_is_refused(search: Search, tmp_path: Path) -> None:
+    search.killed(tmp_path / "run", "line", 1)
     before = (tmp_path / "run/journal.jsonl").read_bytes()
     with (tmp_path / "run/.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert runner(tmp_path / "run") == 1
-    assert "in use by another process" in runner.log.read_text()
+        assert search(tmp_path / "run") == 1
+    assert "in use by another process" in search.log
     assert (tmp_path / "run/journal.jsonl").read_bytes() == before
 
 
-def test_a_journal_cut_back_behind_a_round_is_refused(runner: Runner, tmp_path: Path) -> None:
-    runner.killed(tmp_path / "run", "line", 4)
+def test_a_journal_cut_back_behind_a_round_is_refused(search: Search, tmp_path: Path) -> None:
+    search.killed(tmp_path / "run", "line", 4)
     journal = tmp_path / "run" / "journal.jsonl"
     journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:2]))
-    assert runner(tmp_path / "run") == 1
-    assert "no weights of round 0" in runner.log.read_text()
+    assert search(tmp_path / "run") == 1
+    assert "no weights of round 0" in search.log
 
 
 @contextmanager
@@ -264,26 +249,26 @@ SLOW_SIZES = [pytest.param("line", size, marks=pytest.mark.slow) for size in (0,
 
 @pytest.mark.parametrize(("killed_at", "kilobytes"), [*FULL, *SLOW_SIZES])
 def test_a_full_disk_stops_the_run_and_loses_nothing(
-    runner: Runner, undisturbed: Path, tmp_path: Path, killed_at: str, kilobytes: int
+    search: Search, undisturbed: Path, tmp_path: Path, killed_at: str, kilobytes: int
 ) -> None:
     """In the search (children, weights of rounds, journal) and while the model is saved."""
     with small_disk(tmp_path / "disk") as disk:
         folder = disk / "run"
-        runner.killed(folder, killed_at)
+        search.killed(folder, killed_at)
         with filled(disk, but=kilobytes):
-            assert runner(folder) == 1, runner.log.read_text()
-            assert_sentence(runner.log.read_text(), folder, "the disk is full: free some space")
+            assert search(folder) == 1, search.log
+            assert_sentence(search.log, folder, "the disk is full: free some space")
             assert trials(folder) == trials(undisturbed)[: len(trials(folder))]
-        assert runner(folder) == 0, runner.log.read_text()
+        assert search(folder) == 0, search.log
         assert_same(folder, undisturbed)
 
 
 def test_files_that_may_not_grow_stop_the_run_and_lose_nothing(
-    runner: Runner, undisturbed: Path, tmp_path: Path
+    search: Search, undisturbed: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    runner.killed(folder, "line", 1)
-    assert runner(folder, file_limit=20_000) == 1, runner.log.read_text()
-    assert_sentence(runner.log.read_text(), folder, "File too large")
-    assert runner(folder) == 0, runner.log.read_text()
+    search.killed(folder, "line", 1)
+    assert search(folder, file_limit=20_000) == 1, search.log
+    assert_sentence(search.log, folder, "File too large")
+    assert search(folder) == 0, search.log
     assert_same(folder, undisturbed)

@@ -3,35 +3,47 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import torch
 
-from autobert_hf.lab.training.trainer import TrainingError
+from autobert_hf.lab.losses.loss import TrainingError
+from autobert_hf.lab.training.team import Team
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.goals import OBJECTIVES, Goals
+from autobert_hf.records.goals import GOALS, Goals, Limits
 from autobert_hf.records.journal import Journal, JournalError
 from autobert_hf.records.trial import Trial
-from autobert_hf.searchers.loop import search
+from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
+from autobert_hf.searchers.loop import Loop
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
-from autobert_hf.searchers.strategies import STRATEGIES
+from autobert_hf.searchers.strategies import STRATEGIES, FixedList, RandomSearch, Roulette, RoundRobin
 
 
-LOSS = Goals((OBJECTIVES["loss"],))
+LOSS = Goals((GOALS["loss"],))
+SPACE = AutoBertZeroSpace(num_hidden_layers=2)
 
 
-class Paper:
+class Paper(Evaluator):
     """Scores by looking at the text of the architecture; writes down what it was asked, in order."""
 
     def __init__(self, fails: Sequence[int] = (), error: Exception | None = None, dies: int | None = None) -> None:
         self.asked: list[tuple[str, Any]] = []
         self.fails, self.error, self.dies = fails, error, dies
+        self.round = -1
 
     def start_round(self, number: int) -> None:
         self.asked.append(("start", number))
+        self.round = number
 
-    def evaluate(self, trial_id: int, architecture: Architecture) -> tuple[dict[str, float], dict[str, float]]:
+    def known(self, architecture: Architecture) -> Scores:
+        return {"parameters": float(len(str(architecture)))}
+
+    def weights(self) -> str:
+        return f"round {self.round}"
+
+    def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
         if trial_id == self.dies:
             raise KeyboardInterrupt
         self.asked.append(("evaluate", trial_id))
@@ -39,7 +51,7 @@ class Paper:
             raise self.error
         return {"loss": sum(map(ord, str(architecture))) % 997 / 100 + 0.001}, {"tokens": 7}
 
-    def keep(self, trials: Sequence[Trial], known: int) -> None:
+    def release_except(self, trials: Sequence[Trial], known: int) -> None:
         self.asked.append(("keep", [trial.id for trial in trials]))
 
     def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None:
@@ -54,22 +66,42 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.jsonl"
 
 
-def run(path: Path, evaluator: Paper | None = None, num_trials: int = 13, method: str = "op-nas") -> list[Trial]:
-    """Rounds of 5, then 4 (two children of two parents) each: 0-4, 5-8, 9-12."""
-    space = AutoBertZeroSpace(num_hidden_layers=2)
-    searcher = STRATEGIES[method](space, LOSS, seed=3, population=5, parents=2, children=2)
-    return search(searcher, evaluator or Paper(), Journal(path), num_trials)
+def strategy_of(name: str, seed: int = 3) -> Any:
+    """Rounds of 5, then, where there are parents, of 4 (two children of two parents) each: 0-4, 5-8, 9-12."""
+    if name == "fixed-list":
+        return FixedList([SPACE.sample(Random(number)) for number in range(13)], round=5)
+    if name == "round-robin":
+        return RoundRobin([kind(SPACE, LOSS, seed, 5, 5, 1) for kind in (Roulette, RandomSearch)])
+    return STRATEGIES[name](SPACE, LOSS, seed, population=5, parents=2, children=2)
 
 
-def test_every_trial_is_on_the_disk_as_it_was_made(path: Path) -> None:
+@pytest.fixture
+def run(team: Team) -> Any:
+    def run(
+        path: Path,
+        evaluator: Evaluator | None = None,
+        num_trials: int = 13,
+        strategy: str = "op-nas",
+        seed: int = 3,
+        goals: Goals = LOSS,
+    ) -> list[Trial]:
+        judge = evaluator or Paper()
+        return Loop(strategy_of(strategy, seed), judge, goals, Journal(path), team, seed).run(num_trials)
+
+    return run
+
+
+def test_every_trial_is_on_the_disk_as_it_was_made(run: Any, path: Path) -> None:
     trials = run(path)
     assert [trial.id for trial in trials] == list(range(13))
     assert [Trial.from_record(record) for record in Journal(path).records] == trials
     assert len({trial.seed for trial in trials}) == 13
     assert all(trial.scores["loss"] > 0 and trial.cost == {"tokens": 7, "process": 0} for trial in trials)
+    assert all(trial.scores["parameters"] == len(str(trial.architecture)) for trial in trials), "the known scores too"
+    assert [trial.weights for trial in trials] == ["round 0"] * 5 + ["round 1"] * 4 + ["round 2"] * 4
 
 
-def test_the_order_of_a_search(path: Path) -> None:
+def test_the_order_of_a_search(run: Any, path: Path) -> None:
     evaluator = Paper()
     trials = run(path, evaluator, num_trials=9)
     best = [t.id for t in LOSS.ranked(trials[:5])]
@@ -83,17 +115,17 @@ def test_the_order_of_a_search(path: Path) -> None:
     assert keeps[4:6] == [best[:2], best[:1]], "after the last trial all next parents, after the round the best one"
 
 
-@pytest.mark.parametrize("method", STRATEGIES)
-def test_a_replayed_journal_gives_the_same_trials_and_work_is_done_once(path: Path, method: str) -> None:
-    whole = run(path, method=method)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_replayed_journal_gives_the_same_trials_and_work_is_done_once(run: Any, path: Path, name: str) -> None:
+    whole = run(path, strategy=name)
     evaluator = Paper()
-    assert run(path, evaluator, method=method) == whole
+    assert run(path, evaluator, strategy=name) == whole
     assert evaluator.of_kind("evaluate") == evaluator.of_kind("start") == []
     assert len(evaluator.of_kind("end")) <= 1, "only of the last round is it not known whether it was ended"
 
 
 @pytest.mark.parametrize("dies", range(13))
-def test_killed_at_any_trial_the_rest_is_the_same(path: Path, tmp_path: Path, dies: int) -> None:
+def test_killed_at_any_trial_the_rest_is_the_same(run: Any, path: Path, tmp_path: Path, dies: int) -> None:
     uninterrupted, killed, resumed = Paper(), Paper(dies=dies), Paper()
     whole = run(tmp_path / "whole", uninterrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -106,7 +138,7 @@ def test_killed_at_any_trial_the_rest_is_the_same(path: Path, tmp_path: Path, di
 
 
 @pytest.mark.parametrize("dies", range(1, 13))
-def test_nothing_is_thrown_away_during_a_replay(path: Path, dies: int) -> None:
+def test_nothing_is_thrown_away_during_a_replay(run: Any, path: Path, dies: int) -> None:
     """Else the children that the killed process kept would go while its first trials are read again."""
     with pytest.raises(KeyboardInterrupt):
         run(path, Paper(dies=dies))
@@ -116,7 +148,7 @@ def test_nothing_is_thrown_away_during_a_replay(path: Path, dies: int) -> None:
     assert first == [t.id for t in LOSS.ranked(trials[:dies])[:2]]
 
 
-def test_a_cut_round_hands_nothing_back_until_it_is_whole(path: Path, tmp_path: Path) -> None:
+def test_a_cut_round_hands_nothing_back_until_it_is_whole(run: Any, path: Path, tmp_path: Path) -> None:
     whole = run(tmp_path / "whole")
     cut = Paper()
     assert run(path, cut, num_trials=7) == whole[:7]
@@ -128,7 +160,7 @@ def test_a_cut_round_hands_nothing_back_until_it_is_whole(path: Path, tmp_path: 
     assert run(path) == whole
 
 
-def test_a_smaller_budget_still_knows_all_trials(path: Path) -> None:
+def test_a_smaller_budget_still_knows_all_trials(run: Any, path: Path) -> None:
     whole = run(path, num_trials=11)
     evaluator = Paper()
     assert run(path, evaluator, num_trials=2) == whole
@@ -144,7 +176,7 @@ def test_a_smaller_budget_still_knows_all_trials(path: Path) -> None:
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out of memory"),
     ],
 )
-def test_a_candidate_that_fails_is_a_trial(path: Path, error: Exception, reason: str) -> None:
+def test_a_candidate_that_fails_is_a_trial(run: Any, path: Path, error: Exception, reason: str) -> None:
     fails = (0, 3, 6)
     trials = run(path, Paper(fails, error))
     assert [trial.id for trial in trials if not trial.ok] == list(fails)
@@ -154,13 +186,13 @@ def test_a_candidate_that_fails_is_a_trial(path: Path, error: Exception, reason:
     assert run(path) == trials, "and is not tried again"
 
 
-def test_a_search_in_which_all_fail_ends(path: Path) -> None:
+def test_a_search_in_which_all_fail_ends(run: Any, path: Path) -> None:
     trials = run(path, Paper(range(13), TrainingError("no number")))
     assert {trial.status for trial in trials} == {"failed"}
     assert {trial.proposal.parent for trial in trials} == {None}
 
 
-def test_mistakes_of_ours_are_no_trials(path: Path) -> None:
+def test_mistakes_of_ours_are_no_trials(run: Any, path: Path) -> None:
     with pytest.raises(RuntimeError, match="a bug"):
         run(path, Paper((2,), RuntimeError("a bug")))
     assert len(Journal(path).records) == 2
@@ -181,7 +213,7 @@ def edited(path: Path, line: int, **changes: Any) -> None:
         {"mutation": "by hand"},
     ],
 )
-def test_another_trial_in_its_place(path: Path, changes: dict[str, Any]) -> None:
+def test_another_trial_in_its_place(run: Any, path: Path, changes: dict[str, Any]) -> None:
     run(path)
     edited(path, 2, **changes)
     with pytest.raises(
@@ -195,14 +227,14 @@ def test_another_trial_in_its_place(path: Path, changes: dict[str, Any]) -> None
     [{"architecture": {}}, {"architecture": []}, {"architecture": {"layers": ["conv"], "settings": {}}}]
     + [{"scores": {}}, {"scores": {"loss": "small"}}, {"scores": None}],
 )
-def test_no_trial_in_its_place(path: Path, changes: dict[str, Any]) -> None:
+def test_no_trial_in_its_place(run: Any, path: Path, changes: dict[str, Any]) -> None:
     run(path)
     edited(path, 2, **changes)
     with pytest.raises(JournalError, match=r"journal\.jsonl, line 3 is not a trial .*: restore it"):
         run(path)
 
 
-def test_a_score_improved_by_hand_shows_in_the_children(path: Path) -> None:
+def test_a_score_improved_by_hand_shows_in_the_children(run: Any, path: Path) -> None:
     trials = run(path)
     (worst,) = LOSS.ranked(trials[:5])[-1:]
     edited(path, worst.id, scores={"loss": 0.0001})
@@ -210,9 +242,39 @@ def test_a_score_improved_by_hand_shows_in_the_children(path: Path) -> None:
         run(path)
 
 
-def test_another_seed_is_another_search(path: Path, tmp_path: Path) -> None:
+def test_another_seed_is_another_search(run: Any, path: Path) -> None:
     run(path)
-    space = AutoBertZeroSpace(num_hidden_layers=2)
-    other = STRATEGIES["op-nas"](space, LOSS, seed=4, population=5, parents=2, children=2)
     with pytest.raises(JournalError, match="line 1 holds another trial"):
-        search(other, Paper(), Journal(path), 13)
+        run(path, seed=4)
+
+
+def test_limits_are_checked_before_anything_is_trained(run: Any, path: Path, tmp_path: Path) -> None:
+    sizes = sorted(trial.scores["parameters"] for trial in run(tmp_path / "all", num_trials=5))
+    evaluator, goals = Paper(), Goals(LOSS.goals, Limits({"parameters": sizes[2]}))
+    trials = run(path, evaluator, num_trials=5, goals=goals)
+    within = [trial.id for trial in trials if len(str(trial.architecture)) <= sizes[2]]
+    assert 0 < len(within) < 5
+    assert [trial.id for trial in trials if trial.ok] == evaluator.of_kind("evaluate") == within
+    assert {trial.reason.split(",")[-1] for trial in trials if not trial.ok} == {f" the limit is {sizes[2]:.0f}"}
+
+
+class Wrong(Paper):
+    def __init__(self, scores: Scores) -> None:
+        super().__init__()
+        self.scores = scores
+
+    def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
+        return dict(self.scores), {}
+
+
+def test_a_score_that_is_not_finite_is_a_failed_trial(run: Any, path: Path) -> None:
+    trials = run(path, Wrong({"loss": float("nan")}), num_trials=2)
+    assert [trial.status for trial in trials] == ["failed"] * 2
+    assert "loss" in trials[0].reason and "nan" in trials[0].reason
+    assert "NaN" not in path.read_text(), "which JSON does not know"
+
+
+def test_a_goal_without_a_score_is_a_mistake_that_is_named(run: Any, path: Path) -> None:
+    with pytest.raises(ValueError, match="There is no score 'loss', which is a goal; there are 'parameters', 'size'"):
+        run(path, Wrong({"size": 1.0}))
+    assert not path.exists()

@@ -44,9 +44,13 @@ class Broken(SlicedSupernet):
     """Wrong in one way."""
 
     fault: str
+    called = 0  # since the last network was made
 
     def network(self, architecture: Architecture, training: bool = True) -> Any:
-        network = super().network(architecture, self.fault == "differs by, as it is in training mode" or training)
+        if self.fault in ("differs by, as it is always in training mode", "in training mode drops nothing"):
+            training = self.fault != "in training mode drops nothing"
+        network = super().network(architecture, training)
+        self.called = 0
         return Call(self, network)
 
     def extract(self, architecture: Architecture) -> PreTrainedModel:
@@ -73,18 +77,15 @@ class Call:
 
     def __call__(self, **batch: Any) -> Any:
         found, fault, module = self.network(**batch), self.supernet.fault, self.supernet.module
-        if fault in ("is not the architecture's and gets a gradient", "that is not the architecture's gets a gradient"):
-            # As one that multiplies what is unused by zero, or pads narrow matrices, would.
-            chosen = list(module.parameters()) if fault.startswith("is") else [module.autobert.encoder.layers[0]]
-            parameters = chosen if fault.startswith("is") else list(chosen[0].parameters())
-            weight = 0.0 if fault.startswith("is") else 1e-7
-            found.logits = found.logits + weight * sum(parameter.sum() for parameter in parameters)
+        if fault == "is not the architecture's and gets a gradient":  # what is unused, multiplied by zero
+            found.logits = found.logits + 0.0 * sum(parameter.sum() for parameter in module.parameters())
+        if fault == "that is not the architecture's gets a gradient":  # the rest of a wide matrix
+            found.logits = found.logits + 1e-7 * module.get_input_embeddings().weight.sum()
         if fault == "is the architecture's and gets no gradient":
             found.logits = found.logits.detach() + module.get_input_embeddings().weight.sum() * 0
-        if fault == "two networks in one step" and torch.is_grad_enabled():
-            if self.supernet.last is not None and self.supernet.last is not self:
-                found.logits = found.logits * 2
-            self.supernet.last = self
+        if fault == "two networks in one step" and torch.is_grad_enabled():  # the second counts double
+            self.supernet.called += 1
+            found.logits = found.logits * self.supernet.called
         if fault == "running a network changes":
             with torch.no_grad():
                 module.get_input_embeddings().weight.mul_(1.001)
@@ -93,7 +94,8 @@ class Call:
 
 FAULTS = [
     "logits differs by",
-    "differs by, as it is in training mode",
+    "differs by, as it is always in training mode",
+    "in training mode drops nothing",
     "is in training mode",
     "has the shape",
     "holds other weights",
@@ -101,6 +103,7 @@ FAULTS = [
     "is not the architecture's and gets a gradient",
     "that is not the architecture's gets a gradient",
     "is the architecture's and gets no gradient",
+    "two networks in one step",
     "running a network changes",
 ]
 

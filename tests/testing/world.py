@@ -72,8 +72,8 @@ class World:
 
     def batch(self, rows: str) -> Batch:
         """Of eight rows, the first of which is asked something too."""
-        stream = self.text(rows).stream("check")
-        return next(batch for batch in map(stream, range(99)) if "labels" not in batch or (batch["labels"][0] > 0).any())
+        batches = map(self.text(rows).stream("check"), range(99))
+        return next(batch for batch in batches if "labels" not in batch or (batch["labels"][0] > 0).any())
 
     def network(self, loss: Loss) -> PreTrainedModel:
         with torch.random.fork_rng():

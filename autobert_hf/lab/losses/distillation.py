@@ -66,6 +66,9 @@ class Distillation(Loss):
     def network(cls, config: AutoBertConfig) -> AutoBertModel:
         return AutoBertModel(config, add_pooling_layer=False)
 
+    def renewed(self, student: PreTrainedConfig) -> "Distillation":
+        return type(self)(student, self.teacher)
+
     @property
     def teacher(self) -> Teacher:
         return self._teacher[0]
@@ -126,7 +129,7 @@ class Distillation(Loss):
     @torch.no_grad()
     def error(self, network: PreTrainedModel, text: Text) -> float:
         """Of last hidden states over the teacher's variance, with the best linear map for this network."""
-        mapped = type(self)(network.config, self.teacher)
+        mapped = self.renewed(network.config)
         mapped.fit([network.eval()], text.some("ridge"))
         held_out = text.on_device(text.held_out)
         pairs = ((signals(network, batch), self.teacher.signals(batch, attention=False)) for batch in held_out)

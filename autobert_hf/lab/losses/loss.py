@@ -61,6 +61,10 @@ class Loss(nn.Module):
         """A new network that can learn this."""
         return cls.head(config)
 
+    def renewed(self, student: PreTrainedConfig) -> "Loss":
+        """The same loss with parameters of its own that are new, for this student and smaller ones."""
+        return type(self)(student)
+
     def items(self, batch: Batch) -> dict[str, int]:
         """Of how many items each term is the mean; over the shards of a batch these are added."""
         raise NotImplementedError

@@ -129,8 +129,11 @@ def _onnxruntime(name: str, model: PreTrainedModel, workload: Workload) -> Call:
         import onnxruntime
         import onnxscript  # noqa: F401 (the exporter needs it)
         from onnxruntime.quantization import quantize_dynamic
+        from transformers.exporters import OnnxExporter  # noqa: F401 (fails on torch before 2.11)
     except ImportError as error:
-        raise LatencyError(f"onnxruntime cannot be used ({error}): pip install 'autobert-hf[onnx]'.") from error
+        raise LatencyError(
+            f"onnxruntime cannot be used ({error}): pip install 'autobert-hf[onnx]', which needs torch 2.11."
+        ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = workload.threads, 1
     with tempfile.TemporaryDirectory() as folder:

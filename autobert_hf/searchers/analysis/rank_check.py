@@ -3,27 +3,34 @@ Does a cheap score rank architectures as training them would? Random networks of
 by everything cheap and trained on its own from scratch; every judgement is a trial in a journal.
 """
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from random import Random
+from statistics import fmean
 from typing import Any
 
-from autobert_hf.lab.data.text import sha256_of
-from autobert_hf.lab.training.trainer import Recipe, TrainingError, evaluate, memory_errors
+import torch
+from transformers import PreTrainedModel
+
+from autobert_hf.lab.losses.loss import Loss, TrainingError
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.trainer import memory_errors
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.journal import Journal, JournalError, read_journal
-from autobert_hf.records.run_folder import RunError, RunFolder
+from autobert_hf.records.goals import arithmetic_scores
+from autobert_hf.records.journal import Journal, JournalError
 from autobert_hf.records.seeds import derive
-from autobert_hf.records.trial import Proposal, Trial
-from autobert_hf.searchers.evaluators.stand_alone import StandAlone
-from autobert_hf.searchers.methods import METHODS
-from autobert_hf.searchers.methods.autobert_zero import AutoBertZero
-from autobert_hf.searchers.methods.method import reopen
+from autobert_hf.records.study import journal_file
+from autobert_hf.records.trial import Proposal, Trial, read_trials
+from autobert_hf.searchers.analysis.rank_inputs import check_inputs, shared_tokens
+from autobert_hf.searchers.evaluators.stand_alone import HALVINGS, StandAlone
+from autobert_hf.searchers.methods.method import Method
+from autobert_hf.searchers.supernets.supernet import Supernet
 
 
-INHERITED, SCRATCH_SHORT, STAND_ALONE = "inherited", "scratch, same steps", "stand-alone"
+INHERITED, SCRATCH_SHORT, STAND_ALONE = "inherited", "scratch, short", "stand-alone"
 UNTRAINED = "supernet, untouched"  # comes with the inherited score
 MAX_DRAWS = 100  # for each network: a space with fewer architectures than are asked for
 
@@ -42,69 +49,75 @@ class Judgement:
         return self.kind, self.number, self.seed
 
 
-def finished_search(run: Path) -> AutoBertZero:
+class RankCheck:
     """
-    The search in `run` as it stood at its end: supernet, text, held-out questions. Only reads.
-
-    Raises:
-        RunError: if there is no run, no supernet, or a setting that this version does not know.
-    """
-    RunFolder(run).read("run.json")  # says it better than a missing file does
-    last_round(run)
-    search = reopen(run, METHODS)
-    if not isinstance(search, AutoBertZero):
-        raise RunError(f"{run} is no AutoBERT-Zero search: only there do candidates inherit and train on.")
-    return search
-
-
-def last_round(run: Path) -> Path:
-    """The supernet's weights at the end of the search."""
-    rounds = sorted((run / "supernet").glob("round-*.safetensors"))
-    if not rounds or not (run / "text" / "rows.safetensors").exists():
-        raise RunError(f"{run} holds no warmed-up supernet: let its search go on first (`autobert status {run}`).")
-    return rounds[-1]
-
-
-def study_inputs(run: Path) -> dict[str, str]:
-    """What a study depends on, by name, with its sha256."""
-    RunFolder(run).read("run.json")  # says it better than a missing file does
-    return {path.name: sha256_of(path) for path in (run / "run.json", last_round(run))}
-
-
-class RankStudy:
-    """
-    Networks by number, drawn from the space by `draw_seed`; so a larger study keeps the trials of a smaller one. The
-    inherited score starts from the last round's weights of the search, of which `folder` keeps a copy.
+    Networks by number, drawn from the space by `draw_seed`; so a larger check keeps the trials of a smaller one. The
+    run of `method` is only read: what its evaluator writes goes to `folder`. A short training from scratch sees as
+    many tokens as a candidate of the run, where these train, else a sixteenth of a stand-alone one.
     """
 
-    def __init__(self, run: Path, folder: Path, draw_seed: int, short_tokens: int | None, tokens: int) -> None:
-        self.search = finished_search(run)
-        job, settings = self.search.job, self.search.settings
-        per_batch = job.batches.tokens_per_batch
-        short = settings.candidate_steps if short_tokens is None else short_tokens // per_batch
-        for name, steps in (("--tokens", tokens // per_batch), ("--short-tokens", short)):
-            if steps < 1:
+    def __init__(
+        self,
+        method: Method,
+        folder: Path,
+        tokens: int,
+        short_tokens: int | None = None,
+        draw_seed: int = 0,
+        learning_rate: float = 1e-3,
+    ) -> None:
+        check_inputs(method)
+        assert method.text is not None
+        assert method.loss is not None
+        assert method.base is not None
+        self.method, self.draw_seed = method, draw_seed
+        self.text, self.loss, self.base, self.team = method.text, method.loss, method.base, method.run.team
+        self.trials = read_trials(journal_file(method.run.path))
+        per_batch, inherited = self.text.train.tokens_per_batch, self.candidate_tokens
+        short = short_tokens if short_tokens is not None else inherited or max(tokens >> HALVINGS, per_batch)
+        for name, number in (("--tokens", tokens), ("--short-tokens", short)):
+            if number < per_batch:
                 raise ValueError(f"{name} is less than one batch of {per_batch} tokens: give more.")
-        rate = settings.learning_rate
-        self.job, self.draw_seed = job, draw_seed
-        self.biws = self.search.evaluator
-        self.biws.recipe = Recipe(short, settings.candidate_learning_rate, warmup=0.1)
-        common = (job.base, job.batches, job.held_out)
-        self.short = StandAlone(*common, Recipe(short, rate, warmup=0.1), job.accelerator, job.head)
-        self.long = StandAlone(*common, Recipe(tokens // per_batch, rate, decay=0.3), job.accelerator, job.head)
-        self.search_trials = read_journal(run / "journal.jsonl")
-        source, self.biws.folder = last_round(run), folder / "supernet"
-        self.round = int(source.stem.removeprefix("round-"))
-        self.biws.folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, self.biws.round_file(self.round))
-        self.biws.start_round(self.round)
+        self.short = self.stand_alone(Recipe(short // per_batch, learning_rate, warmup=0.1))
+        self.long = self.stand_alone(Recipe(tokens // per_batch, learning_rate, decay=0.3))
+        self.evaluator = method.open_evaluator(folder / "supernet")
+        self.weights = [(module, copied(module)) for module in (*self.modules(), self.loss)]
+        self.held_out = HeldOut(self.loss, self.text.held_out, self.team)
         self.journal = Journal(folder / "journal.jsonl")
+
+    @cached_property
+    def candidate_tokens(self) -> int:
+        """What a candidate of the run was trained on before it was judged; 0 where none is."""
+        return max((int(trial.cost.get("tokens", 0)) for trial in self.trials), default=0)
+
+    def modules(self) -> Iterator[torch.nn.Module]:
+        return (supernet.module for supernet in self.method.supernets.values())
+
+    def stand_alone(self, recipe: Recipe) -> StandAlone:
+        return StandAlone(self.fresh, self.new_loss, self.text, recipe, self.team)
+
+    def fresh(self, architecture: Architecture, seed: int) -> PreTrainedModel:
+        config = architecture.to_config(self.base)
+        config._attn_implementation = self.base._attn_implementation
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = self.loss.network(config)
+        return model.to(self.team.device)  # type: ignore[arg-type]  # a decorator of transformers hides the method
+
+    def new_loss(self, model: PreTrainedModel) -> Loss:
+        """That of the run, for networks of all sizes alike; its own parameters start from this network."""
+        loss = self.loss.renewed(self.base).to(self.team.device)
+        loss.fit([model.eval()], self.fit_batches)
+        return loss
+
+    @cached_property
+    def fit_batches(self) -> list[dict[str, torch.Tensor]]:
+        return self.text.some("ridge")
 
     def architectures(self, count: int) -> list[Architecture]:
         """The first `count` different networks of the draw."""
         found: dict[Architecture, None] = {}
         for attempt in range(MAX_DRAWS * count):
-            found.setdefault(self.search.space.sample(Random(derive(self.draw_seed, "ranking", attempt))))
+            found.setdefault(self.method.space.sample(Random(derive(self.draw_seed, "ranking", attempt))))
             if len(found) == count:
                 return list(found)
         raise ValueError(
@@ -112,7 +125,7 @@ class RankStudy:
         )
 
     def judgements(self, count: int, seeds: Sequence[int]) -> Iterator[Judgement]:
-        """Cheap ones first, then seed by seed: a study stopped in its second seed can be reported with the first."""
+        """Cheap ones first, then seed by seed: a check stopped in its second seed can be reported with the first."""
         networks = list(enumerate(self.architectures(count)))
         for kind in (INHERITED, SCRATCH_SHORT):
             yield from (Judgement(kind, number, architecture) for number, architecture in networks)
@@ -122,23 +135,25 @@ class RankStudy:
     def tokens_left(self, count: int, seeds: Sequence[int]) -> int:
         """Trained tokens of what the journal lacks."""
         known = self.known()
-        left = [judgement.kind for judgement in self.judgements(count, seeds) if judgement.key not in known]
-        return sum(self.long.tokens if kind == STAND_ALONE else self.short.tokens for kind in left)
+        each = {INHERITED: self.candidate_tokens, SCRATCH_SHORT: self.short.tokens, STAND_ALONE: self.long.tokens}
+        return sum(each[one.kind] for one in self.judgements(count, seeds) if one.key not in known)
 
     def costs(self) -> dict[str, dict[str, int]]:
         """
-        Tokens of each cheap score: trained and judged on for every network, and once for all of them, which is the
-        warm-up and, since the weights come from the end of a search, all that the search trained.
+        Tokens of each cheap score: trained and judged on for every network, and once for all of them
+        (`shared_tokens`).
         """
-        short, asked = self.short.tokens, sum(batch["input_ids"].numel() for batch in self.job.held_out)
-        warm_up = self.search.settings.warmup_steps * self.job.batches.tokens_per_batch
-        once = warm_up + sum(int(record["cost"].get("tokens", 0)) for record in self.search_trials)
-        supernet = {"once": once, "warm_up": warm_up, "seen_by_weights": self.biws.seen_tokens}
+        asked = sum(batch["input_ids"].numel() for batch in self.text.held_out)
+        trained = [int(record["cost"].get("tokens", 0)) for record in self.done(INHERITED)]
+        supernet = shared_tokens(self.method.run.path, self.trials)
         return {
-            INHERITED: {"trained": short, "judged": asked} | supernet,
+            INHERITED: {"trained": round(fmean(trained or [0])), "judged": asked} | supernet,
             UNTRAINED: {"trained": 0, "judged": asked} | supernet,
-            SCRATCH_SHORT: {"trained": short, "judged": asked, "once": 0},
+            SCRATCH_SHORT: {"trained": self.short.tokens, "judged": asked, "once": 0},
         }
+
+    def done(self, kind: str) -> list[dict[str, Any]]:
+        return [one for one in self.journal.records if one["kind"] == kind and one["status"] == "done"]
 
     def known(self) -> dict[tuple[str, int, int], dict[str, Any]]:
         try:
@@ -146,7 +161,7 @@ class RankStudy:
         except KeyError as error:
             raise JournalError(f"{self.journal.path} holds a line without {error}: restore it from a copy.") from error
 
-    def run(self, count: int, seeds: Sequence[int], on_tokens: Callable[[int], object] = lambda n: None) -> list[dict]:
+    def run(self, count: int, seeds: Sequence[int], on_tokens: Callable[[int], object] = id) -> list[dict[str, Any]]:
         """Makes what the journal lacks; returns the records of all judgements asked for."""
         known = self.known()
         asked = list(self.judgements(count, seeds))
@@ -156,7 +171,7 @@ class RankStudy:
                 self.journal.append(known[judgement.key])
             elif known[judgement.key]["architecture"] != judgement.architecture.to_json():
                 raise JournalError(
-                    f"{self.journal.path} holds another network {judgement.number} than this study draws: it was "
+                    f"{self.journal.path} holds another network {judgement.number} than this check draws: it was "
                     "changed by hand or written by another version. Start again in a new --output-dir."
                 )
         return [known[judgement.key] for judgement in asked]
@@ -172,23 +187,50 @@ class RankStudy:
             trial = Trial(number, proposal, judgement.seed, status="failed", reason=reason)
         return trial.to_record() | {"kind": judgement.kind, "network": judgement.number}
 
-    def _scores(self, judgement: Judgement, on_tokens: Callable[[int], object]) -> tuple[dict, dict]:
+    def _scores(
+        self, judgement: Judgement, on_tokens: Callable[[int], object]
+    ) -> tuple[Mapping[str, float], Mapping[str, float]]:
         architecture = judgement.architecture
         if judgement.kind == INHERITED:
-            untrained = self.supernet_loss(architecture)
-            scores, cost = self.biws.evaluate(judgement.number, architecture)
-            self.biws.keep([], known=judgement.number + 1)
-            on_tokens(self.short.tokens)
-            return scores | {"loss before training": untrained}, cost
-        step = self.job.batches.tokens_per_batch
+            before = {"loss before training": self.untouched_loss(architecture)}
+            found, cost = self.evaluator.evaluate(judgement.number, architecture, lambda step, scores: True)
+            self.evaluator.release_except([], judgement.number + 1)
+            on_tokens(self.candidate_tokens)
+            return self.sizes(architecture) | found | before, cost
+        # A seed that no stand-alone training has: else a network would be compared with itself, grown up.
+        training, seed = self.long, judgement.seed
         if judgement.kind == SCRATCH_SHORT:
-            # A seed that no stand-alone training has: else a network would be compared with itself, grown up.
-            return self.short.evaluate(architecture, derive(self.draw_seed, "short"), lambda: on_tokens(step))
-        return self.long.evaluate(architecture, judgement.seed, lambda: on_tokens(step))
+            training, seed = self.short, derive(self.draw_seed, "short")
 
-    def supernet_loss(self, architecture: Architecture) -> float:
-        """Held-out loss with the supernet's weights as they are."""
-        model = self.biws.supernet.model
-        model.load_state_dict(self.biws.weights, strict=False)
-        self.biws.supernet.activate(architecture)
-        return evaluate(model, self.job.held_out, self.job.accelerator)
+        def on_step(step: int, loss: float) -> None:
+            on_tokens(self.text.train.tokens_per_batch)
+
+        own = replace(training, seed=seed, on_step=on_step)
+        return own.evaluate(judgement.number, architecture, lambda step, scores: True)
+
+    def sizes(self, architecture: Architecture) -> dict[str, float]:
+        """What is known of a network without training it."""
+        return arithmetic_scores(architecture.to_config(self.base)) | self.evaluator.known(architecture)
+
+    @property
+    def known_sizes(self) -> list[str]:
+        return list(self.sizes(self.method.space.largest()))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What losses are counted in, and what the search was after."""
+        return {"unit": self.loss.unit, "goal": self.method.goals.main.label}
+
+    def untouched_loss(self, architecture: Architecture) -> float:
+        """The held-out loss with the shared weights as the run has left them."""
+        for module, state in self.weights:
+            module.load_state_dict(state)
+        return self.held_out(self.supernet(architecture).network(architecture, training=False))
+
+    def supernet(self, architecture: Architecture) -> Supernet:
+        """Of several the one whose space holds it."""
+        return next(one for one in self.method.supernets.values() if one.space.contains(architecture))
+
+
+def copied(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}

@@ -1,4 +1,4 @@
-"""From the trials of a rank study to what they say: agreement of every cheap score with stand-alone training."""
+"""From the trials of a rank check to what they say: agreement of every cheap score with stand-alone training."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from itertools import permutations
 from typing import Any
 
+from autobert_hf.records.goals import Goal
 from autobert_hf.searchers.analysis.rank_check import INHERITED, SCRATCH_SHORT, STAND_ALONE, UNTRAINED
 from autobert_hf.searchers.analysis.rank_statistics import (
     Agreement,
@@ -19,6 +20,7 @@ from autobert_hf.searchers.evaluators.stand_alone import LOSS_AT
 
 
 CONVOLUTIONS = "convolution layers"
+SHOWN = {"flops": "FLOPs"}  # names of sizes that are more than the score's
 FREE = {"trained": 0, "judged": 0, "once": 0}  # known from the configuration
 
 
@@ -38,8 +40,11 @@ class Judged:
         return [statistics.mean(losses) for losses in zip(*self.runs, strict=True)]
 
 
-def judged(records: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> Judged:
-    """Of a network that failed anywhere nothing is taken; of sizes, the larger is taken for the better."""
+def judged(records: Sequence[Mapping[str, Any]], seeds: Sequence[int], main: Goal, sizes: Sequence[str]) -> Judged:
+    """
+    Of a network that failed anywhere nothing is taken. The inherited score is that of `main`; of `sizes`, which are
+    known without training, the larger is taken for the better.
+    """
     failed = {record["network"] for record in records if record["status"] != "done"}
     numbers = sorted({record["network"] for record in records} - failed)
     if len(numbers) < 3:
@@ -52,23 +57,26 @@ def judged(records: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> Judged
     layers = [by_key[INHERITED, number, 0]["architecture"]["layers"] for number in numbers]
     attention = [sum(layer["layer_type"] != "conv" for layer in network) for network in layers]
     cheap = {
-        INHERITED: column(INHERITED, "loss"),
+        INHERITED: [-main.of(by_key[INHERITED, number, 0]["scores"]) for number in numbers],
         UNTRAINED: column(INHERITED, "loss before training"),
         SCRATCH_SHORT: column(SCRATCH_SHORT, "loss"),
-        CONVOLUTIONS: attention,
-        "FLOPs": [-flops for flops in column(INHERITED, "flops")],
-        "parameters": [-parameters for parameters in column(INHERITED, "parameters")],
     }
+    if any(layer["layer_type"] == "conv" for network in layers for layer in network):
+        cheap[CONVOLUTIONS] = [float(number) for number in attention]
+    cheap |= {SHOWN.get(name, name): [-size for size in column(INHERITED, name)] for name in sizes}
     first = by_key[STAND_ALONE, numbers[0], seeds[0]]["scores"]
     points = [int(name.removeprefix(LOSS_AT)) for name in first if name.startswith(LOSS_AT)]
     early = {at: [column(STAND_ALONE, f"{LOSS_AT}{at}", seed) for seed in seeds] for at in sorted(points)}
     runs = [column(STAND_ALONE, "loss", seed) for seed in seeds]
-    sizes = [int(parameters) for parameters in column(INHERITED, "parameters")]
-    return Judged(numbers, cheap, runs, early, sizes, attention)
+    parameters = [int(number) for number in column(INHERITED, "parameters")]
+    return Judged(numbers, cheap, runs, early, parameters, attention)
 
 
 def rank_report(of: Judged, costs: Mapping[str, Mapping[str, float]], study: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain data: what was asked (`study`), agreement, differences, ceiling, buckets, cost, the points themselves."""
+    """
+    Plain data: what was asked (`study`, with the `unit` of losses and what the search calls its `goal`), agreement,
+    differences, ceiling, buckets, cost, the points themselves.
+    """
     agreement = rank_agreement(of.cheap, of.real)
     others = [name for name in of.cheap if name != INHERITED]
     between = [statistics.stdev(losses) for losses in zip(*of.runs, strict=True)] if len(of.runs) > 1 else []

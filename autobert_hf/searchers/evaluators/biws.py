@@ -3,6 +3,7 @@ Bi-branch weight sharing (BIWS, AutoBERT-Zero section 3.2): a candidate inherits
 for a few steps, is scored, and, once it becomes a parent, hands what it learned back.
 """
 
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.files import read_tensors, write_tensors
 from autobert_hf.records.goals import arithmetic_scores
 from autobert_hf.records.journal import JournalError
+from autobert_hf.records.run_folder import RunError
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.evaluators.candidate_tasks import CandidateTasks
 from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
@@ -76,6 +78,22 @@ class Biws(Evaluator):
         self.round = number
         self.tensors, metadata = read_tensors(self.round_file(number))
         self.seen_tokens = int(metadata["tokens"])
+
+    def go_on_in(self, folder: Path) -> None:
+        """
+        Takes the last round's weights from a copy in `folder`; the folder of before stays as it is.
+
+        Raises:
+            RunError: if there are none yet.
+        """
+        if not self.begun():
+            raise RunError(f"{self.folder} holds no warmed-up supernet: let the search go on first.")
+        last = max(self.folder.glob("round-*.safetensors"))
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(last, folder / last.name)
+        self.folder = folder
+        self.start_round(int(last.stem.removeprefix("round-")))
+        self.restore()
 
     def restore(self) -> None:
         """Supernet and loss have the round's weights again."""

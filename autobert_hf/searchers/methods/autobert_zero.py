@@ -5,6 +5,7 @@ docs/methods.md.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from transformers import PreTrainedModel
@@ -93,15 +94,15 @@ class AutoBertZero(Method):
 
     def warm_up(self) -> None:
         """Section 3.2: single-path training of the supernet; its end is the weights of round 0."""
-        if self.evaluator.begun():
+        s, run, name = self.settings, self.run, "supernet/round-0000"
+        if self.evaluator.begun() and not run.has_trained(name):  # later rounds have taken its place
             return
-        s, run = self.settings, self.run
         policy = SinglePath(self.space, s.seed)
         recipe = Recipe(s.warmup_steps, s.learning_rate, shards=s.shards)
         trainer = Trainer(
             self.supernet.module, self.loss, sampled(self.supernet, policy), recipe, run.team, [policy], s.seed
         )
-        run.train("supernet/round-0000", trainer, self.text.stream("warm-up"))
+        run.train(name, trainer, self.text.stream("warm-up"))
 
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
         """Section 4.1: the winner learns from scratch, and beside it a BERT of equal size on as many tokens."""
@@ -117,6 +118,10 @@ class AutoBertZero(Method):
         }
         run.final(trial, models, self.final_loss, s.final_recipe(self.text), self.text, tokens)
         return found
+
+    def open_evaluator(self, folder: Path) -> Biws:
+        self.evaluator.go_on_in(folder)
+        return self.evaluator
 
     def final_loss(self, model: PreTrainedModel) -> Loss:
         return LOSSES[self.settings.final_loss](model.config)

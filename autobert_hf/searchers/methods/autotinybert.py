@@ -132,6 +132,10 @@ class AutoTinyBert(Method):
         TimedComparison(self.run, trial, latency, self.text, self.teacher).record(models, predicted)
         return self.plain(found)
 
+    def open_evaluator(self, folder: Path) -> SupernetLoss:
+        self.start.load(self.supernet)
+        return self.evaluator
+
     def final_loss(self, model: PreTrainedModel) -> Loss:
         """With the best linear map for the model's present state; all of a trial's are shown the same batches."""
         if self.teacher is not None:

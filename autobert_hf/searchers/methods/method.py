@@ -12,6 +12,7 @@ from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals, Limits
 from autobert_hf.records.model_folder import save_model
+from autobert_hf.records.run_folder import RunError
 from autobert_hf.records.study import Study, StudyError
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.evaluators.evaluator import Evaluator
@@ -54,6 +55,18 @@ class Method(ABC):
         Raises:
             StudyError: if the weights it was judged by were not kept.
         """
+
+    def open_evaluator(self, folder: Path) -> Evaluator:
+        """
+        The evaluator with the shared weights that the run has come to, for tools that judge further candidates: what
+        it writes goes to `folder`, the run stays as it is.
+
+        Raises:
+            RunError: if the method has no evaluator, or the run no such weights yet.
+        """
+        if self.evaluator is None:
+            raise RunError(f"The method of {self.run.path} has no evaluator.")
+        return self.evaluator
 
     def allowed(self, architecture: Architecture) -> bool:
         """Whether it keeps the limits by what is known without training."""

@@ -48,6 +48,8 @@ def _as(kind: Any, name: str, value: Any) -> Any:  # noqa: ANN401 (any setting)
     if kind is Quantity:
         return Quantity(value)
     if kind is str:
+        if wrong := [one for one in _several(value) if not isinstance(one, str | Path | int | float)]:
+            raise ValueError(f"{name} holds {wrong[0]!r}: give {KINDS[kind]}.")
         return ",".join(str(one) for one in _several(value))
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)

@@ -71,12 +71,12 @@ class GridSpace:
         )
 
     def smallest(self) -> Architecture:
-        """Of numbers the least, of other choices the first."""
-        return self._build({name: min(v) if _are_numbers(v) else v[0] for name, v in self.choices.items()})
+        """Of numbers the least, of texts the first."""
+        return self._build({name: sorted(values, key=_size)[0] for name, values in self.choices.items()})
 
     def largest(self) -> Architecture:
-        """Of numbers the greatest, of other choices the last."""
-        return self._build({name: max(v) if _are_numbers(v) else v[-1] for name, v in self.choices.items()})
+        """Of numbers the greatest, of texts the last."""
+        return self._build({name: sorted(values, key=_size)[-1] for name, values in self.choices.items()})
 
     def _build(self, values: Mapping[str, Any]) -> Architecture:
         return Architecture.of([], **values)
@@ -97,5 +97,6 @@ def _checked(name: str, values: Sequence[Scalar]) -> tuple[Scalar, ...]:
     return tuple(values)
 
 
-def _are_numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int | float) for value in values)
+def _size(value: Scalar) -> float:
+    """Of a number itself; others are equally large, and stay in their order."""
+    return value if isinstance(value, int | float) else 0

@@ -28,55 +28,40 @@ from autobert_hf.searchers.predicted_latency import mean_sizes
 ROOT = Path(__file__).parents[3]
 SMALL = {
     "length": 24,
-    "batch-size": 8,
+    "batch_size": 8,
     "held-out-rows": 16,
-    "supernet-steps": 3,
-    "num-trials": 8,
+    "supernet_steps": 3,
+    "num_trials": 8,
     "population": 2,
-    "latency-samples": 5,
-    "latency-length": 16,
-    "width-step": 8,
-    "inner-step": 8,
-    "final-tokens": 400,
-    "mixed-precision": "no",
-    "max-latency": "0.6,0.3",
+    "latency_samples": 5,
+    "latency_length": 16,
+    "width_step": 8,
+    "inner_step": 8,
+    "final_tokens": 400,
+    "mixed_precision": "no",
+    "max_latency": "0.6,0.3",
 }
 
 
-class Runner:
-    """The other side of runner.py, with a clock that counts work."""
+class Search:
+    """The search above as a command, with a clock that counts work."""
 
-    def __init__(self, work: Path, teacher: Path) -> None:
-        self.work, self.teacher, self.file = work, teacher, work / "log"
-        (work / "text.txt").write_text("\n\n".join(corpus(120, seed=0)))
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).parents[1] / "runner.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
+    def __init__(self, runner: Runner, teacher: Path) -> None:
+        self.runner = runner
+        self.teacher = teacher
 
     def __call__(self, folder: Path, *, kill: dict[str, Any] | None = None, slower: float = 1, **settings: Any) -> int:
-        given = SMALL | {"teacher": str(self.teacher)} | {name.replace("_", "-"): v for name, v in settings.items()}
-        command = ["search", "--cpu", "--method", "autotinybert", "--output-dir", str(folder)]
-        command += ["--train-file", str(self.work / "text.txt")]
-        for name, value in given.items():
-            command += [f"--{name}", str(value)]
-        return self.send(command, kill, slower)
+        """The exit code."""
+        text = {"method": "autotinybert", "teacher": self.teacher, "train_file": self.runner.text(120)}
+        request = {"flops_clock": True, "slower": slower} | ({"kill": kill} if kill else {})
+        return self.runner.search(folder, SMALL | text | settings, **request)
 
-    def send(self, command: list[str], kill: dict[str, Any] | None = None, slower: float = 1) -> int:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        request: dict[str, Any] = {"command": command, "log": str(self.file), "flops_clock": True, "slower": slower}
-        self.process.stdin.write(json.dumps(request | ({"kill": kill} if kill else {})) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["code"]
+    def send(self, command: list[str]) -> int:
+        return self.runner(command, flops_clock=True)
 
     @property
     def log(self) -> str:
-        return self.file.read_text()
+        return self.search.log
 
     def refused(self, folder: Path, **settings: Any) -> str:
         assert self(folder, **settings) == 1, self.log
@@ -85,18 +70,14 @@ class Runner:
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Iterator[Runner]:
-    runner = Runner(tmp_path_factory.mktemp("runner"), tiny_teacher)
-    yield runner
-    assert runner.process.stdin is not None
-    runner.process.stdin.close()
-    runner.process.wait()
+def search(runner: Runner, tiny_teacher: Path) -> Search:
+    return Search(runner, tiny_teacher)
 
 
 @pytest.fixture(scope="module")
-def finished(runner: Runner) -> Path:
-    folder = runner.work / "finished"
-    assert runner(folder) == 0, runner.log
+def finished(search: Search, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert search(folder) == 0, search.log
     return folder
 
 
@@ -119,7 +100,7 @@ def assert_same(folder: Path, other: Path) -> None:
         if name.suffix == ".safetensors":
             ours, theirs = read_tensors(folder / name)[0], read_tensors(other / name)[0]
             assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
-    for name in ("depths", "distillation", "rivals", "latency"):
+    for name in ("depths", "baselines", "latency"):
         assert report(folder, name) == report(other, name)
 
 
@@ -159,12 +140,12 @@ def test_a_shallow_network_keeps_the_layers_that_text_asks_for(finished: Path) -
     assert set(depths["1"]) < set(depths["2"]) < set(depths["3"])
 
 
-def test_a_finished_run_stays_as_it_is_and_says_so(runner: Runner, finished: Path) -> None:
+def test_a_finished_run_stays_as_it_is_and_says_so(search: Search, finished: Path) -> None:
     before = {path: path.read_bytes() for path in finished.rglob("*.safetensors")}
-    assert runner(finished) == 0, runner.log
+    assert search(finished) == 0, search.log
     assert {path: path.read_bytes() for path in before} == before
-    assert runner.send(["status", str(finished)]) == 0
-    assert "supernet: trained" in runner.log
+    assert search.send(["status", str(finished)]) == 0
+    assert "supernet: trained" in search.log
 
 
 CHAINS = {
@@ -185,9 +166,9 @@ CHAINS = {
 }
 
 
-def test_a_point_is_selected_afterwards(runner: Runner, finished: Path) -> None:
+def test_a_point_is_selected_afterwards(search: Search, finished: Path) -> None:
     (best,) = sorted((row for row in trials(finished) if row["scores"]["latency"] <= 0.3), key=loss_of)[:1]
-    assert runner.send(["select", str(finished), "--max-latency", "0.3"]) == 0, runner.log
+    assert search.send(["select", str(finished), "--max-latency", "0.3"]) == 0, search.log
     folder = finished / "selected" / f"trial-{best['trial']:06d}"
     sizes = best["architecture"]["settings"]
     assert AutoModel.from_pretrained(folder).config.hidden_size == sizes["hidden_size"]
@@ -200,14 +181,14 @@ def loss_of(row: dict[str, Any]) -> float:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_two_processes_make_the_trials_of_one(runner: Runner, tmp_path: Path) -> None:
+def test_two_processes_make_the_trials_of_one(search: Search, tmp_path: Path) -> None:
     """Times are measured here, so that both runs are given the same predictor; the machine must not be asked again."""
     one, two = tmp_path / "one", tmp_path / "two"
     given = SMALL | {"teacher": str(runner.teacher), "rivals": False, "latency-error": 1.0, "max-latency": "0.8"}
-    assert launch(runner, one, given, ["--cpu", "--num_machines=1", "--num_processes=1"]) == 0, runner.log
+    assert launch(runner, one, given, ["--cpu", "--num_machines=1", "--num_processes=1"]) == 0, search.log
     prepared = {"run.json", "local.json", "text", "latency"}
     shutil.copytree(one, two, ignore=lambda path, names: {n for n in names if path == str(one)} - prepared)
-    assert launch(runner, two, given, ["--config_file", str(ROOT / "examples/cpu2.yaml")]) == 0, runner.log
+    assert launch(runner, two, given, ["--config_file", str(ROOT / "examples/cpu2.yaml")]) == 0, search.log
     assert [row["architecture"] for row in trials(two)] == [row["architecture"] for row in trials(one)]
     for ours, theirs in zip(trials(two), trials(one), strict=True):
         assert ours["scores"] == pytest.approx(theirs["scores"], rel=1e-5)
@@ -217,7 +198,7 @@ def test_two_processes_make_the_trials_of_one(runner: Runner, tmp_path: Path) ->
             torch.testing.assert_close(mine[name], other[name], atol=2e-5, rtol=0)
 
 
-def launch(runner: Runner, folder: Path, given: dict[str, Any], how: list[str]) -> int:
+def launch(search: Search, folder: Path, given: dict[str, Any], how: list[str]) -> int:
     command = [sys.executable, "-m", "accelerate.commands.launch", *how, "--main_process_port=0", "-m", "autobert_hf"]
     command += ["search", "--cpu", "--method", "autotinybert", "--output-dir", str(folder)]
     command += ["--train-file", str(runner.work / "text.txt")]
@@ -232,12 +213,12 @@ def launch(runner: Runner, folder: Path, given: dict[str, Any], how: list[str]) 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
 def test_a_killed_run_ends_as_an_undisturbed_one(
-    runner: Runner, finished: Path, tmp_path: Path, chain: list[tuple[str, int, bool]]
+    search: Search, finished: Path, tmp_path: Path, chain: list[tuple[str, int, bool]]
 ) -> None:
     for name, nth, half in chain:
-        code = runner(tmp_path / "run", kill={"name": name, "nth": nth, "half": half})
-        assert code == -9, f"not killed at {name}: {runner.log}"
-    assert runner(tmp_path / "run") == 0, runner.log
+        code = search(tmp_path / "run", kill={"name": name, "nth": nth, "half": half})
+        assert code == -9, f"not killed at {name}: {search.log}"
+    assert search(tmp_path / "run") == 0, search.log
     assert_same(tmp_path / "run", finished)
 
 
@@ -247,22 +228,22 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     ids=["in the search", "in the final training"],
 )
 def test_on_another_machine_latencies_are_measured_again_and_trials_not_mixed(
-    runner: Runner, finished: Path, tmp_path: Path, event: str, nth: int, lines: int
+    search: Search, finished: Path, tmp_path: Path, event: str, nth: int, lines: int
 ) -> None:
     folder = tmp_path / "run"
-    assert runner(folder, kill={"name": event, "nth": nth}) == -9
+    assert search(folder, kill={"name": event, "nth": nth}) == -9
     predictor = report(folder, "predictor")
     predictor["conditions"]["machine"] = "another one"
     (folder / "report" / "predictor.json").write_text(json.dumps(predictor))
-    assert runner(folder) == 0, runner.log
+    assert search(folder) == 0, search.log
     assert trials(folder) == trials(finished)
     assert len((folder / "journal-other-machine-0.jsonl").read_text().splitlines()) == lines
     assert (folder / "final-other-machine-0").exists() == (event != "line")
 
 
-def test_stock_winners_are_plain_berts_and_sentence_transformers(runner: Runner, tmp_path: Path) -> None:
+def test_stock_winners_are_plain_berts_and_sentence_transformers(search: Search, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    assert runner(folder, stock=True, loss="sentences", rivals=False, max_latency="0.6") == 0, runner.log
+    assert search(folder, stock=True, loss="sentences", rivals=False, max_latency="0.6") == 0, search.log
     model = AutoModel.from_pretrained(folder / "model")
     assert type(model) is BertModel
     pooling = json.loads((folder / "model" / "1_Pooling" / "config.json").read_text())
@@ -280,28 +261,28 @@ def test_stock_winners_are_plain_berts_and_sentence_transformers(runner: Runner,
         assert stock_refusal(config) is None
 
 
-def test_a_limit_that_is_missed_in_the_end_is_said_with_the_next_point(runner: Runner, tmp_path: Path) -> None:
+def test_a_limit_that_is_missed_in_the_end_is_said_with_the_next_point(search: Search, tmp_path: Path) -> None:
     """Finished networks are a quarter slower than predicted."""
     folder = tmp_path / "run"
-    assert runner(folder, rivals=False, slower=1.25, max_latency="0.6") == 0, runner.log
+    assert search(folder, rivals=False, slower=1.25, max_latency="0.6") == 0, search.log
     row = report(folder, "latency")["this network"]
     assert row["ratio"] == pytest.approx(1.25 * row["predicted"], rel=0.02)
-    assert f"Measured, it takes {row['ratio']:.3f}" in runner.log
-    (said,) = (line for line in runner.log.splitlines() if "over the limit of 0.6" in line)
+    assert f"Measured, it takes {row['ratio']:.3f}" in search.log
+    (said,) = (line for line in search.log.splitlines() if "over the limit of 0.6" in line)
     next_best = [row for row in trials(folder) if 1.25 * row["scores"]["latency"] <= 0.6]
     if next_best:
         best = min(next_best, key=loss_of)
         assert f"The next point is trial {best['trial']}" in said
         (command,) = re.findall(r"autobert (select .* --train)`", said)
-        assert runner.send(command.split()) == 0, runner.log
+        assert search.send(command.split()) == 0, search.log
     else:
         assert "search with --max-latency 0.4" in said
 
 
-def test_layers_that_differ_are_judged_by_a_task(runner: Runner, tmp_path: Path) -> None:
+def test_layers_that_differ_are_judged_by_a_task(search: Search, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     given = {"identical": False, "proxy_task": "builtin/topic", "proxy_rows": 64, "num_trials": 4, "rivals": False}
-    assert runner(folder, max_latency="0.8", **given) == 0, runner.log
+    assert search(folder, max_latency="0.8", **given) == 0, search.log
     for row in trials(folder):
         assert 0 <= row["scores"]["task_score"] == row["scores"]["builtin/topic"] <= 1
     several = [row["architecture"]["layers"] for row in trials(folder) if len(row["architecture"]["layers"]) > 1]
@@ -313,9 +294,9 @@ def test_layers_that_differ_are_judged_by_a_task(runner: Runner, tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_papers_predictor(runner: Runner, tmp_path: Path) -> None:
+def test_the_papers_predictor(search: Search, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    assert runner(folder, latency_predictor="network", rivals=False, num_trials=4, max_latency="0.8") == 0, runner.log
+    assert search(folder, latency_predictor="network", rivals=False, num_trials=4, max_latency="0.8") == 0, search.log
     found = report(folder, "predictor")
     assert found["error"] > 0
     assert "predictor" not in found
@@ -326,61 +307,61 @@ def test_the_papers_predictor(runner: Runner, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["fast", pytest.param("random", marks=pytest.mark.slow)])
-def test_other_strategies(runner: Runner, tmp_path: Path, strategy: str) -> None:
+def test_other_strategies(search: Search, tmp_path: Path, strategy: str) -> None:
     given = {"strategy": strategy, "rivals": False, "inner_step": 2, "num_trials": 4}
-    assert runner(tmp_path / "run", **given) == 0, runner.log
+    assert search(tmp_path / "run", **given) == 0, search.log
     assert len({json.dumps(row["architecture"]) for row in trials(tmp_path / "run")}) == len(trials(tmp_path / "run"))
 
 
 @pytest.mark.slow
-def test_exhaustive_search_takes_the_fastest_first(runner: Runner, tmp_path: Path) -> None:
+def test_exhaustive_search_takes_the_fastest_first(search: Search, tmp_path: Path) -> None:
     given = {"width_step": 20, "inner_step": 40, "strategy": "exhaustive", "rivals": False, "max_latency": "0.3"}
-    assert runner(tmp_path / "run", **given) == 0, runner.log
+    assert search(tmp_path / "run", **given) == 0, search.log
     times = [row["scores"]["latency"] for row in trials(tmp_path / "run")]
     assert times == sorted(times)
 
 
-def test_without_a_teacher_masked_words_are_learned_from_scratch(runner: Runner, tmp_path: Path) -> None:
+def test_without_a_teacher_masked_words_are_learned_from_scratch(search: Search, tmp_path: Path) -> None:
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     given = sizes | {"teacher": "", "vocab_size": 200, "max_latency": "0.5", "final_tokens": 400}
-    assert runner(tmp_path / "run", **given) == 0, runner.log
+    assert search(tmp_path / "run", **given) == 0, search.log
     assert set(report(tmp_path / "run", "training")["curves"]) == {"found", "default rule"}
     assert "depths.json" not in os.listdir(tmp_path / "run" / "report")
 
 
-def test_a_limit_that_nothing_meets_is_refused_before_training(runner: Runner, tmp_path: Path) -> None:
-    said = runner.refused(tmp_path / "run", max_latency="0.5,0.01")
+def test_a_limit_that_nothing_meets_is_refused_before_training(search: Search, tmp_path: Path) -> None:
+    said = search.refused(tmp_path / "run", max_latency="0.5,0.01")
     assert "No network reaches 0.01 of the time of the teacher: this space's fastest is 0." in said
     assert not (tmp_path / "run" / "supernet").exists()
 
 
-def test_teachers_that_cannot_teach(runner: Runner, tiny_teacher: Path, tmp_path: Path) -> None:
+def test_teachers_that_cannot_teach(search: Search, tiny_teacher: Path, tmp_path: Path) -> None:
     decoder = tmp_path / "decoder"
     GPT2LMHeadModel(GPT2Config(vocab_size=200, n_embd=8, n_layer=1, n_head=1)).save_pretrained(decoder)
     AutoTokenizer.from_pretrained(tiny_teacher).save_pretrained(decoder)
-    assert "is a 'gpt2' model, no encoder" in runner.refused(tmp_path / "a", teacher=str(decoder))
-    assert "cannot be loaded" in runner.refused(tmp_path / "b", teacher=str(tmp_path / "nothing"))
-    assert "takes 64 tokens, --length is 65" in runner.refused(tmp_path / "c", length=65, final_tokens=600)
+    assert "is a 'gpt2' model, no encoder" in search.refused(tmp_path / "a", teacher=str(decoder))
+    assert "cannot be loaded" in search.refused(tmp_path / "b", teacher=str(tmp_path / "nothing"))
+    assert "takes 64 tokens, --length is 65" in search.refused(tmp_path / "c", length=65, final_tokens=600)
     heads = {"start": "scratch", "hidden_size": 32, "num_attention_heads": 2}
-    assert "students have 2 heads, the teacher 4" in runner.refused(tmp_path / "d", **heads)
+    assert "students have 2 heads, the teacher 4" in search.refused(tmp_path / "d", **heads)
 
 
-def test_a_relative_of_bert_lends_its_weights(runner: Runner, tiny_teacher: Path, tmp_path: Path) -> None:
+def test_a_relative_of_bert_lends_its_weights(search: Search, tiny_teacher: Path, tmp_path: Path) -> None:
     teacher, tokenizer = tmp_path / "roberta", AutoTokenizer.from_pretrained(tiny_teacher)
     sizes = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 96}
     special = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "max_position_embeddings": 66}
     RobertaModel(RobertaConfig(**sizes, **special), add_pooling_layer=False).save_pretrained(teacher)
     tokenizer.save_pretrained(teacher)
     folder = tmp_path / "run"
-    assert runner(folder, teacher=str(teacher), rivals=False, num_trials=4, max_latency="0.8") == 0, runner.log
+    assert search(folder, teacher=str(teacher), rivals=False, num_trials=4, max_latency="0.8") == 0, search.log
     assert len(report(folder, "depths")["3"]) == 3
     found = AutoModel.from_pretrained(folder / "model")
     assert found(**tokenizer("a dog", return_tensors="pt")).last_hidden_state.isfinite().all()
 
 
-def test_another_tokenizer_than_the_teachers_is_refused(runner: Runner, tmp_path: Path) -> None:
+def test_another_tokenizer_than_the_teachers_is_refused(search: Search, tmp_path: Path) -> None:
     train_tokenizer(corpus(50, seed=3), 150, 64).save_pretrained(tmp_path / "tokenizer")
-    said = runner.refused(tmp_path / "run", tokenizer=str(tmp_path / "tokenizer"))
+    said = search.refused(tmp_path / "run", tokenizer=str(tmp_path / "tokenizer"))
     assert "another vocabulary than that of the teacher" in said
 
 
@@ -394,5 +375,5 @@ def test_another_tokenizer_than_the_teachers_is_refused(runner: Runner, tmp_path
         ({"strategy": "exhaustive", "width_step": 2, "inner_step": 1}, "more than the 20,000 that are listed"),
     ],
 )
-def test_settings_that_no_run_can_have(runner: Runner, tmp_path: Path, settings: dict[str, Any], said: str) -> None:
-    assert said in runner.refused(tmp_path / "run", **settings)
+def test_settings_that_no_run_can_have(search: Search, tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+    assert said in search.refused(tmp_path / "run", **settings)

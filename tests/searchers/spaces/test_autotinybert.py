@@ -124,7 +124,7 @@ def test_mutation_moves_the_paper_s_steps_with_its_probabilities():
         assert all(0.75 * expected < moves[name][step] < 1.25 * expected for step in moves[name] if step)
 
 
-def test_a_searcher_can_draw_the_moves_itself():
+def test_a_strategy_can_draw_the_moves_itself():
     space = KINDS["part of every head"]
     asked = []
 

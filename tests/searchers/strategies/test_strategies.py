@@ -1,4 +1,4 @@
-"""Who has children, and what guides them: the searchers on histories that can be checked by hand."""
+"""Who has children, and what guides them: the strategies on histories that can be checked by hand."""
 
 import math
 import os
@@ -9,12 +9,14 @@ from statistics import fmean
 
 import pytest
 
+from autobert_hf.lab.training.team import Team
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.goals import OBJECTIVES, Goals, Objective
+from autobert_hf.records.goals import GOALS, Goal, Goals
 from autobert_hf.records.journal import Journal
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Proposal, Trial
-from autobert_hf.searchers.loop import search
+from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
+from autobert_hf.searchers.loop import Loop
 from autobert_hf.searchers.spaces.autobert_zero import KERNELS, AutoBertZeroSpace
 from autobert_hf.searchers.spaces.formulas import OPERATIONS, FormulaSampler
 from autobert_hf.searchers.strategies import STRATEGIES
@@ -24,7 +26,7 @@ from autobert_hf.searchers.strategies.random_search import RandomSearch
 
 
 SPACE = AutoBertZeroSpace(num_hidden_layers=2)
-LOSS = Goals((OBJECTIVES["loss"],))
+LOSS = Goals((GOALS["loss"],))
 
 
 def trial(number: int, loss: float | None, *kernels: int) -> Trial:
@@ -35,57 +37,57 @@ def trial(number: int, loss: float | None, *kernels: int) -> Trial:
     return Trial(number, proposal, 0, {"loss": loss} if loss else {}, status="done" if loss else "failed")
 
 
-def told(searcher: Evolution, *trials: Trial) -> Evolution:
-    searcher.tell(trials)
-    return searcher
+def told(strategy: Evolution, *trials: Trial) -> Evolution:
+    strategy.tell(trials)
+    return strategy
 
 
 def op_nas(*trials: Trial, alpha: float = 0.5, temperature: float = 0.5) -> OpNas:
-    searcher = OpNas(SPACE, LOSS, seed=0, alpha=alpha, temperature=temperature)
-    searcher.tell(trials)
-    return searcher
+    strategy = OpNas(SPACE, LOSS, seed=0, alpha=alpha, temperature=temperature)
+    strategy.tell(trials)
+    return strategy
 
 
 def test_the_bound_by_hand() -> None:
     """Fitness -1, -2, -3, z-scored: 1.2247, 0, -1.2247. Layer 0 saw kernel 3 twice and kernel 5 once."""
-    searcher = op_nas(trial(0, 1.0, 3, 7), trial(1, 2.0, 3, 9), trial(2, 3.0, 5, 9), alpha=0.7)
+    strategy = op_nas(trial(0, 1.0, 3, 7), trial(1, 2.0, 3, 9), trial(2, 3.0, 5, 9), alpha=0.7)
     z = math.sqrt(1.5)
-    bounds = searcher.bounds(("kernel", 0), (3, 5, 65))
+    bounds = strategy.bounds(("kernel", 0), (3, 5, 65))
     assert bounds[0] == pytest.approx((z + 0) / 2 + 0.7 * math.sqrt(2 * math.log(3) / 2))
     assert bounds[1] == pytest.approx(-z + 0.7 * math.sqrt(2 * math.log(3) / 1))
     assert bounds[2] == math.inf
-    assert searcher.bounds(("kernel", 1), (3, 7, 9))[0] == math.inf, "each layer has its own kernels"
-    assert searcher.bounds(("kernel", 1), (7,))[0] == pytest.approx(z + 0.7 * math.sqrt(2 * math.log(3)))
+    assert strategy.bounds(("kernel", 1), (3, 7, 9))[0] == math.inf, "each layer has its own kernels"
+    assert strategy.bounds(("kernel", 1), (7,))[0] == pytest.approx(z + 0.7 * math.sqrt(2 * math.log(3)))
 
 
 def test_every_attention_layer_adds_a_sample_to_its_positions() -> None:
     """The path of softmax(q @ k.T) @ v is transpose, matmul, softmax, matmul, in two layers each."""
-    searcher = op_nas(trial(0, 1.0), trial(1, 2.0, 3, 3))
-    assert searcher.tried[("path", 0)] == {"transpose": (1.0, 2)}
-    assert searcher.tried[("path", 1)] == searcher.tried[("path", 3)] == {"matmul": (1.0, 2)}
-    assert ("path", 4) not in searcher.tried
-    assert searcher.bounds(("path", 0), OPERATIONS).count(math.inf) == len(OPERATIONS) - 1
-    assert searcher.bounds(("path", 9), OPERATIONS) == [math.inf] * len(OPERATIONS), "longer than any path so far"
+    strategy = op_nas(trial(0, 1.0), trial(1, 2.0, 3, 3))
+    assert strategy.tried[("path", 0)] == {"transpose": (1.0, 2)}
+    assert strategy.tried[("path", 1)] == strategy.tried[("path", 3)] == {"matmul": (1.0, 2)}
+    assert ("path", 4) not in strategy.tried
+    assert strategy.bounds(("path", 0), OPERATIONS).count(math.inf) == len(OPERATIONS) - 1
+    assert strategy.bounds(("path", 9), OPERATIONS) == [math.inf] * len(OPERATIONS), "longer than any path so far"
 
 
 def test_untried_choices_come_first_and_are_equal_among_themselves() -> None:
-    searcher = op_nas(trial(0, 1.0, 3, 3), trial(1, 2.0, 5, 5))
-    drawn = [searcher.draw(("kernel", 0), KERNELS, Random(seed)) for seed in range(500)]
+    strategy = op_nas(trial(0, 1.0, 3, 3), trial(1, 2.0, 5, 5))
+    drawn = [strategy.draw(("kernel", 0), KERNELS, Random(seed)) for seed in range(500)]
     assert set(drawn) == {7, 9, 15, 31, 65}
     assert all(70 < drawn.count(kernel) < 130 for kernel in set(drawn))
 
 
 def test_draws_follow_the_softmax_of_the_bounds() -> None:
-    searcher = op_nas(trial(0, 1.0, 3, 3), trial(1, 2.0, 3, 5), trial(2, 4.0, 5, 3), temperature=0.8)
-    three, five = searcher.bounds(("kernel", 0), (3, 5))
+    strategy = op_nas(trial(0, 1.0, 3, 3), trial(1, 2.0, 3, 5), trial(2, 4.0, 5, 3), temperature=0.8)
+    three, five = strategy.bounds(("kernel", 0), (3, 5))
     share = 1 / (1 + math.exp((five - three) / 0.8))
-    drawn = [searcher.draw(("kernel", 0), (3, 5), Random(seed)) for seed in range(3000)]
+    drawn = [strategy.draw(("kernel", 0), (3, 5), Random(seed)) for seed in range(3000)]
     assert 0.6 < share < 0.95
     assert drawn.count(3) / 3000 == pytest.approx(share, abs=0.03)
 
 
 def test_the_scale_of_the_scores_does_not_matter() -> None:
-    """Scores are z-scored over the history, so that one alpha and one temperature fit any objective."""
+    """Scores are z-scored over the history, so that one alpha and one temperature fit any goal."""
     small = op_nas(trial(0, 5.001, 3, 7), trial(1, 5.002, 3, 9), trial(2, 5.004, 5, 9))
     large = op_nas(trial(0, 10.0, 3, 7), trial(1, 20.0, 3, 9), trial(2, 40.0, 5, 9))
     for position in (("kernel", 0), ("kernel", 1)):
@@ -93,46 +95,46 @@ def test_the_scale_of_the_scores_does_not_matter() -> None:
 
 
 def test_equal_scores_and_failures_are_no_trouble() -> None:
-    searcher = op_nas(trial(0, 2.0, 3, 3), trial(1, None, 5, 5), trial(2, 2.0, 3, 7))
-    assert searcher.tried[("kernel", 0)] == {3: (0.0, 2)}
+    strategy = op_nas(trial(0, 2.0, 3, 3), trial(1, None, 5, 5), trial(2, 2.0, 3, 7))
+    assert strategy.tried[("kernel", 0)] == {3: (0.0, 2)}
     assert op_nas(trial(0, None, 3, 3)).tried == {}
 
 
 def test_survivors_are_the_best_that_did_not_fail() -> None:
     trials = [trial(0, 3.0, 3, 3), trial(1, None, 3, 5), trial(2, 1.0, 3, 7), trial(3, 2.0, 3, 9), trial(4, 1.0, 5, 5)]
-    searcher = told(Evolution(SPACE, LOSS, seed=0, parents=3), *trials)
-    assert [survivor.id for survivor in searcher.survivors()] == [2, 4, 3]
+    strategy = told(Evolution(SPACE, LOSS, seed=0, parents=3), *trials)
+    assert [survivor.id for survivor in strategy.survivors()] == [2, 4, 3]
     assert told(RandomSearch(SPACE, LOSS, seed=0), *trials).survivors() == []
-    highest = Goals((Objective("loss", "maximize", "trained", "score"),))
+    highest = Goals((Goal("loss", "maximize", "trained", "score"),))
     assert [t.id for t in told(Evolution(SPACE, highest, seed=0, parents=2), *trials).survivors()] == [0, 3]
 
 
 def test_rounds_are_a_population_and_then_children_of_each_parent() -> None:
-    searcher = Evolution(SPACE, LOSS, seed=0, population=5, parents=2, children=3)
-    assert searcher.round_size() == 5
-    first = [searcher.ask(number) for number in range(5)]
+    strategy = Evolution(SPACE, LOSS, seed=0, population=5, parents=2, children=3)
+    assert strategy.round_size() == 5
+    first = [strategy.ask(number) for number in range(5)]
     assert {proposal.parent for proposal in first} == {None}
-    searcher.tell([Trial(i, proposal, 0, {"loss": 9.0 - i}) for i, proposal in enumerate(first)])
-    assert searcher.round_size() == 6
-    second = [searcher.ask(number) for number in range(5, 11)]
+    strategy.tell([Trial(i, proposal, 0, {"loss": 9.0 - i}) for i, proposal in enumerate(first)])
+    assert strategy.round_size() == 6
+    second = [strategy.ask(number) for number in range(5, 11)]
     assert [proposal.parent for proposal in second] == [4, 4, 4, 3, 3, 3]
     assert {proposal.mutation for proposal in second} == {"mutate"}
     assert len({proposal.architecture for proposal in first + second}) == 11, "nothing is tried twice"
 
 
 def test_if_all_failed_the_next_round_is_random() -> None:
-    searcher = told(Evolution(SPACE, LOSS, seed=0, parents=2, children=2), trial(0, None, 3, 3))
-    assert searcher.round_size() == 4
-    assert searcher.ask(1).parent is None
+    strategy = told(Evolution(SPACE, LOSS, seed=0, parents=2, children=2), trial(0, None, 3, 3))
+    assert strategy.round_size() == 4
+    assert strategy.ask(1).parent is None
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", ["op-nas", "evolution", "random", "roulette"])
 def test_proposals_depend_on_seed_and_history_alone(name: str) -> None:
     def proposals(seed: int, loss: float) -> list[Proposal]:
-        searcher = STRATEGIES[name](SPACE, LOSS, seed, population=3, parents=2, children=2)
-        first = [searcher.ask(number) for number in range(3)]
-        searcher.tell([Trial(i, p, 0, {"loss": loss if i == 1 else 2.0 + i}) for i, p in enumerate(first)])
-        return first + [searcher.ask(number) for number in range(3, 7)]
+        strategy = STRATEGIES[name](SPACE, LOSS, seed, population=3, parents=2, children=2)
+        first = [strategy.ask(number) for number in range(3)]
+        strategy.tell([Trial(i, p, 0, {"loss": loss if i == 1 else 2.0 + i}) for i, p in enumerate(first)])
+        return first + [strategy.ask(number) for number in range(3, 7)]
 
     assert proposals(0, 1.0) == proposals(0, 1.0)
     assert not set(proposals(0, 1.0)) & set(proposals(1, 1.0))
@@ -141,7 +143,7 @@ def test_proposals_depend_on_seed_and_history_alone(name: str) -> None:
     assert (other == proposals(0, 1.0)) == (name == "random")
 
 
-class Landscape:
+class Landscape(Evaluator):
     """A planted optimum: the fitness is the mean of one random number for each gene."""
 
     def __init__(self, space: AutoBertZeroSpace, seed: int) -> None:
@@ -154,34 +156,30 @@ class Landscape:
             self.effects[position, operation] = value
         return self.effects[position, operation]
 
-    def start_round(self, number: int) -> None: ...
-    def keep(self, trials: Sequence[Trial], known: int) -> None: ...
-    def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None: ...
-
-    def evaluate(self, trial_id: int, architecture: Architecture) -> tuple[dict[str, float], dict[str, float]]:
+    def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
         return {"loss": -fmean(self.effect(*gene) for gene in self.space.genes(architecture))}, {}
 
 
-def searched(name: str, landscape: Landscape, journal: Path) -> tuple[float, OpNas]:
-    """The best fitness after 40 trials, and the searcher."""
-    searcher = STRATEGIES[name](landscape.space, LOSS, landscape.seed, population=15, parents=3, children=4)
-    trials = search(searcher, landscape, Journal(journal), 40)
-    return max(-trial.scores["loss"] for trial in trials), searcher
+def searched(name: str, landscape: Landscape, journal: Path, team: Team) -> tuple[float, OpNas]:
+    """The best fitness after 40 trials, and the strategy."""
+    strategy = STRATEGIES[name](landscape.space, LOSS, landscape.seed, population=15, parents=3, children=4)
+    trials = Loop(strategy, landscape, LOSS, Journal(journal), team, landscape.seed).run(40)
+    return max(-trial.scores["loss"] for trial in trials), strategy
 
 
-def preference(searcher: OpNas, landscape: Landscape) -> float:
-    """How much better what the searcher draws is than what is drawn blindly, over all kernels and the path's start."""
+def preference(strategy: OpNas, landscape: Landscape) -> float:
+    """How much better what the strategy draws is than what is drawn blindly, over all kernels and the path's start."""
     places = [(("kernel", layer), KERNELS) for layer in range(3)] + [(("path", j), OPERATIONS) for j in range(3)]
     gains = []
     for position, choices in places:
-        drawn = [searcher.draw(position, choices, Random(number)) for number in range(50)]
+        drawn = [strategy.draw(position, choices, Random(number)) for number in range(50)]
         plain = fmean(landscape.effect(position, choice) for choice in choices)
         gains.append(fmean(landscape.effect(position, choice) for choice in drawn) - plain)
     return fmean(gains)
 
 
 def test_op_nas_finds_more_than_chance_where_operations_count_by_themselves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twelve paired seeds: the guided draw prefers what was planted, and that pays on average."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
@@ -189,9 +187,9 @@ def test_op_nas_finds_more_than_chance_where_operations_count_by_themselves(
     for seed in range(12):
         space = AutoBertZeroSpace(num_hidden_layers=3, formulas=FormulaSampler(3, 5))
         landscape = Landscape(space, seed)
-        guided, searcher = searched("op-nas", landscape, tmp_path / f"op-nas-{seed}")
-        preferences.append(preference(searcher, landscape))
-        gains.append(guided - searched("random", landscape, tmp_path / f"random-{seed}")[0])
+        guided, strategy = searched("op-nas", landscape, tmp_path / f"op-nas-{seed}", team)
+        preferences.append(preference(strategy, landscape))
+        gains.append(guided - searched("random", landscape, tmp_path / f"random-{seed}", team)[0])
     assert fmean(preferences) > 0.2
     assert fmean(gains) > 0.05
     assert sum(gain > 0 for gain in gains) >= 8

@@ -1,0 +1,65 @@
+"""What a rank check takes from a run: the parts of its method, its weights, and what those have cost."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from autobert_hf.lab.data.text import sha256_of
+from autobert_hf.records.files import read_tensors
+from autobert_hf.records.run_folder import RunError, RunFolder
+from autobert_hf.records.study import journal_file
+from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.methods.method import Method
+
+
+NEEDED = {
+    "evaluator": "evaluator: `analyze ranking` asks how well its scores rank",
+    "supernets": "supernet: `analyze ranking` compares inherited scores",
+    "loss": "loss: `analyze ranking` compares with networks that are trained alone",
+    "text": "text: `analyze ranking` compares with networks that are trained alone",
+    "base": "configuration around its architectures: `analyze ranking` compares with networks that are trained alone",
+}
+
+
+def check_begun(run: Path) -> None:
+    """
+    Before the run is opened, since a run that has not begun would begin.
+
+    Raises:
+        RunError: if there is no run, or neither weights nor trials are there.
+    """
+    RunFolder(run).read("run.json")  # says it better than a missing file does
+    if not supernet_files(run) and not journal_file(run).exists():
+        raise RunError(f"{run} holds no trained supernet: let its search go on first (`autobert status {run}`).")
+
+
+def check_inputs(method: Method) -> dict[str, str]:
+    """
+    What a check of this run depends on, by name, with its sha256.
+
+    Raises:
+        RunError: if the run's method lacks a part that is compared, or its weights are not there yet.
+    """
+    path = method.run.path
+    for name, what in NEEDED.items():
+        if not getattr(method, name):
+            raise RunError(f"The method of {path} has no {what}.")
+    weights = supernet_files(path)
+    if not weights:
+        raise RunError(f"{path} holds no trained supernet: let its search go on first (`autobert status {path}`).")
+    return {file.name: sha256_of(file) for file in (path / "run.json", *weights)}
+
+
+def supernet_files(run: Path) -> list[Path]:
+    """The weights that candidates inherit, without those of a training that goes on."""
+    return [path for path in sorted((run / "supernet").glob("*.safetensors")) if not path.name.startswith("training-")]
+
+
+def shared_tokens(run: Path, trials: Sequence[Trial]) -> dict[str, int]:
+    """
+    What the shared weights have cost: `warm_up` before the search, `once` with all that it trained as well, since they
+    come from its end; `seen_by_weights` is what they have learned from themselves.
+    """
+    seen = max(int(read_tensors(path)[1].get("tokens", 0)) for path in supernet_files(run))
+    before = min((int(trial.cost.get("inherited_tokens", seen)) for trial in trials), default=seen)
+    once = before + sum(int(trial.cost.get("tokens", 0)) for trial in trials)
+    return {"once": once, "warm_up": before, "seen_by_weights": seen}
