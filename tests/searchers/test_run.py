@@ -59,7 +59,7 @@ class Memory:
 
 
 class Training:
-    """What a new process has: a network with a buffer that counts, a loss with a parameter, a policy that remembers."""
+    """What a new process has: a network that counts in a buffer, a loss with a parameter, a policy that remembers."""
 
     def __init__(self, config: AutoBertConfig, text: Text, team: Team, seed: int = 0) -> None:
         self.text = text
