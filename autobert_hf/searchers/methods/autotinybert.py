@@ -43,9 +43,7 @@ class AutoTinyBertSettings(LatencySettings, TeacherSettings):
     width_step: int = described("Step of the width's grid, even.", 16, least=2)
     inner_step: int = described("Step of the feed-forward width's grid.", 32, least=1)
     stock: bool = described("Only networks that a plain BERT configuration expresses.", False)
-    strategy: Literal["evolution", "fast", "exhaustive", "random"] = described(
-        "How candidates are chosen.", "evolution"
-    )
+    strategy: Literal["evolution", "fast", "exhaustive", "random"] = described("Choice of candidates.", "evolution")
     population: int = described("Candidates of a generation (S of the paper).", 25, least=1)
     baselines: bool = described("Train and measure what each model found has to beat.", True)
 
@@ -107,12 +105,10 @@ class AutoTinyBert(Method):
         """The best of each limit; the limits but the first stand in the folders' names."""
         if limits is not None:
             return super().picks(study, limits)
-        slack, (first, *others) = self.settings.slack, self.settings.limits_of_latency
+        first, *others = self.settings.limits_of_latency
         folders = {"model": first} | {f"model-{limit:g}": limit for limit in others}
-        return {
-            folder: super(AutoTinyBert, self).picks(study, Limits({"latency": slack * limit}))["model"]
-            for folder, limit in folders.items()
-        }
+        kept = {name: Limits({"latency": self.settings.slack * limit}) for name, limit in folders.items()}
+        return {name: super(AutoTinyBert, self).picks(study, limits)["model"] for name, limits in kept.items()}
 
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
         """The further training of a candidate and of its baselines, and their times measured together."""
