@@ -111,7 +111,7 @@ class RankCheck:
 
     @cached_property
     def fit_batches(self) -> list[dict[str, torch.Tensor]]:
-        return self.text.some("ridge")
+        return self.text.fitting_batches("ridge")
 
     def architectures(self, count: int) -> list[Architecture]:
         """The first `count` different networks drawn."""

@@ -34,5 +34,5 @@ def baselines_within(
 
 def untrained(teacher: Teacher, text: Text) -> dict[str, Any]:
     """Baselines from the teacher that need no training."""
-    table = StaticTable(teacher.model, text.some("static"), text.tokenizer.all_special_ids)
+    table = StaticTable(teacher.model, text.fitting_batches("static"), text.tokenizer.all_special_ids)
     return {"teacher in int8": in_int8(teacher.model), "static table": table}

@@ -137,7 +137,7 @@ class AutoTinyBert(Method):
         if self.teacher is not None:
             self.teacher.remember()
         loss = LOSSES[self.settings.final_loss](model.config, self.teacher)
-        loss.fit([model.eval()], self.text.some("ridge"))
+        loss.fit([model.eval()], self.text.fitting_batches("ridge"))
         return loss
 
     def plain(self, model: PreTrainedModel) -> PreTrainedModel:

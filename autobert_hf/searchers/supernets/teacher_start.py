@@ -45,8 +45,8 @@ class TeacherStart:
         if self.teacher is None:
             return
         if not self.run.has_trained(WEIGHTS):
-            order_by_use(supernet.module.eval(), self.text.some("order"))
-            self.loss.fit([supernet.module], self.text.some("ridge"))
+            order_by_use(supernet.module.eval(), self.text.fitting_batches("order"))
+            self.loss.fit([supernet.module], self.text.fitting_batches("ridge"))
         self.run.once("depths", lambda: self._depths(supernet))
         self._read_depths(supernet)
 
