@@ -47,7 +47,7 @@ __all__ = [
     "search",
 ]
 
-# Loaded when they are asked for: whoever only loads a model needs none of what they import.
+# Imported on first use: loading a model does not need their dependencies.
 LATER = {
     "GridSpace": "autobert_hf.searchers.spaces.grid",
     "Study": "autobert_hf.api",

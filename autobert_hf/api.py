@@ -93,7 +93,7 @@ def search_function(output_dir: str | Path, **given: Any) -> Study:
     folder = RunFolder(Path(output_dir))
     try:
         if state.is_main_process:
-            folder.open(own.recorded(), own.inputs(), {"num_trials": own.number})
+            folder.open(own.recorded(), {}, {"num_trials": own.number}, own.code())
         state.wait_for_everyone()
         # Of the processes alone: a function may have an Accelerator of its own, of whatever precision.
         found = own.study(Run(folder.path, own.seed, Team(state)))
@@ -162,8 +162,7 @@ def open_run(settings: SearchSettings, code: Mapping[str, str] | None = None) ->
     folder = RunFolder(Path(settings.output_dir))
     try:
         if state.is_main_process:
-            inputs = settings.inputs() | dict(code or {})
-            folder.open(settings.recorded(), inputs, {"num_trials": settings.num_trials})
+            folder.open(settings.recorded(), settings.inputs(), {"num_trials": settings.num_trials}, code)
         state.wait_for_everyone()
         team = Team(Accelerator(mixed_precision=settings.mixed_precision, cpu=settings.cpu))
     except BaseException:

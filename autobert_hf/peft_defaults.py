@@ -1,6 +1,6 @@
 """
-PEFT's default target modules for AutoBert: our modules bear BERT's names, so that BERT's defaults fit. Convolutions,
-which BERT has not, are adapted by LoRA at the map into them.
+PEFT's default target modules for AutoBert: our modules have BERT's names, so BERT's defaults fit. LoRA adapts
+convolutions, which BERT does not have, at their input map.
 """
 
 import importlib.abc
@@ -16,7 +16,7 @@ LORA = ("TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING", "TRANSFORMERS_MODE
 
 
 def register() -> None:
-    """Now where PEFT is loaded, else as soon as it is: importing it here would cost everybody a second."""
+    """Registers now if PEFT is loaded, else when it is imported: importing PEFT here would cost a second."""
     if CONSTANTS in sys.modules:
         add_defaults(sys.modules[CONSTANTS])
     elif not any(isinstance(finder, _AfterPeft) for finder in sys.meta_path):
@@ -30,7 +30,7 @@ def add_defaults(constants: ModuleType) -> None:
 
 
 class _AfterPeft(importlib.abc.MetaPathFinder):
-    """Finds PEFT's table as ever, and adds our rows once its module has run."""
+    """Finds PEFT's constants module as usual, and adds our entries after it has run."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name != CONSTANTS:

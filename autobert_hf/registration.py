@@ -1,4 +1,4 @@
-"""Tells transformers' Auto classes, and PEFT, about AutoBert."""
+"""Registers AutoBert with transformers' Auto classes and PEFT."""
 
 import transformers
 
@@ -9,7 +9,7 @@ from autobert_hf.modeling.configuration_autobert import AUTO_MAP, AutoBertConfig
 
 def register() -> None:
     """
-    After `import autobert_hf`, `AutoModel...from_pretrained` knows `autobert` folders, and every save carries the
+    After `import autobert_hf`, `AutoModel...from_pretrained` loads `autobert` folders, and every save includes the
     modelling files, so that it loads with `trust_remote_code=True` where this package is not installed.
     """
     transformers.AutoConfig.register("autobert", AutoBertConfig, exist_ok=True)

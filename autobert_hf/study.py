@@ -1,4 +1,4 @@
-"""What a search has left in its folder, as an object of Python."""
+"""The results in a search's folder as a Python object."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 class Study:
     """
-    What a search has found, in the folder `path`: `trials`, the `best` of them, the `front` and the `picks` that
-    become models. `kind` is the class of the method that searched, where that is none of `METHODS`.
+    The results of a search in the folder `path`: `trials`, the `best` trial, the Pareto `front` and the `picks`, which
+    become models. `kind`: the class of the search method, needed if it is not in `METHODS`.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Study:
     @property
     def best(self) -> Trial:
         """
-        By the main goal.
+        The best trial by the main goal.
 
         Raises:
             StudyError: if no trial has finished.
@@ -81,20 +81,20 @@ class Study:
 
     @property
     def complete(self) -> bool:
-        """Whether the same search would add nothing: its budget is used up, and its models are there."""
+        """Whether repeating the search would add nothing: its budget is used up and its models exist."""
         return self.data.complete
 
     @property
     def is_of_function(self) -> bool:
-        """Whether a function judged the trials; then there is no method."""
+        """Whether the trials were scored by a function; then there is no method."""
         return "method" not in RunFolder(self.path).read("run.json")["settings"]
 
     def front(self, limits: Limits | None = None) -> list[Trial]:
-        """The trials that no other beats, by the main goal; with `limits` of those within them."""
+        """The Pareto front, best first by the main goal; with `limits`, the front of the trials within them."""
         return self.goals.front(self.trials if limits is None else within(self.data, limits))
 
     def picks(self, limits: Limits | None = None) -> dict[str, Trial]:
-        """The trials that become models, by the name of their folder: as the method picks them, or within `limits`."""
+        """The trials that become models, by folder name: the method's choice, or the best within `limits`."""
         if self.is_of_function:
             return {"model": self.goals.best(within(self.data, limits or Limits()))[0]}
         with self.opened() as method:
@@ -102,12 +102,12 @@ class Study:
 
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
         """
-        A trial as a model: with its final training (`train`), with the weights it was judged by (False), or as the
-        method's runs end (None). Of a search by a function a new masked language model, if its architectures name
-        fields of `AutoBertConfig`.
+        A trial as a model: after its final training (`train` is True), with the weights that it was scored with
+        (False), or as the method's runs end (None). For a search by a function, an untrained masked language model, if
+        the names in its architectures are fields of `AutoBertConfig`.
 
         Raises:
-            StudyError: if there is no such model.
+            StudyError: if the trial has no such model.
         """
         if self.is_of_function:
             if train:
@@ -117,13 +117,13 @@ class Study:
             return method.model(trial, train)
 
     def report(self) -> Path:
-        """Figures and one HTML page; returns its path."""
+        """Writes figures and one HTML page; returns the path of the page."""
         with disk_errors(self.path / "report"):
             return write_report(self.path)
 
     def to_pandas(self) -> "DataFrame":
-        """A row a trial; what its architecture is made of in columns `setting_NAME`, scores in `score_NAME`."""
-        from pandas import DataFrame  # slow to import, and needed here alone
+        """One row per trial; settings of the architecture in columns `setting_NAME`, scores in `score_NAME`."""
+        from pandas import DataFrame  # slow to import, and only needed here
 
         settings = [{f"setting_{n}": trial.architecture[n] for n in trial.architecture} for trial in self.trials]
         return DataFrame([row | own for row, own in zip(self.data.to_rows(), settings, strict=True)])
@@ -131,10 +131,10 @@ class Study:
     @contextmanager
     def opened(self) -> Iterator[Method]:
         """
-        The method with everything that it needs; inside, Accelerate has the precision of this run.
+        The method of the run, opened; inside `with`, Accelerate's state is that of this run.
 
         Raises:
-            RunError: if there is none, or one that is not known here.
+            RunError: if there is no method, or an unknown one.
         """
         with self._state:
             if self._method is None:
@@ -144,16 +144,16 @@ class Study:
 
 def untrained(architecture: Architecture, seed: int) -> AutoBertForMaskedLM:
     """
-    With random weights, the same for the same seed; what the architecture leaves open is BERT-base's.
+    A model with random weights, deterministic in `seed`; sizes not in the architecture are those of BERT-base.
 
     Raises:
-        StudyError: if it has settings that are no fields of `AutoBertConfig`.
+        StudyError: if it has settings that are not fields of `AutoBertConfig`.
     """
     known = {field.name for field in fields(AutoBertConfig)}
     if unknown := [name for name in architecture if name not in known]:
         raise StudyError(
-            f"AutoBertConfig has no field {' or '.join(unknown)}, so that only you know what the model is: build it "
-            "from trial.architecture."
+            f"AutoBertConfig has no field {' or '.join(unknown)}, so the model cannot be built here: build it "
+            "yourself from trial.architecture."
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "initialise"))
@@ -162,16 +162,16 @@ def untrained(architecture: Architecture, seed: int) -> AutoBertForMaskedLM:
 
 def reopen(path: Path, kind: type[Method] | None = None) -> Method:
     """
-    The method of a run as it stands. Reads only, beyond what its models write.
+    The method of an existing run. Opening writes nothing; making models may.
 
     Raises:
-        RunError: if there is no run, or one whose method or settings this version does not know.
+        RunError: if there is no run, or its method or settings are unknown to this version.
     """
     settings = RunFolder(path).read("run.json")["settings"]
     if "method" not in settings:
         raise RunError(
             f"{path} was searched by a function, which leaves scores and no models. In Python "
-            f"`autobert_hf.load_study({str(path)!r}).model(trial)` builds one, where its choices are fields of "
+            f"`autobert_hf.load_study({str(path)!r}).model(trial)` builds one if its choices are fields of "
             "AutoBertConfig."
         )
     kind = kind or METHODS.get(settings["method"])
@@ -190,18 +190,18 @@ def reopen(path: Path, kind: type[Method] | None = None) -> Method:
 
 def load_study(output_dir: str | Path, method: type[Method] | None = None) -> Study:
     """
-    The study in the folder of a run, finished or not. Of a run that was searched by a class of your own, give this as
-    `method` where you want its models.
+    The study in the folder of a run, finished or not. For models of a run of your own `Method` class, pass the class
+    as `method`.
 
     Raises:
-        RunError, StudyError: if there is none.
+        RunError, StudyError: if there is no run, or it has no study yet.
     """
     path = Path(output_dir)
     folder = RunFolder(path)
-    settings = folder.read("run.json")["settings"]  # says it better than a missing study does
+    settings = folder.read("run.json")["settings"]  # raises a clear error if there is no run
     wanted = read_report(path / "local.json").get("num_trials", 0)
     data = records.Study.read(path, num_trials=wanted)
-    if "method" in settings:  # there are searches through fewer trials than they may, and models to be made after all
+    if "method" in settings:  # a search may end before its budget, and models are made after it
         ended = read_report(path / "report" / "picks.json").get("num_trials")
         data = replace(data, complete=ended == wanted)
     return Study(path, data, method)

@@ -1,4 +1,4 @@
-"""The published architectures as a Markdown table, our counts beside the papers': `autobert zoo` and docs/zoo.md."""
+"""The published architectures as a Markdown table, with our counts and the papers': `autobert zoo` and docs/zoo.md."""
 
 from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig

@@ -138,7 +138,7 @@ def test_an_object_as_strategy_and_as_evaluator(tmp_path):
     study = own(tmp_path / "run", Layers(), goals=goals, strategy=strategy)
     assert [trial.proposal.mutation for trial in study.trials] == ["sample", "sample", "mutate", "mutate"]
     run = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert run["settings"]["strategy"] == "Evolution" and set(run["inputs"]) == {"Layers"}
+    assert run["settings"]["strategy"] == "Evolution" and set(run["code"]) == {"Layers"}
 
 
 GOAL = {"name": "loss", "direction": "minimize", "cost": "trained", "label": "loss", "unit": ""}
@@ -193,7 +193,7 @@ def test_a_version_stands_for_a_class_too(tmp_path):
 
 
 def test_a_goal_that_is_not_returned(tmp_path):
-    with pytest.raises(ValueError, match="my_scores returned no 'accuracy', which is a goal; it returned {'loss':"):
+    with pytest.raises(ValueError, match="my_scores returned no score for the goal 'accuracy'; it returned {'loss':"):
         own(tmp_path / "run", goals={"accuracy": "max"})
 
 
@@ -284,7 +284,7 @@ def test_a_network_that_only_its_author_knows(tmp_path):
         ("status", 0, "searched by a function, seed 0"),
         ("report", 0, "No model, so no card"),
         ("select", 1, "searched by a function, which leaves scores and no models"),
-        ("push --repo-id me/name", 1, "save the model that you made of them in"),
+        ("push --repo-id me/name", 1, "save the model that you made from them in"),
     ],
 )
 def test_commands_on_the_run_of_a_function(tmp_path, capsys, command, code, sentence):
@@ -354,7 +354,7 @@ def test_another_precision_in_the_same_process_and_a_script_s_own_accelerator(fo
         ({"cpu": "perhaps"}, "cpu is 'perhaps': give True or False"),
         ({"seed": True}, "seed is True: give a whole number"),
         ({"num_trials": 2.5}, "num_trials is 2.5: give a whole number"),
-        ({"max_flops": "many"}, "many is no number: write 5000000, 5e6 or 5M"),
+        ({"max_flops": "many"}, "many is not a number: write 5000000, 5e6 or 5M"),
         ({"norm_position": "middle"}, "norm_position is 'middle': choose from post, pre"),
         ({"tokenizer": object()}, "tokenizer holds <object object at .*: give a text"),
         # what both ways in say, in the same words

@@ -1,4 +1,4 @@
-"""`autobert analyze`: how far cheap scores can be trusted (`ranking`), how alike tokens become (`tokens`)."""
+"""`autobert analyze`: how well cheap scores rank networks (`ranking`), how similar tokens become (`tokens`)."""
 
 import argparse
 import logging
@@ -23,29 +23,29 @@ def analyze_command(arguments: Sequence[str]) -> int:
     _ranking_parser(
         commands.add_parser("ranking", allow_abbrev=False, help="cheap scores against stand-alone training")
     )
-    _tokens_parser(commands.add_parser("tokens", allow_abbrev=False, help="how alike tokens become, layer by layer"))
+    _tokens_parser(commands.add_parser("tokens", allow_abbrev=False, help="how similar tokens become, layer by layer"))
     given = parser.parse_args(arguments)
     return given.call(given)
 
 
 def _ranking_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="The --output-dir of a finished search; nothing is written there.")
-    parser.add_argument("--output-dir", type=Path, required=True, help="The same command goes on with this folder.")
-    parser.add_argument("--networks", type=int, default=64, help="How many are drawn from the space.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="Of the stand-alone trainings.")
-    parser.add_argument("--tokens", type=int, default=1_000_000, help="Of one stand-alone training.")
+    parser.add_argument("--output-dir", type=Path, required=True, help="Results; the same command resumes.")
+    parser.add_argument("--networks", type=int, default=64, help="Number of networks drawn from the space.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="Seeds of the stand-alone trainings.")
+    parser.add_argument("--tokens", type=int, default=1_000_000, help="Training tokens of a stand-alone training.")
     parser.add_argument(
         "--short-tokens",
         type=int,
-        help="Of the short training from scratch. Without: as a candidate's, else a sixteenth.",
+        help="Tokens of the short training from scratch. Default: as a candidate's, else a sixteenth.",
     )
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="Peak rate of trainings from scratch.")
-    parser.add_argument("--draw-seed", type=int, default=0, help="Of the drawn networks.")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, help="Peak rate of the trainings.")
+    parser.add_argument("--draw-seed", type=int, default=0, help="Seed of the drawn networks.")
     parser.set_defaults(call=ranking_command)
 
 
 def ranking_command(given: argparse.Namespace) -> int:
-    # Only here: nothing of this, nor a search behind it, is needed to start the command line.
+    # Imported only here, to keep the start of the command line fast.
     from autobert_hf.api import reopen
     from autobert_hf.hub_cards.analysis_figures import draw_ranking
     from autobert_hf.searchers.analysis.rank_check import RankCheck
@@ -74,8 +74,8 @@ def ranking_command(given: argparse.Namespace) -> int:
 def _tokens_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="Hub ids, folders or names of the zoo (untrained).")
     parser.add_argument("--output-dir", type=Path, required=True, help="Folder for the table and the figure.")
-    parser.add_argument("--text", type=Path, help="Text, parquet, csv or json file. Without: the built-in text.")
-    parser.add_argument("--samples", type=int, default=256, help="How many texts are taken.")
+    parser.add_argument("--text", type=Path, help="Text, parquet, csv or json file. Default: the built-in text.")
+    parser.add_argument("--samples", type=int, default=256, help="Number of texts to use.")
     parser.add_argument("--length", type=int, default=64, help="Tokens after which a text is cut.")
     parser.set_defaults(call=tokens_command)
 
@@ -99,7 +99,7 @@ def tokens_command(given: argparse.Namespace) -> int:
 
 
 def load_encoder(source: str, texts: Sequence[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Encoder and tokenizer. A network of the zoo has random weights, for which any numbering of words will do."""
+    """Encoder and tokenizer. A network of the zoo has random weights, so any tokenizer fits."""
     if source in ZOO:
         with torch.random.fork_rng():
             torch.manual_seed(0)

@@ -14,7 +14,7 @@ from autobert_hf.records.model_folder import save_model
 
 def convert_command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="autobert convert", description=__doc__)
-    parser.add_argument("source", help="Hub id or folder, BERT encoder or AutoBert.")
+    parser.add_argument("source", help="Hub id or folder, of a BERT encoder or an AutoBert model.")
     parser.add_argument("destination", type=Path, help="Folder to write; it must be new or empty.")
     given = parser.parse_args(arguments)
     if given.destination.exists() and any(given.destination.iterdir()):
@@ -26,17 +26,17 @@ def convert_command(arguments: Sequence[str]) -> int:
 
 
 def convert(source: str) -> PreTrainedModel:
-    """The model of a Hub id or folder in the other form, with every head that its configuration names."""
+    """The model of a Hub id or folder, converted to the other form, with its head."""
     config = AutoConfig.from_pretrained(source)
     model = head_class(config).from_pretrained(source)
     return to_bert(model) if config.model_type == "autobert" else from_bert(model)
 
 
 def head_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
-    """The class that the checkpoint was saved from; the bare model where the configuration does not say."""
+    """The class that the checkpoint was saved from; the bare model if the configuration names none."""
     is_ours = config.model_type == "autobert"
     if not is_ours:
-        from_bert_config(config)  # refuses what is no plain encoder before weights are read
+        from_bert_config(config)  # raises for other models before weights are read
     name = (config.architectures or ["AutoBertModel" if is_ours else "BertModel"])[0]
     found = getattr(autobert_hf if is_ours else transformers, name, None)
     if found is None:

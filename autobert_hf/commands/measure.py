@@ -1,4 +1,4 @@
-"""`autobert measure MODEL...`: how fast encoders are beside a reference, by paired processor time with its spread."""
+"""`autobert measure MODEL...`: latency of encoders relative to a reference, from paired times."""
 
 import argparse
 import logging
@@ -18,12 +18,12 @@ from autobert_hf.modeling.zoo import ZOO
 from autobert_hf.records.run_folder import RunFolder, write_json
 
 
-FOUND = "this network"  # a run's own model, as cards call it
+FOUND = "this network"  # name of a run's model on cards
 
 
 def measure_command(arguments: Sequence[str]) -> int:
     given = _parser().parse_args(arguments)
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # heads and poolers that are left out
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # hides warnings about unused heads and poolers
     models = _models(given)
     reference = load_encoder(given.reference) if given.reference else bert_base()
     name = given.reference or "BERT-base"
@@ -51,18 +51,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="autobert measure", allow_abbrev=False, description=__doc__)
     add = parser.add_argument
     add("models", nargs="*", metavar="MODEL", help="Folder, Hub id, or name of the zoo (random weights).")
-    add("--reference", help="Folder, Hub id or name of the zoo. Without: transformers' BERT-base, random weights.")
-    add("--runtime", choices=[*PRECISIONS], default="eager", help="torch as it comes, or onnxruntime.")
+    add("--reference", help="Folder, Hub id or name of the zoo. Default: BERT-base with random weights.")
+    add("--runtime", choices=[*PRECISIONS], default="eager", help="Plain torch (eager), or onnxruntime.")
     add("--precision", choices=[*DTYPES], default="no", help="no: fp32; bf16 in torch; int8 in onnxruntime.")
-    add("--reference-runtime", choices=[*PRECISIONS], help="Without: as --runtime.")
-    add("--reference-precision", choices=[*DTYPES], help="Without: as --precision.")
-    add("--batch", type=int, default=1, help="Rows.")
-    add("--length", type=int, default=128, help="Tokens of a row.")
-    add("--threads", type=int, default=1, help="1: by processor time. More: by wall time, which other work disturbs.")
-    add("--device", default="cpu", help="cpu, or cuda: by its events.")
-    add("--rounds", type=int, default=12, help=f"At least; up to {PATIENCE} times as many until --error is reached.")
+    add("--reference-runtime", choices=[*PRECISIONS], help="Default: as --runtime.")
+    add("--reference-precision", choices=[*DTYPES], help="Default: as --precision.")
+    add("--batch", type=int, default=1, help="Rows in a batch.")
+    add("--length", type=int, default=128, help="Tokens in a row.")
+    add("--threads", type=int, default=1, help="1: processor time; more: wall time, which other work disturbs.")
+    add("--device", default="cpu", help="cpu, or cuda (timed by events).")
+    add("--rounds", type=int, default=12, help=f"Minimum; up to {PATIENCE} times as many to reach --error.")
     add("--error", type=float, default=0.02, help="Largest standard error of a ratio, relative to it.")
-    add("--run", type=Path, help="A search: its model is measured too, and its cards will show all of this.")
+    add("--run", type=Path, help="Folder of a search: its model is measured too, and its card will show the results.")
     add("--output", type=Path, help="JSON file for the results.")
     return parser
 
@@ -85,7 +85,7 @@ def bert_base() -> PreTrainedModel:
 
 
 def load_encoder(source: str) -> PreTrainedModel:
-    """Without pooler. A name of the zoo, or a folder that holds a configuration alone, gives random weights."""
+    """An encoder without pooler; with random weights for a name of the zoo or a folder without weights."""
     if source in ZOO:
         return _untrained(load_config(source))
     folder = Path(source)
@@ -93,7 +93,7 @@ def load_encoder(source: str) -> PreTrainedModel:
         return _untrained(AutoConfig.from_pretrained(source))
     try:
         return AutoModel.from_pretrained(source, add_pooling_layer=False)
-    except TypeError:  # a kind of encoder that has none
+    except TypeError:  # an encoder without that option
         return AutoModel.from_pretrained(source)
 
 
@@ -107,7 +107,7 @@ def _untrained(config: PreTrainedConfig) -> PreTrainedModel:
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One line a model, what was timed, and a warning where other work disturbed it."""
+    """One line per model, the conditions, and a warning if other work disturbed the measurement."""
     width = max(len(name) for name in ("model", *rows)) + 2
     heads = (("time", 8), ("quartiles", 16), ("wall", 8), ("M params", 10), ("GFLOPs", 9), ("MB", 8))
     lines = [f"{'model':<{width}}" + "".join(f"{head:>{size}}" for head, size in heads)]
@@ -126,7 +126,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def record(run: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
-    """Adds the rows to the run's report/latency.json; what a search had predicted stays beside them."""
+    """Adds the rows to the run's report/latency.json and keeps the predictions of the search."""
     path = run / "report" / "latency.json"
     before = RunFolder(run).read("report/latency.json") if path.exists() else {}
     new = {name: {**row, "predicted": before.get(name, {}).get("predicted")} for name, row in rows.items()}

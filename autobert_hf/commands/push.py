@@ -1,4 +1,4 @@
-"""`autobert push RUN_DIR --repo-id me/name`: a finished run onto the Hub, as one commit."""
+"""`autobert push RUN_DIR --repo-id me/name`: pushes a finished run to the Hub, as one commit per repository."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ def push_command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="autobert push", description=__doc__, allow_abbrev=False)
     parser.add_argument("run", type=Path, help="The --output-dir of a finished search.")
     parser.add_argument(
-        "--repo-id", required=True, help="Repository on the Hub, e.g. me/name; made if it is not there."
+        "--repo-id", required=True, help="Repository on the Hub, e.g. me/name; created if it does not exist."
     )
     parser.add_argument("--private", action="store_true", help="Only you, or your organization, can read it.")
-    parser.add_argument("--revision", help="Branch to push to; made if it is not there.")
+    parser.add_argument("--revision", help="Branch to push to; created if it does not exist.")
     parser.add_argument("--with-trials", action="store_true", help="Also the search log, as data set NAME-trials.")
     parser.add_argument(
-        "--dry-run", action="store_true", help="Check everything, say what would be sent, send nothing."
+        "--dry-run", action="store_true", help="Check everything and list what would be sent, but send nothing."
     )
     given = parser.parse_args(arguments)
     refuse_without_model(given.run)
@@ -36,19 +36,19 @@ def push_command(arguments: Sequence[str]) -> int:
 def refuse_without_model(run: Path) -> None:
     """
     Raises:
-        PushError: for a search by a function, unless somebody has put a model into its folder.
+        PushError: for a search by a function, unless a model was saved in its folder.
     """
     is_of_function = "method" not in RunFolder(run).read("run.json")["settings"]
     if is_of_function and not (run / "model" / "config.json").exists():
         raise PushError(
-            f"{run} was searched by a function, which leaves scores and no models: save the model that you made of "
-            f"them in {run / 'model'}, and push again."
+            f"{run} was searched by a function, which leaves scores and no models: save the model that you made "
+            f"from them in {run / 'model'}, and push again."
         )
 
 
 def plan(upload: Upload, private: bool, revision: str | None) -> list[str]:
-    """What a push would do with one repository."""
-    seen = "private: you and whom you let in can read" if private else "public: everybody can read"
+    """Lines that describe the push of one repository."""
+    seen = "private: only you and those you give access can read" if private else "public: everybody can read"
     where = f"{upload.repo_type} {upload.repo_id}" + (f", branch {revision}" if revision else "")
     sizes = upload.sizes()
     lines = [f"{where} ({seen} all of it), one commit:"]

@@ -1,4 +1,4 @@
-"""`autobert report RUN_DIR`: a run in figures and one HTML page, and its model card again from what is known now."""
+"""`autobert report RUN_DIR`: figures and an HTML page of a run, and its model card written again."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ NO_MODEL = "No model yet, so no card."
 
 def report_command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="autobert report", description=__doc__)
-    parser.add_argument("run", type=Path, help="The --output-dir of a search; it may still be going on.")
+    parser.add_argument("run", type=Path, help="The --output-dir of a search; it may still be running.")
     given = parser.parse_args(arguments)
     study = load_study(given.run)
     print(f"Figures and page: {study.report()}")
     model, card = given.run / "model", given.run / "model" / "README.md"
     if not (model / "config.json").exists():
-        print("No model, so no card: a function judged its candidates." if study.is_of_function else NO_MODEL)
+        print("No model, so no card: its candidates were scored by a function." if study.is_of_function else NO_MODEL)
     elif not is_ours(card):
-        print(f"{card} was changed by hand and stays as it is; remove it to have it written again.")
+        print(f"{card} was changed by hand and stays as it is; remove it to generate it again.")
     else:
         with disk_errors(model):
             write_card(given.run)

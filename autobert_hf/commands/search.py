@@ -1,4 +1,4 @@
-"""`autobert search`: settings from the command line and a YAML file, a run folder, a method, and what it found."""
+"""`autobert search`: reads settings from the command line and a YAML file, and runs a search."""
 
 import argparse
 import json
@@ -16,16 +16,16 @@ from autobert_hf.modeling.configuration_autobert import AUTO_MAP
 from autobert_hf.searchers.settings import SearchSettings
 
 
-# How YAML writes that a setting has no value.
+# How YAML writes an empty value.
 NOTHING: tuple[list[str], ...] = ([], [""], ["null"], ["~"])
 
 
 class UsageError(ValueError):
-    """The command line or the file behind --config asks for something that does not exist."""
+    """The command line or the file of --config has an unknown or invalid setting."""
 
 
 def search_command(arguments: Sequence[str]) -> int:
-    """Text in, searched model out."""
+    """Runs a search from text to a trained model, and prints a summary. Returns 0."""
     settings = parse_settings(arguments)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     study = search_run(settings, lambda summary: print(summary, flush=True))
@@ -37,12 +37,15 @@ def search_command(arguments: Sequence[str]) -> int:
 
 
 def summary_of(study: Study) -> str:
-    """What was found, and how to load it."""
-    (name, trial), *_ = study.picks().items()
-    main, folder = study.goals.main, study.path / name
+    """A message with the best candidate, and how to load its model."""
+    picks, main = study.picks(), study.goals.main
+    name, trial = next(iter(picks.items()), ("", study.best))
+    found = f"\nThe best candidate is trial {trial.id}, {main.label} {trial.scores[main.name]:.4f}.\n"
+    if not picks:
+        return f"{found}The method made no model of it."
+    folder = study.path / name
     return (
-        f"\nThe best candidate is trial {trial.id}, {main.label} {trial.scores[main.name]:.4f}.\n"
-        f"The model is in {folder}. To load it:\n\n"
+        f"{found}The model is in {folder}. To load it:\n\n"
         "    import autobert_hf\n"
         f"    from transformers import {auto_class(folder)}\n"
         f'    model = {auto_class(folder)}.from_pretrained("{folder}")\n'
@@ -57,10 +60,10 @@ def auto_class(folder: Path) -> str:
 
 
 class Parser(HfArgumentParser):
-    """Complains as everything else here does: one sentence, no usage text before it."""
+    """Reports an error as one sentence, without a usage text."""
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
-        """transformers hands on all that stands with a setting: `least` and `local` are not argparse's business."""
+        """transformers passes on all metadata of a setting; argparse does not know `least` and `local`."""
         return super().add_argument(*names, **{key: options[key] for key in options if key not in ("least", "local")})
 
     def error(self, message: str) -> NoReturn:
@@ -68,13 +71,13 @@ class Parser(HfArgumentParser):
 
 
 def parse_settings(arguments: Sequence[str]) -> SearchSettings:
-    """Command line over the YAML file behind --config over the method's defaults."""
+    """Settings from the command line, else from the YAML file of --config, else the method's defaults."""
     first = Parser(prog="autobert search", add_help=False, allow_abbrev=False)
     first.add_argument("--config", help="YAML file with any of the settings; the command line wins.")
     given, rest = first.parse_known_args(arguments)
     from_file = read_yaml(Path(given.config)) if given.config else {}
     kind = settings_of(rest, str(from_file.get("method", SearchSettings.method)))
-    # transformers annotates a type that no class can be of
+    # transformers' annotation fits no class
     parser = Parser(kind, prog="autobert search", parents=[first])  # type: ignore[arg-type]
     if given.config:
         here = {part.partition("=")[0].removeprefix("--").replace("-", "_") for part in rest if part.startswith("--")}
@@ -87,7 +90,7 @@ def parse_settings(arguments: Sequence[str]) -> SearchSettings:
 
 
 def settings_of(arguments: Sequence[str], default: str) -> type[SearchSettings]:
-    """What the method that is asked for can be told."""
+    """The settings class of the requested method."""
     parser = Parser(prog="autobert search", add_help=False, allow_abbrev=False)
     parser.add_argument("--method", default=default)
     return method_named(parser.parse_known_args(arguments)[0].method).Settings
@@ -95,8 +98,8 @@ def settings_of(arguments: Sequence[str], default: str) -> type[SearchSettings]:
 
 def yaml_arguments(path: Path, data: dict[str, object], kind: type[SearchSettings], parser: Parser) -> list[str]:
     """
-    The settings of a YAML file as command-line arguments. Scalars are taken as they are written, so that `no` is a
-    precision and `1e-3` a number; the parser knows the types.
+    The settings of a YAML file as command-line arguments. Scalars are kept as text, so that `no` is a precision and
+    `1e-3` a number; the parser converts them.
     """
     known = sorted(field.name for field in fields(kind))
     if unknown_names := sorted(set(data) - set(known), key=str):

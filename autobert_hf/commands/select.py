@@ -1,4 +1,4 @@
-"""`autobert select RUN_DIR`: another point of a finished search, within other limits, without searching again."""
+"""`autobert select RUN_DIR`: extracts other candidates of a search, e.g. within other limits."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from autobert_hf.searchers.settings.described import Quantity
 def select_command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="autobert select", description=__doc__)
     parser.add_argument("run", type=Path, help="The --output-dir of a search.")
-    parser.add_argument("--max-params", type=quantity, help="Most parameters of the masked language model, e.g. 5M.")
-    parser.add_argument("--max-flops", type=quantity, help="Most FLOPs of a row of 128 tokens, e.g. 1.2G.")
-    parser.add_argument("--max-latency", type=quantity, help="Most time over the reference, e.g. 0.5.")
-    parser.add_argument("--all-front", action="store_true", help="Every candidate that no other beats, not one.")
-    parser.add_argument("--train", action="store_true", help="Give each the run's final training.")
+    parser.add_argument("--max-params", type=quantity, help="Maximum parameters (with masked-LM head), e.g. 5M.")
+    parser.add_argument("--max-flops", type=quantity, help="Maximum FLOPs for a row of 128 tokens, e.g. 1.2G.")
+    parser.add_argument("--max-latency", type=quantity, help="Maximum latency relative to the reference, e.g. 0.5.")
+    parser.add_argument("--all-front", action="store_true", help="All candidates of the Pareto front, not just one.")
+    parser.add_argument("--train", action="store_true", help="Train each with the run's final training.")
     given = parser.parse_args(arguments)
     asked = {"parameters": given.max_params, "flops": given.max_flops, "latency": given.max_latency}
     limits = Limits({name: most for name, most in asked.items() if most is not None})
@@ -39,7 +39,7 @@ def quantity(text: str) -> Quantity:
 
 
 def extract(study: Study, trial: Trial, train: bool) -> Path:
-    """Saves a candidate with its card, in a folder of its own."""
+    """Saves a candidate as a model with its card; returns its folder."""
     folder = study.path / "selected" / f"trial-{trial.id:06d}"
     with study.opened() as method:
         method.save(method.model(trial, train), folder)

@@ -1,16 +1,14 @@
-"""`autobert status RUN_DIR`: where a run is, and what is left of it."""
+"""`autobert status RUN_DIR`: progress of a run, and what is left to do."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
-
-from safetensors import safe_open
 
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.run_folder import RunFolder, read_report
 from autobert_hf.records.study import journal_file
+from autobert_hf.records.trainings import Training, read_trainings
 from autobert_hf.records.trial import Trial, read_trials
 
 
@@ -26,36 +24,24 @@ def status_lines(run: Path) -> list[str]:
     settings, local = RunFolder(run).read("run.json")["settings"], RunFolder(run).read("local.json")
     trials = read_trials(journal_file(run))
     lines = [f"{run}: {settings.get('method', 'searched by a function')}, seed {settings['seed']}"]
-    lines += _supernet(run / "supernet", settings)
-    # There are searches that go through fewer candidates than they may.
+    trainings = read_trainings(run)
+    lines += [_training(training) for training in trainings if not training.is_final]
+    # A search may end with fewer candidates than its budget.
     has_ended = read_report(run / "report" / "picks.json").get("num_trials") == local["num_trials"]
     lines += _search(trials, len(trials) if has_ended else local["num_trials"], Goals.read(run))
-    lines += [_training(path) for path in sorted((run / "final").glob("training-*.safetensors"))]
+    lines += [_training(training) for training in trainings if training.is_final and not training.is_done]
     if "method" not in settings:
         return lines
     done = (run / "model" / "config.json").exists()
-    return [*lines, f"model: in {run / 'model'}" if done else "model: not there yet; the same command goes on"]
-
-
-def _supernet(folder: Path, settings: dict[str, Any]) -> list[str]:
-    """Where its training is, of a method that has a supernet."""
-    if "supernet_steps" in settings:
-        if (folder / "weights.safetensors").exists():
-            return ["supernet: trained"]
-        done = _metadata(folder / "training-weights.safetensors", "step")
-        return [f"supernet: at step {done} of {settings['supernet_steps']} (last checkpoint)"]
-    if "warmup_steps" in settings:
-        if rounds := sorted(folder.glob("round-*.safetensors")):
-            return [f"supernet: warmed up, weights of round {int(rounds[-1].stem.removeprefix('round-'))}"]
-        done = _metadata(folder / "training-round-0000.safetensors", "step")
-        return [f"supernet: warm-up at step {done} of {settings['warmup_steps']} (last checkpoint)"]
-    return []
+    return [*lines, f"model: in {run / 'model'}" if done else "model: none yet; run the same command to resume"]
 
 
 def _search(trials: list[Trial], wanted: int, goals: Goals | None) -> list[str]:
     pruned, failed = (sum(trial.status == status for trial in trials) for status in ("pruned", "failed"))
     ended = f"{failed} failed" + (f", {pruned} pruned" if pruned else "")
     lines = [f"search: {len(trials)} of {wanted} candidates, {ended}"]
+    if trials and trials[-1].weights:
+        lines.append(f"last judged with: {trials[-1].weights}")
     left, time = max(wanted - len(trials), 0), ""
     if goals is not None and (ranked := goals.best(trials)):
         best = ranked[0]
@@ -65,14 +51,7 @@ def _search(trials: list[Trial], wanted: int, goals: Goals | None) -> list[str]:
     return [*lines, f"left: {left} candidates{time}"]
 
 
-def _training(path: Path) -> str:
-    done, steps = _metadata(path, "step"), _metadata(path, "steps")
-    name = path.stem.removeprefix("training-").rpartition("-")[0]
-    return f"final training: {name} at step {done} of {steps} (last checkpoint)"
-
-
-def _metadata(path: Path, name: str) -> int:
-    if not path.exists():
-        return 0
-    with safe_open(path, framework="pt") as file:
-        return int(file.metadata()[name])
+def _training(training: Training) -> str:
+    if training.is_done:
+        return f"{training.name}: trained, {training.steps:,} steps"
+    return f"{training.name}: at step {training.step:,} of {training.steps:,} (last checkpoint)"

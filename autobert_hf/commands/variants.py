@@ -13,7 +13,7 @@ from autobert_hf.modeling.zoo import ZOO
 def ablate_command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="autobert ablate", description="Write the paper's ablations of a network.")
     _source_and_destination(parser)
-    parser.add_argument("--seed", type=int, default=0, help="Of the shuffled kernels.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the shuffled kernels.")
     given = parser.parse_args(arguments)
     variants = ablations(load_config(given.source), given.seed)
     if not variants:
@@ -39,7 +39,7 @@ def scale_command(arguments: Sequence[str]) -> int:
 
 
 def load_config(source: str) -> AutoBertConfig:
-    """From a name of the zoo, a folder or a Hub id."""
+    """The configuration of a name of the zoo, a folder or a Hub id."""
     return AutoBertConfig.from_zoo(source) if source in ZOO else AutoBertConfig.from_pretrained(source)
 
 

@@ -1,4 +1,4 @@
-"""`autobert zoo`: published architectures, their parameters and FLOPs beside the papers' figures."""
+"""`autobert zoo`: published architectures, with our counts of parameters and FLOPs and the papers'."""
 
 import argparse
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ from autobert_hf.hub_cards.figures import BLUE, GREY, ORANGE
 
 OKABE_ITO = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 MARKS = "osD^vPX"
-UNIFORMITY = {"residual": "residual norm (0: all tokens alike)", "cosine": "mean cosine of two tokens (1: all alike)"}
+UNIFORMITY = {"residual": "residual norm (0: all tokens equal)", "cosine": "mean cosine of two tokens (1: all equal)"}
 
 
 def draw_ranking(report: Mapping[str, Any], path: Path) -> None:
@@ -20,7 +20,7 @@ def draw_ranking(report: Mapping[str, Any], path: Path) -> None:
     points = report["points"]
     shades = left.scatter(points["inherited"], points["real"], c=points["attention layers"], cmap="cividis", s=18)
     figure.colorbar(shades, ax=left, label="attention layers", ticks=sorted(set(points["attention layers"])))
-    left.set_xlabel(f"{report['study']['goal']} of the search, less is better")
+    left.set_xlabel(f"{report['study']['goal']} of the search, lower is better")
     left.set_ylabel("loss of stand-alone training")
     left.set_title(report["study"]["unit"], fontsize="medium")
     scores = {

@@ -1,4 +1,4 @@
-"""A network as rows of a table, and its formulas, from the model folder's configuration."""
+"""The layers and formulas of a network for cards and figures, from the model folder's configuration."""
 
 import json
 from collections import Counter
@@ -17,13 +17,13 @@ from autobert_hf.modeling.formula import STANDARD_ATTENTION, Formula
 from autobert_hf.records.architecture import Architecture, Items, freeze
 
 
-KINDS = {  # one of them, several of them
+KINDS = {  # singular, plural
     "conv": ("convolution", "convolutions"),
     "full_attention": ("attention layer", "attention layers"),
     "hybrid": ("attention layer with convolutions", "attention layers with convolutions"),
 }
-MOST_DRAWN = 96  # layers; a longer strip nobody reads
-HEADS = {  # what it is, the Hub's name of its task
+MOST_DRAWN = 96  # layers; a longer figure is not readable
+HEADS = {  # description, the Hub's name of the task
     "Model": ("An encoder", "feature-extraction"),
     "ForMaskedLM": ("A masked language model", "fill-mask"),
     "ForPreTraining": ("A masked language model with next-sentence prediction", "fill-mask"),
@@ -37,14 +37,14 @@ HEADS = {  # what it is, the Hub's name of its task
 
 
 def count_tensors(path: Path) -> int:
-    """Numbers in a file of weights, tied ones once."""
+    """Number of parameters in a safetensors file, tied ones once."""
     with safe_open(path, framework="pt") as file:
         return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 (no dict)
 
 
 @dataclass(frozen=True)
 class Attention:
-    """A formula of the network: `number` from 1 (0 is standard attention), canonical text, LaTeX line by line."""
+    """A formula of the network: `number` from 1 (0: standard attention), canonical text, lines of LaTeX."""
 
     number: int
     text: str
@@ -54,7 +54,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class Layer:
-    """`kernel`: taps of its convolution, 0 without; sizes of halves that are skipped are 0."""
+    """One layer; `kernel`: taps of its convolution, 0 if there is none. Sizes of skipped halves are 0."""
 
     number: int
     kind: str
@@ -70,7 +70,7 @@ class Layer:
 
 
 class Network:
-    """What a card says about the network in a model folder; `config` is in AutoBert's vocabulary."""
+    """The network in a model folder, as a card describes it; `config` is an AutoBertConfig, also for BERT."""
 
     def __init__(self, folder: Path) -> None:
         self.data: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -111,7 +111,7 @@ class Network:
         return self.formulas[formula.text]
 
     def is_built_as(self, architecture: Architecture) -> bool:
-        """Whether the network is the one that a trial describes, as far as the trial does."""
+        """Whether the network agrees with all values of a trial's architecture."""
 
         def has(config: AutoBertConfig, values: Items, **own: str) -> bool:
             return freeze({name: own.get(name, getattr(config, name, None)) for name, _ in values}) == values
@@ -125,7 +125,7 @@ class Network:
 
     @property
     def grade(self) -> str:
-        """`stock` loads with transformers alone, `plugin` with this package or with the code beside the weights."""
+        """`stock`: loads with transformers alone; `plugin`: with this package, or with the code in its folder."""
         return "stock" if self.is_bert else "plugin"
 
     @property
@@ -155,14 +155,14 @@ class Network:
 
     @property
     def labels(self) -> list[str]:
-        """Of a classifier, where they are more than numbers."""
+        """The label names of a classifier; empty for other models."""
         names = self.data.get("id2label") or {}
         is_classifier = self.head in ("ForSequenceClassification", "ForTokenClassification")
         return [str(names[key]) for key in sorted(names, key=int)] if is_classifier else []
 
     @property
     def reach(self) -> int | None:
-        """How many tokens away to each side a token sees; None for all, by attention."""
+        """How many tokens to each side influence a token; None for all tokens, by attention."""
         mixers = [layer for layer in self.layers if not layer.skipped]
         return sum(layer.kernel // 2 for layer in mixers) if all(layer.kind == "conv" for layer in mixers) else None
 

@@ -1,4 +1,4 @@
-"""The model card of a run: README.md and figures beside the weights, from the records alone."""
+"""The model card of a run: README.md and figures next to the weights, made from the run's records alone."""
 
 import hashlib
 from functools import partial
@@ -22,11 +22,11 @@ SEAL = "\n<!-- written by autobert-hf, {} -->\n"
 
 def write_card(run: Path, folder: Path | None = None, trial: int | None = None) -> None:
     """
-    Writes README.md and its figures into `folder`, which holds a model of `run`: one made from `trial`. Without them
-    it is `run/model`, the best trial.
+    Writes README.md and its figures into `folder`, which holds the model of `run` made from `trial`. By default, the
+    folder is `run/model`, with the best trial.
 
     Raises:
-        RunError, StudyError, JournalError: if the records are no finished run's.
+        RunError, StudyError, JournalError: if the records are not those of a finished run.
     """
     folder = folder or run / "model"
     network = Network(folder)
@@ -34,23 +34,23 @@ def write_card(run: Path, folder: Path | None = None, trial: int | None = None) 
     known = facts(records, network)
     figures = draw_figures(records, network, folder)
     body = markdown("model_card.md", metadata=Safe(metadata(known).to_yaml()), figures=figures, **known)
-    ModelCard(body, ignore_metadata_errors=False)  # refuses metadata that the Hub would refuse
+    ModelCard(body, ignore_metadata_errors=False)  # raises for metadata that the Hub would reject
     write_text(folder / "README.md", sealed(body))
 
 
 def sealed(body: str) -> str:
-    """A text with its digest at the end, by which a change by hand shows."""
+    """A text with its digest appended, which reveals changes by hand."""
     return body + SEAL.format(hashlib.sha256(body.encode()).hexdigest()[:16])
 
 
 def is_ours(card: Path) -> bool:
-    """Whether a card is as it was written here, or is not there: one that was changed by hand is never replaced."""
+    """Whether a card is unchanged since it was generated, or missing: a card edited by hand is never replaced."""
     text = card.read_text(encoding="utf-8") if card.exists() else sealed("")
     return text == sealed(text[: text.rfind(SEAL[:5])])
 
 
 def draw_figures(records: RunRecords, network: Network | None, folder: Path) -> list[str]:
-    """Every figure that the records are enough for, in the order of reading; returns their file names."""
+    """Draws all figures that the records allow; returns their file names in the order of the card."""
     training, predictor = records.training, records.reports.get("predictor", {})
     predicted = [row for row in latency(records) if row["predicted"] is not None]
     drawings = {
@@ -67,7 +67,7 @@ def draw_figures(records: RunRecords, network: Network | None, folder: Path) -> 
 
 
 def metadata(known: dict[str, Any]) -> ModelCardData:
-    """What the Hub reads; of others' strings only what has the form of an id."""
+    """The card's metadata for the Hub; strings from outside are included only if they have the form of an id."""
     network, settings = known["network"], known["settings"]
     method, dataset = one_line(settings.get("method") or "architecture search"), settings.get("dataset")
     results = evaluation(known)
@@ -84,12 +84,12 @@ def metadata(known: dict[str, Any]) -> ModelCardData:
 
 
 def identifier(name: str | None) -> str | None:
-    """What has the form of a repository's name, or of a tag or a licence: all that the Hub accepts there."""
+    """The name if it has the form of a repository, tag or licence id, as the Hub requires; else None."""
     return name if name and HUB_ID.fullmatch(name) else None
 
 
 def evaluation(known: dict[str, Any]) -> list[EvalResult] | None:
-    """The loss after the final training: the one score that belongs to the published weights."""
+    """The loss after the final training, the only score of the published weights; None without one."""
     if known["training"] is None or known["training"]["floor"] is None:
         return None
     hub = [row["what"] for row in known["inputs"] if row["name"] == "dataset"]

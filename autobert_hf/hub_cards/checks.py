@@ -1,4 +1,4 @@
-"""What a file must not hold, and a card's metadata must be, before others see them."""
+"""Checks before publishing: no secrets or home paths in files, and valid metadata on the card."""
 
 import re
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from huggingface_hub import ModelCard, get_token
 from autobert_hf.hub_cards.facts import HUB_ID
 
 
-# Folders of Unix under which people live, and what makes a path below one of them somebody's.
+# Parents of home folders on Unix, and a pattern of the path below them.
 HOMES = {b"home": rb"[\w.-]+", b"Users": rb"[\w.-]+", b"root": b""}
-# What a text must hold, as a fixed string (found at once, where a pattern is slow), to be looked at more closely.
+# A pattern is slow, so it is searched only in texts that contain its key, a fixed string.
 PLACES = {b"/%b/" % folder: re.compile(rb"(?<![\w.])/%b/%b" % (folder, rest)) for folder, rest in HOMES.items()}
 PLACES[b"\\Users\\"] = re.compile(rb"(?<!\w)[A-Za-z]:\\{1,2}Users\\{1,2}[\w.-]+")
 TOKENS = {
@@ -27,11 +27,11 @@ TOKENS |= {b"gh%c_" % kind: re.compile(rb"\bgh%c_[A-Za-z0-9]{36}" % kind) for ki
 
 
 class PushError(ValueError):
-    """The folder is not fit to be published, or the Hub does not take it."""
+    """The folder must not be published as it is, or the Hub rejects it."""
 
 
 def refuse_secrets(name: str, content: Path | bytes) -> None:
-    """Raises PushError if a file holds somebody's home folder or a token; what was found is not repeated."""
+    """Raises PushError if a file holds a path into a home folder or a token; the message does not repeat it."""
     data = _text_of(content) if isinstance(content, Path) else content
     own, home = (get_token() or "").encode(), str(Path.home()).encode()
     if _first(TOKENS, data) is not None or (len(own) > 8 and own in data):
@@ -40,17 +40,17 @@ def refuse_secrets(name: str, content: Path | bytes) -> None:
     place = _first(homes, data)
     if place is not None:
         line = data.count(b"\n", 0, place) + 1
-        raise PushError(f"{name}, line {line} holds a path into a home folder: remove it, it says who and where.")
+        raise PushError(f"{name}, line {line} holds a path into a home folder: remove it, as it identifies a user.")
 
 
 def _first(patterns: Mapping[bytes, re.Pattern[bytes]], data: bytes) -> int | None:
-    """Where the first of the patterns that is found stands."""
+    """Position of a match of the first pattern that matches; None if none does."""
     found = (pattern.search(data) for fixed, pattern in patterns.items() if fixed in data)
     return next((match.start() for match in found if match), None)
 
 
 def _text_of(path: Path) -> bytes:
-    """The content, of weights only their header: numbers say nothing."""
+    """The content of a file; for weights, only the header."""
     with path.open("rb") as file:
         if path.suffix != ".safetensors":
             return file.read()
@@ -58,10 +58,10 @@ def _text_of(path: Path) -> bytes:
 
 
 def refuse_bad_metadata(text: str) -> None:
-    """Raises PushError unless a card's metadata has the form that the Hub takes; it looks again on a push."""
+    """Raises PushError unless a card's metadata has the form that the Hub accepts (it checks again on a push)."""
     try:
         data: Mapping[str, Any] = ModelCard(text, ignore_metadata_errors=False).data.to_dict()
-    except Exception as error:  # YAML's and the library's own errors have no common kind
+    except Exception as error:  # YAML's and the library's errors have no common class
         raise PushError(f"README.md: its metadata cannot be read ({' '.join(str(error).split())}).") from error
     if not data:
         raise PushError("README.md has no metadata between two lines of ---: `autobert report` writes the card again.")

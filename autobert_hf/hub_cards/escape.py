@@ -1,9 +1,9 @@
 """
-The one place where strings of others (configs, labels, data sets, journals) become part of a document.
+Escaping: the only place where untrusted strings (configs, labels, data sets, journals) become part of a document.
 
 Templates escape by default: whatever `{{ ... }}` prints goes through `plain`, unless it is `Safe`, which only the
-functions here return. A string without special characters stays as it is; in any other, every character that is no
-letter, digit, space, dot or comma becomes an entity, which no reader of Markdown, HTML or LaTeX takes for structure.
+functions here return. A string without special characters is not changed; in any other, every character except
+letters, digits, spaces, dots and commas becomes an entity, which Markdown, HTML and LaTeX never parse as markup.
 """
 
 import json
@@ -18,14 +18,14 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 
-# Filters of both kinds of templates.
+# Filters of Markdown and HTML templates.
 NUMBERS: dict[str, Callable[[Any], str]] = {
     "thousands": lambda number: f"{number:,.0f}" if number == round(number) else f"{number:,.4g}",
     "amount": lambda number: f"{number / 1e6:,.2f} M" if number >= 1e5 else f"{number:,.0f}",
     "duration": lambda seconds: duration(seconds),
     "interval": lambda of: interval(of["value"], of["low"], of["high"]),
 }
-LONGEST, LONGEST_LABEL = 300, 48  # of a string of others; the records hold the rest
+LONGEST, LONGEST_LABEL = 300, 48  # maximum lengths of untrusted strings; the records hold the rest
 
 _INERT = re.compile(r"(?:[^\W_]|[ .,;/%=+'()-])*")  # in running text
 _INERT_CODE = re.compile(r"""[\w.,;:/%=+'"()@?!*^#\[\]-]+(?: +[\w.,;:/%=+'"()@?!*^#\[\]-]+)*""")  # between backticks
@@ -33,17 +33,17 @@ _INERT_SHELL = re.compile(r"[\w.,:/=@%+ -]*", re.ASCII)  # between quotes, also 
 
 
 class Safe(str):
-    """Text that is already fit for Markdown."""
+    """Text that is already escaped for Markdown."""
 
 
 def one_line(value: object) -> str:
-    """White space and control, formatting and unassigned characters (Unicode's Z and C) become single spaces."""
+    """The text with runs of white space, control and unassigned characters (Unicode's Z, C) as single spaces."""
     text = re.sub(" +", " ", "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in str(value)))
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def plain(value: object) -> Safe:
-    """For running text and table cells."""
+    """Escapes a value for running text and table cells."""
     if isinstance(value, Safe):
         return value
     text = one_line(value)
@@ -51,13 +51,13 @@ def plain(value: object) -> Safe:
 
 
 def code(value: object) -> Safe:
-    """Monospaced, for running text and table cells."""
+    """Escapes a value as code, for running text and table cells."""
     text = one_line(value).strip()
     return Safe(f"`{text}`" if _INERT_CODE.fullmatch(text) else f"<code>{_entities(text)}</code>")
 
 
 def word(value: object) -> Safe:
-    """One word of a shell line (bash), exactly the value, also where the line stands between Markdown's fences."""
+    """Quotes a value as one word of a bash command, also inside a fenced block of Markdown."""
     text = str(value)
     if _INERT_SHELL.fullmatch(text):
         return Safe(shlex.quote(text))
@@ -70,7 +70,7 @@ def word(value: object) -> Safe:
 
 
 def literal(value: object) -> Safe:
-    """A string of Python, for a line of code between Markdown's fences."""
+    """A value as a Python string literal, for code in a fenced block of Markdown."""
     return Safe(json.dumps(one_line(value)))
 
 
@@ -88,7 +88,7 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
 
 
 def label(value: object) -> str:
-    """For figures: short, and no dollar sign starts a formula."""
+    """A value for figures: shortened, with dollar signs escaped."""
     text = one_line(value)
     return (text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…").replace("$", r"\$")
 
@@ -98,7 +98,7 @@ def _entities(text: str) -> str:
 
 
 def markdown(template: str, **values: Any) -> str:
-    """A Markdown template of this package, filled."""
+    """Renders a Markdown template of this package."""
     environment = Environment(
         undefined=StrictUndefined, finalize=plain, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )  # Markdown is escaped by `finalize`, not by HTML's rules
@@ -107,7 +107,7 @@ def markdown(template: str, **values: Any) -> str:
 
 
 def html(template: str, **values: Any) -> str:
-    """An HTML template of this package, filled; Jinja escapes, `Markup` is what this package made itself."""
+    """Renders an HTML template of this package; Jinja escapes all but `Markup`, which this package generates."""
     environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"one_line": one_line, **NUMBERS}
     return environment.from_string(_read(template)).render(values)

@@ -1,8 +1,7 @@
-"""What card and page say, worked out from the records: plain values, no words, nothing that is not known."""
+"""The values that card and page print, derived from the records: plain data without wording."""
 
 import re
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,11 @@ from autobert_hf.hub_cards.escape import Safe
 from autobert_hf.hub_cards.run_reader import RunRecords, found_first
 from autobert_hf.modeling.arithmetic import count_flops
 from autobert_hf.records.goals import GOALS
+from autobert_hf.records.trainings import FINAL
 from autobert_hf.records.trial import Trial
 
 
-REPO_ID = Safe("PATH_OR_ID")  # stands on the card where a push writes the repository's name
+REPO_ID = Safe("PATH_OR_ID")  # placeholder on the card, replaced by the repository's name on a push
 SHA256 = re.compile(r"[0-9a-f]{64}")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?", re.ASCII)
 
@@ -23,7 +23,7 @@ OURS = "this network"  # the name of a run's model in its latency record
 
 
 def facts(records: RunRecords, network: Network | None) -> dict[str, Any]:
-    """Everything that the templates print."""
+    """All values that the templates print."""
     settings = {name: public(value) for name, value in records.settings.items()}
     return {
         "repo_id": REPO_ID,
@@ -67,7 +67,7 @@ def inputs(records: RunRecords) -> list[dict[str, Any]]:
 
 
 def public(setting: Any) -> Any:  # noqa: ANN401 (any setting)
-    """A setting as it may be shown: of a file or folder its last part, since the others say something of a machine."""
+    """A setting as it may be published: only the last part of a path, since the others identify a machine."""
     if isinstance(setting, list):
         return [public(item) for item in setting]
     is_path = isinstance(setting, str) and (setting.startswith(("/", "~", ".")) or Path(setting).exists())
@@ -75,7 +75,7 @@ def public(setting: Any) -> Any:  # noqa: ANN401 (any setting)
 
 
 def teacher(settings: Mapping[str, Any]) -> dict[str, str] | None:
-    """Its name, and its `id` where that can be one of the Hub."""
+    """The teacher's name, and its `id` if it may be an id on the Hub; None without a teacher."""
     given = settings.get("teacher") or ""
     if not given:
         return None
@@ -85,37 +85,36 @@ def teacher(settings: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def thinned(front: list[Trial], chosen: Trial) -> list[Trial]:
-    """At most about FRONT_ROWS of them, evenly, with both ends and the chosen one."""
+    """About FRONT_ROWS trials of the front, evenly spaced, with both ends and the chosen one."""
     step = -(-len(front) // FRONT_ROWS)
     return [t for place, t in enumerate(front) if place % step == 0 or t is front[-1] or t is chosen]
 
 
 def limits(records: RunRecords) -> list[tuple[str, str, float]]:
-    """What the search was told to keep within: score, `at most` or `at least`, value."""
+    """The limits of the search as (score, `at most` or `at least`, value)."""
     asked = records.study.goals.limits
     most = [(name, "at most", value) for name, value in asked.most.items()]
     return most + [(name, "at least", value) for name, value in asked.least.items()]
 
 
 def other_scores(records: RunRecords) -> dict[str, float]:
-    """Scores of the chosen candidate beyond the goals and the usual ones, e.g. those of single tasks."""
+    """Scores of the chosen candidate other than goals and standard scores, e.g. those of single tasks."""
     known = {*GOALS, *(goal.name for goal in records.study.goals.goals)}
     return {name: score for name, score in records.chosen.scores.items() if name not in known}
 
 
 def cost(records: RunRecords) -> dict[str, float | None]:
-    """Seconds and tokens of all candidates, and the tokens of the shared weights before the first of them."""
-    inherited = [trial.cost["inherited_tokens"] for trial in records.done if "inherited_tokens" in trial.cost]
-    sizes = [records.settings.get(name) or 0 for name in ("supernet_steps", "batch_size", "length")]
-    shared = prod(sizes) or min(inherited, default=None)
+    """Seconds and tokens of all candidates, and training tokens of the shared weights before the search."""
+    trainings = records.reports.get("trainings", {})
+    shared = sum(row["tokens"] for name, row in trainings.items() if not name.startswith(FINAL)) or None
     return {"seconds": records.cost("seconds"), "tokens": records.cost("tokens"), "shared": shared}
 
 
 def training(records: RunRecords) -> dict[str, Any] | None:
     """
-    The final training: networks by name, and a row for each token count at which all were measured. `floor` is the
-    loss of word frequencies alone, `linear_floor` the error of a linear map, which `errors` stand beside; either may
-    be missing.
+    The final training: networks by name, and a row for each token count at which all were evaluated. `floor`: the loss
+    of token frequencies alone; `linear_floor`: the error of a linear map, comparable with `errors`. Either may be
+    None.
     """
     data = records.training
     if data is None:
@@ -151,14 +150,14 @@ def ranking(data: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def latency(records: RunRecords) -> list[dict[str, Any]]:
-    """A row for each network that was timed against a reference. `this network` is the one that the card is about."""
+    """A row for each network timed against a reference; `this network` is the one described by the card."""
     optional = {"predicted": None, "machine": None, "busy": False}
     rows = records.reports.get("latency", {}).items()
     return [optional | row | {"name": _seen_from(records.chosen.id, name, row)} for name, row in rows]
 
 
 def baselines(records: RunRecords) -> dict[str, Any] | None:
-    """The network and what it has to beat: `limit` of their time, rows with `time` and `sentence_error` if known."""
+    """The network and its baselines: the latency `limit`, and rows with `time` and `sentence_error` if known."""
     number = records.chosen.id
     found = records.reports.get("baselines", {}).get(str(number))
     if found is None:
@@ -184,7 +183,7 @@ def accepted(draws: Mapping[str, int] | None) -> dict[str, Any] | None:
 
 
 def text_files(records: RunRecords) -> tuple[list[str], list[str]]:
-    """Names for training and held out. The records do not tell them apart, so that a name has to."""
+    """Names of training and held-out files. Records do not tell them apart, so names with "valid" are held out."""
     files = [row["name"] for row in inputs(records) if "sha256" in row and not row["name"].startswith("teacher ")]
     held_out = [name for name in files if "valid" in name.lower() and len(files) > 1]
     return [name for name in files if name not in held_out], held_out
@@ -192,10 +191,10 @@ def text_files(records: RunRecords) -> tuple[list[str], list[str]]:
 
 def command(records: RunRecords, settings: Mapping[str, Any]) -> list[tuple[str, list[Any]]]:
     """
-    The search again, option by option; inputs by their names. Nothing for a run that no command has started: by a
-    function, or by a method of a user's own, whose code is among the inputs.
+    Options and values of a command that repeats the search, with inputs by their names. Empty for a run that cannot be
+    started by a command: a search by a function, or by a user-defined method, which has code of its own.
     """
-    if not settings.get("method") or settings["method"] in records.run.get("inputs", {}):
+    if not settings.get("method") or records.run.get("code"):
         return []
     train, held_out = text_files(records)
     options: dict[str, list[Any]] = {

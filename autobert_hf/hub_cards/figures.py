@@ -1,4 +1,4 @@
-"""Figures of a run as PNG files, readable at the width of a card (about 720 pixels) and for colour-blind eyes."""
+"""Figures of a run as PNG files, readable at the width of a card (about 720 pixels) and without colour vision."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib
 
 
-matplotlib.use("Agg")  # a server has no screen
+matplotlib.use("Agg")  # works without a display
 
 from matplotlib import pyplot as plt  # noqa: E402 (the backend has to be chosen first)
 from matplotlib.axes import Axes  # noqa: E402
@@ -24,7 +24,7 @@ BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#7F7F7F"
 GREEN, VERMILION, SKY, PURPLE = "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 WIDTH = 7.2  # inches; at 160 dots an inch this is sharp at 720 CSS pixels on dense screens too
 
-# Scores with large numbers: what they are multiplied by, and the axis then.
+# Scores with large values: scale factor, and label of the axis.
 SCALED = {"parameters": (1e-6, "parameters (millions)"), "flops": (1e-9, "GFLOPs for a row of 128 tokens")}
 
 
@@ -58,7 +58,7 @@ def draw_curve(records: RunRecords, axes: Axes) -> None:
 
 
 def draw_training(training: Mapping[str, Any], path: Path) -> None:
-    """Final training: this network, what it is compared with, and the loss of word frequencies alone if known."""
+    """Final training: this network, its baselines and, if known, the loss of token frequencies alone."""
     figure, axes = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
     names = {"found": "this network", "bert": "BERT of equal size"}
     styles = zip((BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY), "osD^vP", strict=True)
@@ -75,16 +75,16 @@ def draw_training(training: Mapping[str, Any], path: Path) -> None:
 
 
 def draw_front(records: RunRecords, size: Goal, path: Path) -> None:
-    """Candidates by size and score, those that no other beats, and the one that was chosen."""
+    """Candidates by size and score, with the Pareto front and the chosen one."""
     figure, axes = plt.subplots(figsize=(WIDTH, 3.6), layout="constrained")
 
     def points(trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
         return values(size, trials), values(records.main, trials)
 
-    # Between two points the best known score is that of the one that costs less.
+    # Between two points, the best known score is that of the cheaper one.
     steps = "steps-post" if size.direction == "minimize" else "steps-pre"
     axes.scatter(*points(records.done), s=14, color=GREY, linewidths=0, label="candidate")
-    axes.plot(*points(records.front), color=BLUE, marker="o", drawstyle=steps, label="none beats it in both")
+    axes.plot(*points(records.front), color=BLUE, marker="o", drawstyle=steps, label="Pareto front")
     axes.scatter(*points([records.chosen]), s=160, color=VERMILION, marker="*", zorder=3, label="this network")
     _without_outliers(axes, points(records.done)[1], records.main)
     axes.set_xlabel(axis(size))
@@ -97,7 +97,7 @@ def draw_front(records: RunRecords, size: Goal, path: Path) -> None:
 def draw_predicted(rows: list[dict[str, Any]], predictor: Mapping[str, Any], path: Path) -> None:
     """
     Predicted against measured latency: of models, with the measurement's quartiles, and of the random networks that
-    the predictor was fitted to, each predicted from the others.
+    the predictor was fitted on, each predicted by cross-validation.
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8), layout="constrained")
     samples = predictor.get("predicted", []), predictor.get("measured", [])
@@ -121,7 +121,7 @@ def draw_predicted(rows: list[dict[str, Any]], predictor: Mapping[str, Any], pat
 
 
 def legend_above(axes: Axes) -> None:
-    """Where it hides no point."""
+    """Places the legend above the axes, where it hides no point."""
     axes.legend(frameon=False, fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 
@@ -133,7 +133,7 @@ def save(figure: plt.Figure, path: Path) -> None:
 
 
 def _without_outliers(axes: Axes, scores: list[float], goal: Goal) -> None:
-    """The worst 5 percent may lie outside: one network that failed to learn would flatten all others."""
+    """Lets the worst 5 percent lie outside, since one network that failed to learn would flatten all others."""
     ordered = sorted(scores, reverse=goal.direction == "maximize")
     ends = ordered[0], ordered[int(0.95 * (len(ordered) - 1))]
     margin = 0.08 * (max(ends) - min(ends)) or 0.1

@@ -1,4 +1,4 @@
-"""Whether a model folder gives others, who have not installed this package, the same network as us."""
+"""Checks that a model folder loads without this package, with the same outputs."""
 
 import json
 import os
@@ -25,8 +25,8 @@ Tensors = dict[str, torch.Tensor]
 def refuse_unequal(folder: Path) -> None:
     """
     Raises PushError unless the folder loads here, loads in a fresh process in which this package is not installed
-    (running the modelling files of the folder, as everybody who loads it so will), and both compute equal, finite
-    outputs. Each draws from another seed, so that a weight that is missing from the file shows.
+    (running the modelling files of the folder, like every user without it), and both compute equal, finite outputs.
+    They use different random seeds, so that weights missing from the file give different outputs.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     head = (config.get("architectures") or [""])[0]
@@ -39,12 +39,12 @@ def refuse_unequal(folder: Path) -> None:
         if name not in elsewhere or (value - elsewhere[name]).abs().max() > TOLERANCE:
             raise PushError(
                 f"The model in {folder} does not load back with equal outputs ({name} differs): its files were "
-                "changed, or are not of one save. Save it again."
+                "changed, or come from different saves. Save it again."
             )
 
 
 def probe(config: Mapping[str, Any], head: str) -> Tensors:
-    """Two rows of token ids, one of them padded; (1, 2, length) for a choice between two."""
+    """Two rows of token ids, (2, length), one of them padded; (1, 2, length) for multiple choice."""
     length = min(16, config["max_position_embeddings"])
     ids = torch.randint(config["vocab_size"], (2, length), generator=torch.Generator().manual_seed(0))
     mask = torch.ones_like(ids)
@@ -61,13 +61,13 @@ def outputs(folder: Path, config: Mapping[str, Any], head: str, batch: Tensors) 
         torch.manual_seed(1)
         try:
             found = kind.from_pretrained(folder).eval()(**batch)
-        except Exception as error:  # whatever a damaged file makes of it
+        except Exception as error:  # a damaged file may raise anything
             raise PushError(f"The model in {folder} does not load: {' '.join(str(error).split())}") from error
     return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
 
 
 def outputs_without_package(folder: Path, head: str, batch: Tensors) -> Tensors:
-    """As the lines on the card give it to somebody who has not installed this package."""
+    """The outputs of the model loaded in a process without this package, as the card describes it."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         save_file(batch, place / "batch.safetensors")
@@ -76,7 +76,7 @@ def outputs_without_package(folder: Path, head: str, batch: Tensors) -> Tensors:
         done = subprocess.run(
             [sys.executable, "-P", str(script), str(folder.resolve()), name, auto],
             capture_output=True,
-            stdin=subprocess.DEVNULL,  # nobody is there to be asked
+            stdin=subprocess.DEVNULL,  # never prompt
             text=True,
             env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": name, "TRANSFORMERS_VERBOSITY": "error"},
             cwd=place,

@@ -1,11 +1,11 @@
-"""Run as a script: loads a model folder as somebody would who has not installed this package, and computes outputs."""
+"""A script that loads a model folder as if this package were not installed, and computes outputs."""
 
 import sys
 from pathlib import Path
 
 
 class NotInstalled:
-    """A finder before all others, to which autobert_hf is unknown."""
+    """An import finder that hides autobert_hf; it must come first."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name.partition(".")[0] == "autobert_hf":

@@ -1,13 +1,13 @@
-"""Attention formulas as LaTeX, built node by node from the parsed graph: no character of a config gets there."""
+"""Attention formulas as LaTeX, built from the parsed graph, so that no text of a config is included."""
 
 from collections import Counter
 
 from autobert_hf.modeling.graph import Graph
 
 
-_SUM, _PRODUCT, _POWER, _ATOM = range(1, 5)  # how tightly an expression holds together, loosest first
+_SUM, _PRODUCT, _POWER, _ATOM = range(1, 5)  # precedence of an expression, lowest first
 
-# Primitive: picture, how tightly it holds together, how tightly its operands must to stand without parentheses.
+# Primitive: template, its precedence, the precedence that its operands need to go without parentheses.
 PICTURES: dict[str, tuple[str, int, tuple[int, ...]]] = {
     "neg": ("-{}", _SUM, (_PRODUCT,)),
     "transpose": (r"{}^{{\top}}", _POWER, (_ATOM,)),
@@ -24,8 +24,8 @@ PICTURES: dict[str, tuple[str, int, tuple[int, ...]]] = {
 
 def latex(graph: Graph) -> list[str]:
     """
-    One equation a line: `z_1 = ...` for every node that is used more than once, by the numbers that the formula's
-    text gives them, and the result at the end. Without delimiters.
+    One equation per line, without delimiters: `z_1 = ...` for every node that is used more than once, numbered as in
+    the formula's text, and the result at the end.
     """
     uses = Counter(arg for _, args in graph.nodes for arg in args)
     lines: list[str] = []

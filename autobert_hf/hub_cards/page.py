@@ -1,4 +1,4 @@
-"""A run as one HTML page that holds everything itself: figures inside, no script, no request to anywhere."""
+"""A run as a self-contained HTML page: figures are embedded, without scripts or requests."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ from autobert_hf.records.files import write_text
 
 CAPTIONS = {
     "architecture.png": "Layers from left (next to the embeddings) to right: mixer below, feed-forward network above.",
-    "search.png": "Scores of the candidates in the order of the search, and what they were made of.",
+    "search.png": "Scores of the candidates in the order of the search, and the kinds of their layers or their sizes.",
     "front.png": "Candidates by size and score.",
     "training.png": "Held-out loss over the final training.",
     "predicted.png": "Predicted against measured latency.",
@@ -28,7 +28,7 @@ SHOWN = 20  # candidates in the table; the journal has all
 
 def write_report(run: Path) -> Path:
     """
-    Figures as PNG files and `index.html` into `run/report`. A search that still goes on is enough.
+    Writes figures as PNG files and `index.html` to `run/report`; the search may still be running. Returns the page.
 
     Raises:
         RunError, StudyError, JournalError: if the folder holds no run with a finished candidate.
@@ -55,7 +55,7 @@ def write_report(run: Path) -> Path:
 
 
 def equation_uri(line: str) -> Markup:
-    """An equation as a picture: browsers read no LaTeX, and a script that does would have to come from elsewhere."""
+    """An equation as an SVG image, since browsers do not render LaTeX without a script."""
     picture = io.BytesIO()
     mathtext.math_to_image(f"${line}$", picture, FontProperties(size=14), format="svg")
     return data_uri(picture.getvalue(), "image/svg+xml")

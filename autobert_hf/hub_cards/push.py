@@ -1,4 +1,4 @@
-"""A finished run onto the Hub: checked first, then one commit a repository."""
+"""Pushes a finished run to the Hub: checks first, then one commit per repository."""
 
 import logging
 import time
@@ -22,14 +22,14 @@ from autobert_hf.hub_cards.trials import dataset_files
 
 T = TypeVar("T")
 TRIES = 5
-PATIENCE = 60  # seconds, where the Hub says that it is too much but not for how long
+PATIENCE = 60  # seconds to wait if the Hub limits requests without a Retry-After
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """The files of one repository by their names there."""
+    """The files of one repository, by their names in it."""
 
     repo_id: str
     repo_type: str
@@ -44,14 +44,14 @@ class Upload:
 
 def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
     """
-    What a push would send: the model folder of `run`, and with its trials a data set `<repo_id>-trials`. Every check
-    of a push is made here, nothing is sent.
+    The uploads of a push: the model folder of `run` and, with `with_trials`, a data set `<repo_id>-trials`. Makes all
+    checks of a push and sends nothing.
 
     Raises:
         PushError: if a file holds a home path or a token, if the card's metadata does not validate, if the model does
             not load back with equal outputs.
         RunError, StudyError, JournalError: if the folder holds no finished run.
-        ValueError: if `repo_id` is none.
+        ValueError: if `repo_id` is not a valid repository id.
     """
     validate_repo_id(repo_id)
     records, model = RunRecords.read(run), run / "model"
@@ -62,13 +62,13 @@ def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
     trials_id = f"{repo_id}-trials"
     text = (model / "README.md").read_text(encoding="utf-8").replace(REPO_ID, repo_id)
     if with_trials:
-        text += f"\nThe search log, a trial a row: [{trials_id}](https://huggingface.co/datasets/{trials_id}).\n"
+        text += f"\nThe search log, one trial per row: [{trials_id}](https://huggingface.co/datasets/{trials_id}).\n"
     refuse_bad_metadata(text)
     uploads = [Upload(repo_id, "model", visible_files(model) | {"README.md": text.encode()})]
     if with_trials:
         config = Network(model).config
         uploads.append(Upload(trials_id, "dataset", dict(dataset_files(records, config, trials_id, repo_id))))
-        refuse_secrets("journal.jsonl", run / "journal.jsonl")  # in parquet it could not be seen
+        refuse_secrets("journal.jsonl", run / "journal.jsonl")  # compressed in parquet, it could not be checked
     for upload in uploads:
         for name, content in upload.files.items():
             refuse_secrets(name, content)
@@ -77,7 +77,7 @@ def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
 
 
 def visible_files(folder: Path) -> dict[str, Path | bytes]:
-    """All but what begins with a dot, which no save wrote."""
+    """All files by name, except those with a leading dot, which are not part of a model."""
     names = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {name.as_posix(): path for name, path in names.items() if not any(p.startswith(".") for p in name.parts)}
 
@@ -86,23 +86,23 @@ def push(
     run: Path, repo_id: str, private: bool = False, revision: str | None = None, with_trials: bool = False
 ) -> list[str]:
     """
-    Checks as `prepare` does, then creates what is missing and sends each repository's files as one commit, on branch
-    `revision` if given. Called again after an interruption it goes on; files that are there already are not sent
-    again. The token is huggingface_hub's own business (`hf auth login`, `HF_TOKEN`). Returns the commits' addresses.
+    Checks as `prepare` does, then creates missing repositories and sends each one's files as one commit, to branch
+    `revision` if given. A repeated call resumes an interrupted push; files that are already there are not sent again.
+    huggingface_hub provides the token (`hf auth login`, `HF_TOKEN`). Returns the URLs of the commits.
 
     Raises:
-        PushError: as `prepare` does, and for what the Hub refuses.
+        PushError: as `prepare`, and if the Hub refuses a request.
     """
     return [send(upload, private, revision) for upload in prepare(run, repo_id, with_trials)]
 
 
 def send(upload: Upload, private: bool, revision: str | None) -> str:
-    """One repository; returns the address of its newest commit."""
+    """Creates one repository and commits its files; returns the URL of the commit."""
     api, what = HfApi(), dict[str, Any](repo_id=upload.repo_id, repo_type=upload.repo_type)
     patiently(upload, lambda: api.create_repo(**what, private=private or None, exist_ok=True))
     if private and not patiently(upload, lambda: api.repo_info(**what)).private:
         raise PushError(
-            f"{upload.repo_id} is there already and public: make it private first, or leave --private out."
+            f"{upload.repo_id} already exists and is public: make it private first, or leave --private out."
         )
     if revision:
         patiently(upload, lambda: api.create_branch(**what, branch=revision, exist_ok=True))
@@ -117,7 +117,7 @@ def send(upload: Upload, private: bool, revision: str | None) -> str:
 
 
 def patiently(upload: Upload, call: Callable[[], T]) -> T:
-    """A call of the Hub, again after the time that it asks to wait; its refusals as one sentence."""
+    """Calls the Hub, and retries after the time that it asks to wait; its errors become one-sentence PushErrors."""
     for attempt in range(1, TRIES + 1):
         try:
             return call()
@@ -128,7 +128,7 @@ def patiently(upload: Upload, call: Callable[[], T]) -> T:
             seconds = int(asked) if asked.isdecimal() else PATIENCE
             logger.warning("The Hub asks to wait %d s; attempt %d of %d follows.", seconds, attempt + 1, TRIES)
             time.sleep(seconds)
-        except (HTTPError, RuntimeError) as error:  # RuntimeError: what an upload's thread makes of the former
+        except (HTTPError, RuntimeError) as error:  # RuntimeError: raised by upload threads
             reason = f"the connection to the Hub broke ({' '.join(str(error).split())})"
             raise PushError(stopped(upload, reason)) from error
         except ValueError as error:
@@ -137,13 +137,13 @@ def patiently(upload: Upload, call: Callable[[], T]) -> T:
 
 
 def refusal(upload: Upload, error: HfHubHTTPError) -> str:
-    """What was refused, and the way out; nothing of the request, which holds the token."""
+    """A message with the reason and a remedy, but nothing of the request, which holds the token."""
     status = error.response.status_code
     logged_in = "does not accept your token" if get_token() else "does not know you: you are not logged in"
     by_status = {
         401: f"the Hub {logged_in}",
         403: f"your token may not write to {upload.repo_id}",
-        404: f"{upload.repo_id} is not there, or your token may not see it",
+        404: f"{upload.repo_id} does not exist, or your token may not read it",
     }
     if status in by_status:
         way_out = "Log in with `hf auth login`, or set HF_TOKEN to a token that may write"

@@ -1,4 +1,4 @@
-"""What a run has left in its folder: the only source of everything that a card says."""
+"""Reads the records in a run's folder, the only source of a card's contents."""
 
 import math
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ from autobert_hf.records.trial import Trial
 class RunRecords:
     """
     `run`: run.json (settings, inputs, versions). `reports`: report/*.json by name, e.g. `ranking`, `latency`.
-    `number`: the trial that the model was made from, where it was picked after the search; without one, the best of
-    those that `network` may come from.
+    `number`: the trial that the model was made from, if it was picked after the search; else the best trial whose
+    architecture is that of `network` is used.
     """
 
     run: dict[str, Any]
@@ -34,7 +34,7 @@ class RunRecords:
     def read(cls, run: Path, number: int | None = None, network: Network | None = None) -> "RunRecords":
         """
         Raises:
-            RunError: if the folder holds no run, or a file that is not JSON.
+            RunError: if the folder holds no run, or a file is not JSON.
             StudyError: if no candidate has finished.
             JournalError: if a line of the journal is not a trial.
         """
@@ -45,7 +45,7 @@ class RunRecords:
         for line, trial in enumerate(records.trials, start=1):
             if not _is_sound(trial, records.study.goals):
                 raise JournalError(
-                    f"{journal_file(run)}, line {line} is no trial: it was changed by hand, restore it from a copy."
+                    f"{journal_file(run)}, line {line} is not a trial: it was changed by hand, restore it from a copy."
                 )
         if not records.done:
             raise StudyError(f"{run} holds no finished candidate yet: let the search go on.")
@@ -65,12 +65,12 @@ class RunRecords:
 
     @property
     def main(self) -> Goal:
-        """The goal that decides."""
+        """The main goal, which decides the winner."""
         return self.study.goals.main
 
     @cached_property
     def size(self) -> Goal | None:
-        """What the main goal is plotted against: what the search traded it for, else the best size that is known."""
+        """The second axis of plots: the search's second goal, else latency or parameters if known, else None."""
         others = [*self.study.goals.goals[1:], GOALS["latency"], GOALS["parameters"]]
         return next((goal for goal in others if goal.name != self.main.name and self._is_known(goal)), None)
 
@@ -96,12 +96,12 @@ class RunRecords:
 
     @property
     def training(self) -> dict[str, Any] | None:
-        """The final training of the model."""
+        """The report on the final training of the model; None if there is none."""
         return self.reports.get(f"training-{self.chosen.id:06d}")
 
     @cached_property
     def front(self) -> list[Trial]:
-        """Candidates that no other beats in the main goal and size together, smallest first; of equals one."""
+        """The Pareto front of main goal and size, smallest first, without duplicates."""
         if self.size is None:
             return []
         main, size = self.main.name, self.size.name
@@ -111,7 +111,7 @@ class RunRecords:
 
     @cached_property
     def incumbents(self) -> list[Trial]:
-        """The best candidate so far, for every finished one."""
+        """For every finished candidate, the best one so far."""
 
         def better(best: Trial, trial: Trial) -> Trial:
             return trial if self.main.value(trial) > self.main.value(best) else best
@@ -120,7 +120,7 @@ class RunRecords:
 
     @cached_property
     def new_weights(self) -> list[int]:
-        """For each further version of the shared weights the first trial that it judged."""
+        """For each later version of the shared weights, the first trial that was scored with it."""
         first = {trial.weights: trial.id for trial in reversed(self.done)}
         return sorted(first.values())[1:]
 
@@ -137,7 +137,7 @@ def found_first(names: Iterable[str]) -> list[str]:
 
 
 def _is_sound(trial: Trial, goals: Goals) -> bool:
-    """Whether everything that is counted or calculated with is there and is a number."""
+    """Whether all values that figures and tables use exist and are numbers."""
     try:
         hash(trial.architecture)
         numbers = [trial.id, *trial.scores.values(), *trial.cost.values()]

@@ -1,4 +1,4 @@
-"""What a search tried: scores over time, and below them what the candidates were made of."""
+"""The search figure: scores over time and, below, the candidates' kinds of layers or sizes."""
 
 from collections import Counter
 from functools import cache
@@ -29,7 +29,7 @@ from autobert_hf.records.trial import Trial
 
 
 BINS = 25
-# Groups from the bottom up, each with its colour and a pattern for who sees no colours.
+# Groups from the bottom up, each with a colour and a pattern (for readers without colour vision).
 GROUPS = {
     "conv, kernel up to 5": (SKY, ""),
     "conv, kernel 7 to 15": (BLUE, ""),
@@ -41,7 +41,7 @@ GROUPS = {
 
 
 def draw_search(records: RunRecords, path: Path) -> None:
-    """Where layers are of several kinds, their shares stand below the scores; else the sizes, if there are any."""
+    """Draws scores and, below, the shares of the kinds of layers if there are several, else sizes if known."""
     has_kinds = len({group(layer) for trial in records.trials for layer in trial.architecture.layers}) > 1
     panels = 2 if has_kinds or records.size else 1
     figure, axes = plt.subplots(
@@ -78,7 +78,7 @@ def draw_ingredients(trials: list[Trial], axes: Axes) -> None:
 
 
 def draw_sizes(trials: list[Trial], size: Goal, axes: Axes) -> None:
-    """How large the candidates were."""
+    """The candidates' sizes in the order of the search."""
     axes.scatter([trial.id for trial in trials], values(size, trials), s=14, color=ORANGE, linewidths=0)
     axes.set_ylabel(axis(size).replace(" (", "\n("))
 

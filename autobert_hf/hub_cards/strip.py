@@ -41,7 +41,7 @@ def _column(axes: Axes, place: int, layer: Layer, widest: int) -> None:
     axes.text(place + 0.5, -0.2, str(layer.number), ha="center", va="center", fontsize=8)
     colour = "none" if layer.skipped else COLOURS[layer.kind]
     _box(axes, place, 0, 1, 1, colour, mixer_text(layer))
-    # The box's height says how wide the inner layer is, beside the widest of the network.
+    # The box's height is the inner width relative to the widest layer.
     _box(
         axes, place, 1, max(layer.inner / widest, 0.3), 1, LIGHT if layer.inner else "none", f"{layer.inner or 'none'}"
     )

@@ -1,4 +1,4 @@
-"""The search log as a data set: a trial a row, as parquet, with a card."""
+"""The search log as a data set: one trial per row, as parquet, with a card."""
 
 import io
 import json
@@ -17,21 +17,21 @@ from autobert_hf.records.trial import Trial
 FILE = "trials.parquet"
 COLUMNS = {
     "trial": "number in the order of the search",
-    "parent": "the trial whose architecture was changed, none for a random one",
+    "parent": "the trial whose architecture was mutated, none for a random one",
     "mutation": "where the architecture comes from",
-    "seed": "of every random draw of this trial",
-    "status": "`done`, `failed`, or `pruned`: ended early",
-    "reason": "why it failed or was ended",
-    "weights": "version of the shared weights that judged it",
-    "partial": "its scores on the way, by step, as JSON",
-    "architecture": "what the search decided, as JSON",
+    "seed": "the seed of all random draws of the trial",
+    "status": "`done`, `failed`, or `pruned` (stopped early)",
+    "reason": "why it failed or was pruned",
+    "weights": "version of the shared weights that it was scored with",
+    "partial": "its intermediate scores by step, as JSON",
+    "architecture": "the searched part of the network, as JSON",
     "config": "the network as the JSON of an AutoBertConfig",
 }
 
 
 def dataset_files(records: RunRecords, config: AutoBertConfig, repo_id: str, model_id: str) -> dict[str, bytes]:
     """
-    The files of a dataset repository. `config` holds what the search left alone: that of any network it found.
+    The files of a dataset repository. `config`: that of any found network, for the part that is not searched.
     """
     rows = [row(trial, config) for trial in records.trials]
     names = list({**dict.fromkeys(COLUMNS), **{name: None for found in rows for name in found}})
@@ -42,8 +42,8 @@ def dataset_files(records: RunRecords, config: AutoBertConfig, repo_id: str, mod
 
 def row(trial: Trial, base: AutoBertConfig) -> dict[str, Any]:
     """
-    Scores and costs are columns of their own, `score_loss`, `cost_seconds` and the like. A trial without layers, as in
-    a space of a user's own, has no `config`.
+    One row. Scores and costs have their own columns, such as `score_loss` and `cost_seconds`. A trial without layers,
+    as in a user-defined space, has no `config`.
     """
     record = trial.to_record()
     scores, cost = record.pop("scores"), record.pop("cost")
@@ -61,7 +61,7 @@ def config_json(trial: Trial, base: AutoBertConfig) -> str:
 
 
 def parquet(rows: list[dict[str, Any]], names: list[str]) -> bytes:
-    from datasets import Dataset, Features, Value  # slow to import, and needed here alone
+    from datasets import Dataset, Features, Value  # slow to import, and only needed here
 
     kinds = dict.fromkeys(COLUMNS, "string") | dict.fromkeys(("trial", "parent", "seed"), "int64")
     features = {name: Value(kinds.get(name, "float64")) for name in names}
@@ -101,7 +101,7 @@ def _meaning(column: str, records: RunRecords) -> Safe:
         "score_parameters": "parameters of the masked language model",
         "cost_seconds": "seconds of the trial, on one process",
         "cost_tokens": "tokens that the trial was trained on",
-        "cost_inherited_tokens": "tokens that the weights it started from had been trained on",
+        "cost_inherited_tokens": "tokens that its initial weights had been trained on",
     }
     if column in known:
         return Safe(known[column])

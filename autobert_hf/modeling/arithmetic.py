@@ -134,7 +134,7 @@ def _attention_flops(layer: "AutoBertConfig", length: int) -> int:
 
 
 def _formula_flops(graph: Graph, length: int, head_dim: int) -> int:
-    """Of one head, by the steps that run: those of the lowered form where there is one, then its two products."""
+    """FLOPs of one head, for the steps that run: with a lowered form, its steps and two matrix products."""
     size = {TOKENS: length, FEATURES: head_dim}
     lowering = lower(graph)
     nodes = graph.nodes if lowering is None else [(step.name, step.args) for step in lowering.steps]

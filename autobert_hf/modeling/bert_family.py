@@ -9,7 +9,7 @@ from transformers import BertConfig, BertModel, PreTrainedConfig, PreTrainedMode
 from .convert import SHARED, ConversionError, load_all
 
 
-# They count positions from behind the padding token's number.
+# Models whose positions start after the id of the padding token.
 SHIFTED = ("roberta", "xlm-roberta", "camembert")
 RELATIVES = (*SHIFTED, "electra", "distilbert")
 # DistilBERT's names and BERT's.
@@ -36,7 +36,7 @@ NAMES = {
 
 
 def as_bert_config(config: PreTrainedConfig) -> PreTrainedConfig:
-    """Of a relative; any other as it is. Raises ConversionError for an embedding narrower than the layers."""
+    """A relative's configuration as BERT's, else unchanged. ConversionError for embeddings narrower than layers."""
     kind = config.model_type
     if kind not in RELATIVES:
         return config

@@ -80,7 +80,7 @@ def _same(one: Layer, other: Layer, name: str) -> bool:
 
 
 def _pad_feed_forward(layers: list[Layer]) -> None:
-    """Inner units with weights of zero add nothing, whatever the activation makes of them."""
+    """Pads to equal inner widths: units with zero outgoing weights add nothing, for any activation."""
     width = max((layer["intermediate_size"] for layer in layers if "feed_forward" not in layer["skip"]), default=1)
     for layer in layers:
         if "feed_forward" not in layer["skip"]:
@@ -95,8 +95,8 @@ def _pad_feed_forward(layers: list[Layer]) -> None:
 
 def _pad_heads(layers: list[Layer], hidden_size: int) -> None:
     """
-    To heads that fill `hidden_size`, where every mixer is standard attention: a head of zeros adds nothing, and a
-    head widened by zeros stays as it is once its query makes up for the larger sqrt(d).
+    Pads to heads that fill `hidden_size`, if every mixer is standard attention. A head of zeros adds nothing, and a
+    head padded with zeros computes the same once its query is scaled for the larger sqrt(d).
     """
     if any(layer["type"] != "full_attention" or "mixer" in layer["skip"] for layer in layers):
         return

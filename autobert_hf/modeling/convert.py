@@ -23,7 +23,7 @@ from .modeling_autobert import (
 
 
 class ConversionError(ValueError):
-    """The checkpoint is no plain BERT encoder, or the AutoBert network cannot be written as one."""
+    """The checkpoint is not a plain BERT encoder, or the AutoBert network cannot be written as one."""
 
 
 # Settings that mean the same in both configurations.
@@ -90,7 +90,7 @@ def from_bert_config(config: PreTrainedConfig) -> AutoBertConfig:
 
 
 def to_bert_config(config: AutoBertConfig) -> BertConfig:
-    """Raises ConversionError that names the first thing which a plain BERT has not."""
+    """Raises ConversionError that names the first property which a plain BERT cannot have."""
     if refusal := stock_refusal(config):
         raise ConversionError(f"This network is no plain BERT: {refusal}.")
     layer = config.per_layer_config[0]

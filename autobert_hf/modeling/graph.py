@@ -14,7 +14,7 @@ Key = tuple[int, str, bytes]
 
 
 class GraphError(ValueError):
-    """A text or a list of nodes that is no legal graph; the message is one sentence for the user."""
+    """A text or a list of nodes that is not a legal graph; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True, kw_only=True)

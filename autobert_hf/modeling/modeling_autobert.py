@@ -395,10 +395,10 @@ class AutoBertPreTrainedModel(PreTrainedModel):
     @classmethod
     def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401
         """
-        As ever, but from safetensors only, and never with an encoder drawn at random in place of a foreign one.
+        As in transformers, but from safetensors only, and never with a randomly initialized encoder.
 
         Raises:
-            OSError: if there are no whole safetensors.
+            OSError: if safetensors are missing or damaged.
             ValueError: if the file holds weights of another architecture.
         """
         kwargs["use_safetensors"] = True
@@ -529,7 +529,7 @@ def select_labelled(
 
 
 class AutoBertLanguageModel(AutoBertPreTrainedModel):
-    """What the heads with a vocabulary share: the tie to the word embeddings."""
+    """Base of models with a vocabulary head, which is tied to the word embeddings."""
 
     _tied_weights_keys = {"predictions.decoder.weight": "autobert.embeddings.word_embeddings.weight"}
 

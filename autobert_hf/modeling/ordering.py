@@ -1,7 +1,7 @@
 """
-A pretrained network put in order before it is cut. A slice keeps what comes first, which in a network that was not
-trained by slices is what happens to lie there; after this it is what the network uses most. The network itself
-computes what it did before.
+Reorders a pretrained network before it is cut. A slice keeps the first features, which in a network that was not
+trained by slices are arbitrary; after reordering they are those that the network uses most. The network's function
+does not change.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ from .slicing import SlicingError, weight_axes
 
 @dataclass
 class Use:
-    """What was seen at real tokens, summed over them."""
+    """Statistics of activations, summed over real tokens."""
 
     squares: dict[str, Tensor] = field(default_factory=dict)  # of each feature
     products: dict[str, Tensor] = field(default_factory=dict)  # (heads, head_dim, head_dim) of pairs within a head
@@ -36,16 +36,16 @@ class Use:
 @torch.no_grad()
 def order_by_use(model: AutoBertModel, batches: Iterable[Mapping[str, Tensor]]) -> None:
     """
-    Changes the weights in place. Features of the network and neurons are sorted by their mean square, neurons' by what
-    their outgoing weights make of it. Features of a head are turned by rotations, one for queries and keys, one for
-    values, so that the first ones carry the most: scores and sums do not see a rotation.
+    Changes the weights in place. Features of the network are sorted by their mean square, neurons by their mean square
+    after their outgoing weights. Features of each head are rotated, queries and keys by one rotation and values by
+    another, so that the first ones carry the most; scores and outputs do not change under these rotations.
 
     Args:
         model: bare encoder with attention layers alone, as `from_bert` gives.
         batches: `{input_ids, attention_mask}`, each (rows, tokens); some hundred sentences are enough.
 
     Raises:
-        SlicingError: if some layer is another than BERT's, to which a rotation may make a difference.
+        SlicingError: if a layer is not like BERT's, so that a rotation might change its output.
     """
     for index, (kind, config) in enumerate(model.config.layers()):
         if kind != "full_attention" or config.attention_formula != STANDARD_ATTENTION or config.skip:
@@ -102,7 +102,7 @@ def _sort_neurons(feed_forward: Any, squares: Tensor) -> None:  # noqa: ANN401
 
 
 def _turn_heads(mixer: Any, use: Use, index: int) -> None:  # noqa: ANN401
-    """Principal axes, the widest first: of values, and of queries and keys in one basis, each weighing the same."""
+    """Rotates to principal axes, largest first: of values, and of queries and keys (equally weighted) in one basis."""
     queries, keys, values = (use.products[f"{index}.{name}"] for name in ("query", "key", "value"))
     both = queries / _trace(queries) + keys / _trace(keys)
     for projection, products in ((mixer.query, both), (mixer.key, both), (mixer.value, values)):
@@ -114,7 +114,7 @@ def _turn_heads(mixer: Any, use: Use, index: int) -> None:  # noqa: ANN401
 
 
 def _trace(products: Tensor) -> Tensor:
-    """(heads, 1, 1), of a head that is always silent a little more than nothing."""
+    """(heads, 1, 1); clamped to a small positive value for a head whose features are always zero."""
     return products.diagonal(dim1=1, dim2=2).sum(1)[:, None, None].clamp(min=1e-12)
 
 

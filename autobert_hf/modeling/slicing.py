@@ -1,6 +1,6 @@
 """
-A small network on the weights of a large one (AutoTinyBERT, Yin et al., 2021, section 3): every matrix gives its
-leading rows and columns, attention the same part of each of its first heads, the depth some of the layers.
+A small network on the weights of a large one (AutoTinyBERT, Yin et al., 2021, section 3): it uses the
+leading rows and columns of every matrix, the same part of each of the first heads, and some of the layers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class Cut:
     def of(cls, config: AutoBertConfig, sources: Sequence[int] | None = None) -> "Cut":
         """
         The cut that gives a network of this configuration, whose layers are the layers `sources` of the large one
-        (without: its first ones). Raises SlicingError for what has no order to cut by: convolutions, narrow layers.
+        (without: its first ones). Raises SlicingError for layers that cannot be sliced: convolutions, narrow layers.
         """
         for index, (kind, layer) in enumerate(config.layers()):
             if kind != "full_attention" or layer.layer_width != config.hidden_size:
@@ -77,7 +77,7 @@ class Cut:
         pairs += [("embedding_size", self.embedding_size, large.embedding_size)]
         sources = [layer.source for layer in self.layers]
         if sources != sorted(set(sources)) or not 0 <= sources[0] <= sources[-1] < len(large.layers):
-            raise SlicingError(f"{sources} are no rising numbers of the {len(large.layers)} layers (from 0).")
+            raise SlicingError(f"{sources} are not ascending numbers of the {len(large.layers)} layers (from 0).")
         for layer in self.layers:
             whole = large.layers[layer.source].sizes
             pairs += [(f"layer {layer.source}: {name}", layer.sizes[name], whole[name]) for name in whole]
@@ -127,7 +127,7 @@ def slice_state(state: Mapping[str, Tensor], large: Cut, small: Cut) -> dict[str
     leads back from both. A tensor that stands under two names is cut once and stays one.
 
     Raises:
-        SlicingError: if `small` is no part of `large`.
+        SlicingError: if `small` is not a part of `large`.
     """
     small.check(large)
     cut: dict[int, Tensor] = {}
@@ -178,7 +178,7 @@ def _slice(tensor: Tensor, axes: Axes, large: Cut, small: Cut, layer: LayerCut |
 
 
 def _first(tensor: Tensor, axis: int, size: int) -> Tensor:
-    """Left alone where it is all, since each slice costs a tensor of zeros in the backward pass."""
+    """Skips full slices, since each slice costs a tensor of zeros in the backward pass."""
     return tensor if tensor.shape[axis] == size else tensor.narrow(axis, 0, size)
 
 

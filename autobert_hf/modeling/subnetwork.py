@@ -16,9 +16,8 @@ from .slicing import Cut, slice_state
 
 class Skeleton:
     """
-    The places for weights in a network, and the sizes that its modules know besides. Does what
-    `torch.func.functional_call` does, but leaves the weights where they are until another cut needs the skeleton, so
-    that it is not filled anew at every call.
+    A network without weights, whose weights and sizes are set per cut. Works like `torch.func.functional_call`, but
+    keeps the weights until another cut needs the skeleton, so that they are not set again at every call.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -65,7 +64,7 @@ class SubNetwork:
 
     @property
     def config(self) -> Any:  # noqa: ANN401
-        """The large network's: attention implementation and sparse prediction are switched there for all parts."""
+        """The large network's, where attention implementation and sparse prediction are switched for all parts."""
         return self.large.config
 
     def __call__(self, **batch: Any) -> Any:  # noqa: ANN401

@@ -18,9 +18,9 @@ def freeze(values: Mapping[str, Any]) -> Items:
 @dataclass(frozen=True)
 class Architecture:
     """
-    Immutable, hashable and JSON-able. `layers` holds each layer's `layer_type` and per-layer values, `settings` what
-    holds for the whole network, both in the vocabulary of `AutoBertConfig`. In a space of a user's own there may be
-    settings alone, of any names. Settings are read by name, `architecture["hidden_size"]`, and as `**architecture`.
+    Immutable, hashable and serializable as JSON. `layers`: each layer's `layer_type` and per-layer values; `settings`:
+    values of the whole network; both use the names of `AutoBertConfig`. In a user-defined space there may be only
+    settings, with any names. Settings are read by name, `architecture["hidden_size"]`, and as `**architecture`.
     """
 
     layers: tuple[Items, ...]
@@ -33,7 +33,7 @@ class Architecture:
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 (whatever the setting holds)
         found = dict(self.settings)
         if name not in found:
-            raise KeyError(f"{name!r} is no setting of this architecture; it has {', '.join(found) or 'none'}")
+            raise KeyError(f"{name!r} is not a setting of this architecture; it has {', '.join(found) or 'none'}")
         return found[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -60,8 +60,8 @@ class Architecture:
 
     def to_config(self, base: AutoBertConfig) -> AutoBertConfig:
         """
-        `base` with this architecture's choices in place of its own layers; sizes that follow from them follow. An
-        architecture without layers keeps those of `base`, as many of them as it says, the last one repeated.
+        `base` with this architecture's layers and settings; sizes derived from them are updated. An architecture
+        without layers keeps those of `base`, truncated or with the last one repeated to its `num_hidden_layers`.
         """
         settings = dict(self.settings)
         layers = [(layer.pop("layer_type"), layer) for layer in self.layer_dicts]

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files."""
 
 import errno
 import os
@@ -13,17 +13,17 @@ from safetensors.torch import save_file
 
 
 class StorageError(OSError):
-    """A file could not be written; whatever stood there before is untouched."""
+    """A file could not be written; its previous content is unchanged."""
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turns a full disk or a read-only folder into one sentence that names the file and the way out."""
+    """Turns errors such as a full disk into StorageError, with a message that names the file and a remedy."""
     try:
         yield
     except Exception as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-        # The Rust libraries (safetensors, tokenizers) have exceptions of their own for what the system refuses.
+        # The Rust libraries (safetensors, tokenizers) raise their own exceptions for system errors.
         if not isinstance(error, OSError) and "(os error " not in str(error):
             raise
         reason = "the disk is full: free some space" if full else f"{error}: check the folder"
@@ -32,9 +32,9 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """
-    Calls `write` with a temporary name, then renames: a reader sees the old file or the new one. The name lies in a
-    folder of its own, so that whatever a killed writer left there (safetensors has temporary files too) goes with the
-    next attempt.
+    Calls `write` with a temporary name, then renames: a reader sees the old file or the new one. The temporary file is
+    in a folder of its own, so that the next attempt removes all that a killed writer left (safetensors also writes
+    temporary files).
     """
     folder = path.with_name(f".{path.name}.tmp")
     temporary = folder / path.name
@@ -67,7 +67,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], **metadata: object) -> None:
-    """A safetensors file; the metadata are strings on disk."""
+    """Writes a safetensors file; metadata are stored as strings."""
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     write_whole(path, lambda temporary: save_file(whole, temporary, {k: str(v) for k, v in metadata.items()}))
 

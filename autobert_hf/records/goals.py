@@ -1,4 +1,4 @@
-"""What a search is after: named scores, which way is better, limits on them, and the candidates nothing else beats."""
+"""The goals of a search: named scores and their direction, limits on scores, ranking and Pareto front."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +15,8 @@ from autobert_hf.records.trial import Trial
 @dataclass(frozen=True)
 class Goal:
     """
-    A named score. `cost` says how it is had: `arithmetic` from the configuration (`of_config`), `measured` on this
-    machine, `trained`; `unit` what it counts.
+    A named score to minimize or maximize. `cost`: how it is obtained, `arithmetic` from the configuration
+    (`of_config`), `measured` on this machine, or by training (`trained`); `label` and `unit` are for display.
     """
 
     name: str
@@ -27,11 +27,11 @@ class Goal:
     of_config: Callable[[AutoBertConfig], float] | None = field(default=None, compare=False)
 
     def value(self, trial: Trial) -> float:
-        """Higher is better, whatever the direction."""
+        """The trial's score with a sign such that higher is better."""
         return self.of(trial.scores)
 
     def of(self, scores: Mapping[str, float]) -> float:
-        """As `value`, of scores that may be partial."""
+        """As `value`, for scores by name, which may be partial."""
         return scores[self.name] if self.direction == "maximize" else -scores[self.name]
 
     def to_json(self) -> dict[str, str]:
@@ -55,25 +55,29 @@ GOALS = {
 
 
 def arithmetic_scores(config: AutoBertConfig) -> dict[str, float]:
-    """`parameters` of the masked language model and `flops` of one row of 128 tokens: both from the numbers alone."""
+    """`parameters` of the masked language model and `flops` of one row of 128 tokens, from the configuration."""
     return {goal.name: goal.of_config(config) for goal in GOALS.values() if goal.of_config}
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most and the least that a network may have of each score, e.g. `Limits({"parameters": 5e6})`."""
+    """Maximum and minimum values of scores, e.g. `Limits({"parameters": 5e6})`."""
 
     most: Mapping[str, float] = field(default_factory=dict)
     least: Mapping[str, float] = field(default_factory=dict)
 
     def broken_by(self, scores: Mapping[str, float]) -> str | None:
-        """What is too large or too small, as a sentence; None for a network within the limits."""
+        """The first broken limit as a sentence; None for a network within the limits. Absent scores break none."""
         for name, most in self.most.items():
-            if scores[name] > most:
-                return f"{name} are {scores[name]:,.0f}, the limit is {most:,.0f}"
+            if name in scores and scores[name] > most:
+                return f"{name} are {_shown(scores[name])}, the limit is {_shown(most)}"
         for name, least in self.least.items():
-            if scores[name] < least:
-                return f"{name} are {scores[name]:,.0f}, the least is {least:,.0f}"
+            if name in scores and scores[name] < least:
+                return f"{name} are {_shown(scores[name])}, the least is {_shown(least)}"
         return None
 
 
@@ -81,7 +85,7 @@ class Limits:
 class Goals:
     """
     One or more goals; the first, `main`, decides which candidate wins. With several, candidates are ranked as in
-    NSGA-II (Deb et al., 2002): those that no other beats in every respect first, the less crowded before the others.
+    NSGA-II (Deb et al., 2002): by Pareto front, and within a front the less crowded first.
     """
 
     goals: tuple[Goal, ...]
@@ -93,7 +97,7 @@ class Goals:
 
     @classmethod
     def named(cls, main: str, others: Sequence[str] = (), limits: Limits | None = None, unit: str = "") -> "Goals":
-        """Of `GOALS`; `unit` is what the run's own loss counts, where that is the main goal."""
+        """Goals from `GOALS` by name; `unit` replaces the unit of the main goal, for the run's own loss."""
         first = GOALS[main]
         if unit:
             first = Goal(first.name, first.direction, first.cost, first.label, unit)
@@ -111,12 +115,12 @@ class Goals:
 
     @classmethod
     def read(cls, run: Path, study: str = "") -> "Goals | None":
-        """Those of a study of the run in this folder, where that has begun."""
+        """The goals of a study of the run in this folder; None if the study has not begun."""
         data = read_report(run / "report" / f"goals{f'-{study}' if study else ''}.json")
         return cls.from_json(data) if data else None
 
     def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Successful trials, best first; of equals the earlier one."""
+        """Successful trials, best first; of equal ones, the earlier first."""
         done = [trial for trial in trials if trial.ok]
         if len(self.goals) == 1:
             return sorted(done, key=lambda trial: (-self.main.value(trial), trial.id))
@@ -133,16 +137,16 @@ class Goals:
         return Goals((self.main,)).ranked(trials)
 
     def front(self, trials: Sequence[Trial]) -> list[Trial]:
-        """The successful trials that no other equals everywhere and beats somewhere, by the main goal."""
+        """The Pareto front: successful trials that no other dominates, sorted by the main goal, best first."""
         found: list[Trial] = []
-        # Whoever beats a trial stands before it in this order.
+        # A trial that dominates another one comes before it in this order.
         for trial in sorted((t for t in trials if t.ok), key=lambda t: (self._values(t), -t.id), reverse=True):
             if not any(self._beats(other, trial) for other in found):
                 found.append(trial)
         return found
 
     def fitness(self, trials: Sequence[Trial]) -> list[float]:
-        """One number for each of these successful trials; of several goals the place in the ranking counts."""
+        """Fitness of successful trials, higher is better: the goal's value or, with several goals, minus the rank."""
         if len(self.goals) == 1:
             return [self.main.value(trial) for trial in trials]
         place = {trial.id: -float(index) for index, trial in enumerate(self.ranked(trials))}
@@ -151,15 +155,17 @@ class Goals:
     def check(self, scores: Mapping[str, float]) -> None:
         """
         Raises:
-            ValueError: if a goal has no score, naming those that there are.
+            ValueError: if a goal or a limited score is missing; the message names the available scores.
         """
-        if missing := [goal.name for goal in self.goals if goal.name not in scores]:
-            raise ValueError(
-                f"There is no score {missing[0]!r}, which is a goal; there are {', '.join(map(repr, scores))}."
-            )
+        needed = {goal.name: "goal" for goal in self.goals}
+        needed = dict.fromkeys([*self.limits.most, *self.limits.least], "limit") | needed
+        for name, what in needed.items():
+            if name not in scores:
+                known = ", ".join(map(repr, scores))
+                raise ValueError(f"The {what} {name!r} has no score; there are scores for {known}.")
 
     def not_finite(self, scores: Mapping[str, float]) -> str | None:
-        """The goal whose score is nan or infinite, as a sentence; None where all are numbers."""
+        """The goal whose score is nan or infinite, as a sentence; None if all are finite."""
         bad = [goal.name for goal in self.goals if not math.isfinite(scores[goal.name])]
         return f"{bad[0]} is {scores[bad[0]]}" if bad else None
 

@@ -1,4 +1,4 @@
-"""Trials on disk: append-only JSON lines with one writer."""
+"""The journal of trials: an append-only file of JSON lines with one writer."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from autobert_hf.records.files import disk_errors, sync
 
 
 class JournalError(ValueError):
-    """The journal does not hold what a run of these settings would have written."""
+    """The journal cannot be read, or does not fit the settings of the run."""
 
 
 class Journal:
     """
-    One record a line, on the disk before `append` returns. A last line without an end is what a killed process
-    leaves: it is cut off on opening, since its trial was never confirmed. Of several processes one is the `writer`,
-    the others keep the same records in memory.
+    One record per line, on disk before `append` returns. A killed process may leave an incomplete last line, which is
+    removed on opening, since its trial was never confirmed. Of several processes one is the `writer`; the others keep
+    the same records in memory.
     """
 
     def __init__(self, path: Path, writer: bool = True) -> None:
@@ -67,7 +67,7 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 
 
 def journal_records(path: Path) -> Iterator[dict[str, Any]]:
-    """As `read_journal`, one by one: half a hundred thousand records at once take half a gigabyte."""
+    """As `read_journal`, one by one: fifty thousand records at once take half a gigabyte."""
     data = path.read_bytes() if path.exists() else b""
     try:
         lines = data[: data.rfind(b"\n") + 1].decode().splitlines()

@@ -8,7 +8,7 @@ import torch
 
 
 def machine_name(device: str = "cpu") -> str:
-    """Processor and cores (or GPU), as a reader wants them."""
+    """Processor and number of cores, or the GPU, in readable form."""
     if device != "cpu":
         return torch.cuda.get_device_name(device)
     return f"{_processor()}, {os.cpu_count()} cores"

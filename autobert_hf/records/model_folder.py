@@ -1,4 +1,4 @@
-"""A model folder that is there whole or not at all."""
+"""Atomic writing of model folders."""
 
 import shutil
 from collections.abc import Callable
@@ -16,8 +16,8 @@ def save_model(
     add: Callable[[Path], object] = lambda folder: None,
 ) -> Path:
     """
-    Weights as safetensors, configuration, modelling files, tokenizer if any, and what `add` puts there; replaces what
-    stood in `folder`.
+    Saves weights as safetensors, configuration, modelling files, the tokenizer if any, and the files that
+    `add(folder)` writes. Replaces `folder`, and returns it.
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     with disk_errors(folder):

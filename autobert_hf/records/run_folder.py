@@ -1,4 +1,4 @@
-"""The folder of a run: what was asked for, what came out, and nothing of two runs in one place."""
+"""The folder of a run: its settings and results, protected from being mixed with another run's."""
 
 import fcntl
 import json
@@ -16,20 +16,20 @@ from autobert_hf.records.files import disk_errors, write_text
 from autobert_hf.records.machine import machine_name
 
 
-# What stands in a folder before anything is learned there.
+# What a folder holds before any training.
 PREPARED = {"run.json", "local.json", "text"}
 LIBRARIES = ("autobert-hf", "torch", "transformers", "accelerate", "datasets", "tokenizers")
 
 
 class RunError(ValueError):
-    """The folder cannot take this run."""
+    """The folder does not hold the run asked for, or cannot be used for this one."""
 
 
 class RunFolder:
     """
-    `run.json`: resolved settings, seeds, versions, machine and inputs by name and sha256, fit to be published.
-    `local.json`: paths and command line of this machine, never published. `journal.jsonl`, `supernet/`, `final/`,
-    `model/`, `report/` are written by those who fill them.
+    `run.json`: resolved settings, seeds, versions, machine and inputs by name and sha256; it may be published.
+    `local.json`: paths and command line of this machine; it is never published. `journal.jsonl`, `supernet/`,
+    `final/`, `model/` and `report/` are written by other modules.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,19 +37,24 @@ class RunFolder:
         self.lock: TextIO | None = None
 
     def open(
-        self, settings: Mapping[str, Any], inputs: Mapping[str, str], local: Mapping[str, Any] | None = None
+        self,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        local: Mapping[str, Any] | None = None,
+        code: Mapping[str, str] | None = None,
     ) -> None:
         """
-        Starts the run or continues it; `local` may differ between two calls. A run that ended before it learned
-        anything (the text was unfit, say) has left nothing that another one could spoil, so it gives way.
+        Starts the run or resumes it. `code` identifies functions and classes of the user's by name; `local` may differ
+        between two calls. A run that ended before any training, e.g.
+        because its text was unsuitable, is replaced.
 
         Raises:
-            RunError: if the folder holds something else, naming what differs, or is in use.
+            RunError: if the folder holds another run (the message names the differences) or other files, or is in use.
         """
-        run = {"settings": dict(settings), "inputs": dict(inputs)}
+        run = {"settings": dict(settings), "inputs": dict(inputs), "code": dict(code or {})}
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file: choose another --output-dir.")
-        held = {path.name for path in self.path.glob("[!.]*")}  # what begins with a dot is the lock and half files
+        held = {path.name for path in self.path.glob("[!.]*")}  # names with a dot: the lock, unfinished files
         if held and "run.json" not in held:
             raise RunError(f"{self.path} is not empty and holds no run: choose another --output-dir.")
         changed = self._changed(run) if held else []
@@ -59,7 +64,7 @@ class RunFolder:
                 "choose another --output-dir."
             )
         self._lock()
-        for left in list(self.path.rglob(".*.tmp")):  # what a killed process was writing
+        for left in list(self.path.rglob(".*.tmp")):  # unfinished files of a killed process
             shutil.rmtree(left, ignore_errors=True)
         if changed or not held:
             shutil.rmtree(self.path / "text", ignore_errors=True)
@@ -73,14 +78,14 @@ class RunFolder:
         before = self.read("run.json")
         return [
             f"{name}: {old[name]!r} then, {new[name]!r} now" if name in old and name in new else name
-            for part in ("settings", "inputs")
+            for part in ("settings", "inputs", "code")
             for old, new in [(before.get(part, {}), json.loads(json.dumps(run[part])))]
             for name in sorted({**old, **new})
             if old.get(name) != new.get(name)
         ]
 
     def _lock(self) -> None:
-        """One writer: trials of two processes in one journal would spoil it. The lock ends with the process."""
+        """Allows only one writer, as two would corrupt the journal. The lock ends with the process."""
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock = (self.path / ".lock").open("w")
@@ -92,7 +97,7 @@ class RunFolder:
             ) from error
 
     def release(self) -> None:
-        """Others may have the folder; the end of the process does this too."""
+        """Releases the lock on the folder, which also ends with the process."""
         if self.lock is not None:
             self.lock.close()
             self.lock = None

@@ -1,4 +1,4 @@
-"""One seed, one search: every random draw is derived from (seed, what it is for)."""
+"""Seeds for random draws, each derived from the run's seed and the purpose of the draw."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""A study as it lies on disk: the trials of one journal with the goals that they are judged by."""
+"""A study on disk: the trials of one journal, with the goals that rank them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +20,7 @@ def journal_file(run: Path, name: str = "") -> Path:
 
 @dataclass(frozen=True)
 class Study:
-    """`complete`: whether the budget is used up, so that calling the search again would add nothing."""
+    """`complete`: whether the budget is used up, so that repeating the search would add nothing."""
 
     name: str
     goals: Goals
@@ -32,7 +32,7 @@ class Study:
         """
         Raises:
             StudyError: if no search has begun in `run`.
-            JournalError: if a line of the journal is no trial.
+            JournalError: if a line of the journal is not a trial.
         """
         goals = Goals.read(run, name)
         if goals is None:
@@ -43,7 +43,7 @@ class Study:
     @cached_property
     def best(self) -> Trial:
         """
-        The winner by the main goal; of equals the earlier one. A pruned trial is never one.
+        The best finished trial by the main goal; of equal ones, the earliest. Pruned trials do not count.
 
         Raises:
             StudyError: if no trial has finished.
@@ -54,11 +54,11 @@ class Study:
         return ranked[0]
 
     def front(self) -> list[Trial]:
-        """The trials that no other beats, by the main goal, best first."""
+        """The Pareto front, sorted by the main goal, best first."""
         return self.goals.front(self.trials)
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """A flat dictionary a trial: number, parent, status, reason, `score_NAME`, `cost_NAME`, architecture."""
+        """A flat dictionary per trial: number, parent, status, reason, `score_NAME`, `cost_NAME`, architecture."""
         return [
             {"trial": t.id, "parent": t.proposal.parent, "mutation": t.proposal.mutation, "status": t.status}
             | {"reason": t.reason}

@@ -1,4 +1,4 @@
-"""One judged architecture, as the journal holds it."""
+"""Trials: evaluated architectures, as recorded in the journal."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ RESULT = ("seed", "scores", "cost", "status", "reason", "weights", "partial")
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a strategy asks for; `parent` is a trial's id, `mutation` says where the architecture comes from."""
+    """What a strategy proposes; `parent`: id of a trial; `mutation`: how the architecture was made."""
 
     architecture: Architecture
     parent: int | None = None
@@ -24,9 +24,9 @@ class Proposal:
 @dataclass(frozen=True)
 class Trial:
     """
-    `scores` by goal, `cost` in seconds, trained tokens and the like, `partial` the scores on the way by step,
-    `weights` the version of the shared weights that judged it. `status` is "done"; "failed", with a reason, and then
-    the trial takes no part in the search beyond its place in the budget; or "pruned": ended early by its partial
+    `scores` by name; `cost` in seconds, trained tokens, ...; `partial`: intermediate scores by step; `weights`: the
+    version of the shared weights that it was scored with. `status` is "done"; "failed", with a reason: such a trial
+    counts towards the budget and has no other effect on the search; or "pruned": stopped early because of its partial
     scores, and never the best.
     """
 
@@ -72,14 +72,16 @@ class Trial:
 
 def read_trials(journal: Path) -> list[Trial]:
     """
+    The trials of a journal file.
+
     Raises:
-        JournalError: if a line is no trial.
+        JournalError: if a line is not a trial.
     """
     return [parse_trial(journal, number, record) for number, record in enumerate(journal_records(journal), start=1)]
 
 
 def parse_trial(journal: Path, line: int, record: Mapping[str, Any], check: Callable[[Trial], object] = id) -> Trial:
-    """As `Trial.from_record`; says where the record stands, also if `check` finds it wrong. Raises JournalError."""
+    """As `Trial.from_record`, but raises JournalError with the line number, also if `check(trial)` raises."""
     try:
         trial = Trial.from_record(record)
         check(trial)

@@ -104,7 +104,7 @@ class Loop:
                 found, cost = self.evaluator.evaluate(trial_id, proposal.architecture, report)
             scores |= found
             self.goals.check(scores)
-            if reason := self.goals.not_finite(scores):
+            if reason := self.goals.not_finite(scores) or self.goals.limits.broken_by(scores):
                 raise TrainingError(reason)
         except (TrainingError, MemoryError) as error:
             return Trial(trial_id, proposal, seed, status="failed", reason=str(error) or "out of memory")

@@ -73,7 +73,7 @@ class OwnSearch:
             "seed": self.seed,
         }
 
-    def inputs(self) -> dict[str, str]:
+    def code(self) -> dict[str, str]:
         code = type(self.evaluator) if isinstance(self.evaluator, Evaluator) else self.evaluator
         return {name_of(self.evaluator): self.version or source_digest(code)}
 

@@ -23,6 +23,7 @@ from autobert_hf.records.journal import Journal
 from autobert_hf.records.run_folder import RunError, read_report, write_json
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.study import Study, journal_file
+from autobert_hf.records.trainings import checkpoint_file, record_training, weights_file
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.curve import Curve, curve_points
 from autobert_hf.searchers.evaluators.evaluator import Evaluator
@@ -87,10 +88,11 @@ class Run:
         Raises:
             TrainingError: if the loss is no number.
         """
-        path = self.path / f"{name}.safetensors"
-        checkpoint = path.with_name(f"training-{path.name}")
-        is_done = path.exists()
+        path, checkpoint = weights_file(self.path, name), checkpoint_file(self.path, name)
+        is_done, tokens = path.exists(), inherited + trainer.recipe.steps * batches.tokens_per_batch
         self.team.wait()
+        if self.team.is_main:
+            record_training(self.path, name, trainer.recipe.steps, tokens, is_done)
         if is_done:
             tensors, metadata = read_tensors(path)
             load_tensors(tensors, trainer.trained, trainer.loss)
@@ -101,8 +103,8 @@ class Run:
         end = trainer.recipe.steps if until is None else until
         self._train(path.stem, trainer, batches, end, score, inherited, curve, checkpoint)
         if self.team.is_main and end == trainer.recipe.steps:
-            tokens = inherited + end * batches.tokens_per_batch
             write_tensors(path, trainer.tensors(), steps=end, tokens=tokens, curve=json.dumps(curve))
+            record_training(self.path, name, end, tokens, is_done=True)
             checkpoint.unlink(missing_ok=True)
         elif self.team.is_main:
             trainer.save(checkpoint, curve=json.dumps(curve))
@@ -143,7 +145,7 @@ class Run:
             trainer.run(batches, until=end, on_step=after)
 
     def has_trained(self, name: str) -> bool:
-        return (self.path / f"{name}.safetensors").exists()
+        return weights_file(self.path, name).exists()
 
     def load(self, name: str, trained: nn.Module, loss: Loss) -> None:
         """
@@ -156,7 +158,7 @@ class Run:
             raise RunError(
                 f"{self.path} holds no finished {name}: let the search go on (`autobert status {self.path}`)."
             )
-        load_tensors(read_tensors(self.path / f"{name}.safetensors")[0], trained, loss)
+        load_tensors(read_tensors(weights_file(self.path, name))[0], trained, loss)
 
     def study(
         self,

@@ -1,6 +1,6 @@
 """
-What every part of a search has to keep, as checks that raise AssertionError and say which rule is broken. Ours pass
-them; hold your own to them:
+Conformance checks for the parts of a search. They raise AssertionError with the rule that is broken. The built-in
+parts pass them; apply them to your own:
 
     def test_my_space(): check_space(MySpace(), AutoBertConfig(hidden_size=32, ...))
     def test_my_strategy(): check_strategy(lambda seed: MyStrategy(space, goals, seed))

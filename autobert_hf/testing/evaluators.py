@@ -1,4 +1,4 @@
-"""What every evaluator keeps."""
+"""Conformance checks for evaluators."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ Make = Callable[[Path], Evaluator]
 
 def check_evaluator(make: Make, space: Space, goals: Goals) -> None:
     """
-    Scores for every goal; those known for nothing are never returned again; the same weights give the same scores,
-    unless this machine is measured (`exclusive`); a report that is answered with False ends the evaluation; a process
-    may die at the end of a round and a new one end it again. `make(folder)` gives what a new process has, whose files
-    lie in the folder; the first one finds it empty.
+    Every goal has a score; `evaluate` does not return scores that `known` returns; the same weights give the same
+    scores, unless this machine is measured (`exclusive`); a report answered with False ends the evaluation; a process
+    may be killed at the end of a round and a new one may end the round again. `make(folder)` returns the evaluator of
+    a new process, with its files in the folder, which is empty for the first one.
 
     Raises:
         AssertionError: if a rule is broken.
@@ -34,7 +34,7 @@ def check_evaluator(make: Make, space: Space, goals: Goals) -> None:
         scores = [_evaluated(evaluator, one, goals) for one in architectures]
         assert [evaluator.known(one) for one in architectures] == known, "known() changes with what is evaluated"
         if not evaluator.exclusive:
-            assert _evaluated(evaluator, architectures[0], goals) == scores[0], "other scores the second time"
+            assert _evaluated(evaluator, architectures[0], goals) == scores[0], "another score when repeated"
             assert _evaluated(evaluator, architectures[2], goals) == scores[2], "scores depend on what came before"
         _check_ending(evaluator, architectures[0], goals)
     _check_rounds(make, architectures, goals)
@@ -43,8 +43,8 @@ def check_evaluator(make: Make, space: Space, goals: Goals) -> None:
 def _evaluated(evaluator: Evaluator, one: Architecture, goals: Goals) -> Scores:
     known, weights = evaluator.known(one), evaluator.weights()
     found, cost = evaluator.evaluate(0, one, lambda step, scores: True)
-    assert type(weights) is str, f"weights() is no text but {weights!r}"
-    assert evaluator.weights() == weights, "the version of the weights changes while they judge"
+    assert type(weights) is str, f"weights() is no text: {weights!r}"
+    assert evaluator.weights() == weights, "the version of the weights changes during an evaluation"
     assert not known.keys() & found.keys(), (
         f"known() and evaluate() both give {', '.join(known.keys() & found.keys())}"
     )
@@ -56,7 +56,7 @@ def _evaluated(evaluator: Evaluator, one: Architecture, goals: Goals) -> Scores:
 
 
 def _check_ending(evaluator: Evaluator, one: Architecture, goals: Goals) -> None:
-    """Whoever never reports cannot be ended."""
+    """An evaluator that never reports passes."""
     reported: list[Scores] = []
 
     def end(step: int, scores: Scores) -> bool:
@@ -83,7 +83,7 @@ def _check_rounds(make: Make, architectures: Sequence[Architecture], goals: Goal
 def _second_round(
     make: Make, folder: Path, architectures: Sequence[Architecture], goals: Goals, crash: bool = False
 ) -> tuple[bool, str, list[Scores]]:
-    """What judges then, and its scores; the best of the first round has become a parent."""
+    """`exclusive`, the version of the weights, and the scores after a round whose best trial became a parent."""
     evaluator = make(folder)
     evaluator.start_round(0)
     trials = [

@@ -1,4 +1,4 @@
-"""Runs that end early, as if their process had been killed."""
+"""Interrupts runs as if their process had been killed."""
 
 import math
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from autobert_hf.records.journal import Journal
 
 
 class Interrupted(BaseException):
-    """What a killed process would be; caught by nobody on the way."""
+    """Simulates a kill; as a BaseException it is not caught on the way."""
 
 
 @dataclass
 class Events:
-    """Training steps and journal lines of a run, which ends before event number `last`."""
+    """Counts training steps and journal lines of a run, and interrupts it before event number `last`."""
 
     last: float = math.inf
     happened: list[str] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Events:
 
 @contextmanager
 def watched(events: Events) -> Iterator[None]:
-    """Every training step and every journal line is an event; checkpoints are written after each step."""
+    """Inside `with`, training steps and journal lines are events, and checkpoints are written after each step."""
     update, append = Trainer.update, Journal.append
 
     def watched_update(trainer: Trainer, batch: Batch) -> float:

@@ -1,4 +1,4 @@
-"""What every loss keeps."""
+"""Conformance checks for losses."""
 
 import math
 import random
@@ -14,10 +14,10 @@ from autobert_hf.lab.losses.loss import Loss, Losses, Network, Step
 
 def check_loss(loss: Loss, model: PreTrainedModel, view: Network, batch: Batch) -> None:
     """
-    The terms of a shard are its sum over the items of the whole batch, so that shards and processes add up; draws
-    follow from the Step; the held-out score is the same mean; what is trained gets gradients. `view` computes what
-    `model` does, on a supernet's weights, both without dropout; every shard of `batch`, of four rows or more, must
-    have items of every term.
+    A term of a shard is its sum divided by the items of the whole batch, so that shards and processes add up; random
+    draws derive from the Step; the held-out score is the same mean; all trained parameters get gradients. `view`
+    computes the same as `model`, on a supernet's weights, both without dropout. `batch` has at least four rows, and
+    every shard of it must have items of every term.
 
     Raises:
         AssertionError: if a rule is broken.
@@ -51,11 +51,11 @@ def _check_shards(loss: Loss, model: PreTrainedModel, batch: Batch) -> None:
 def _check_draws(loss: Loss, model: PreTrainedModel, batch: Batch) -> None:
     items = loss.items(batch)
     first, second = (_drawn(loss, model, batch, items, seed) for seed in (1, 2))
-    assert first == second, f"a draw that does not follow from the Step: {first}, then {second}"
+    assert first == second, f"a random draw does not follow from the Step: {first}, then {second}"
 
 
 def _drawn(loss: Loss, model: PreTrainedModel, batch: Batch, items: Mapping[str, int], seed: int) -> dict[str, float]:
-    """With the generators that all share in another state."""
+    """The terms with the global generators seeded by `seed`."""
     random.seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -69,9 +69,9 @@ def _check_view(loss: Loss, model: PreTrainedModel, view: Network, batch: Batch)
     for name, value in of_model.items():
         assert math.isfinite(value), f"the term {name!r} is {value}"
         assert _close(of_view[name], value), (
-            f"the term {name!r} is {value} of a model, {of_view[name]} of a view of it"
+            f"the term {name!r} is {value} for a model, {of_view[name]} for a view of it"
         )
-        assert _close(again[name], value), f"the term {name!r} changes when another network has been asked"
+        assert _close(again[name], value), f"the term {name!r} changes when another network has been evaluated"
 
 
 def _check_score(loss: Loss, model: PreTrainedModel, batch: Batch) -> None:
@@ -83,7 +83,7 @@ def _check_score(loss: Loss, model: PreTrainedModel, batch: Batch) -> None:
     for name, (total, count) in found.items():
         assert count == loss.items(batch)[name], f"the score counts {count} items of {name!r}, not those of `items`"
         assert _close(total / count, trained[name]), (
-            f"the score of {name!r} is {total / count:.6f} an item, the loss of the same batch {trained[name]:.6f}"
+            f"the score of {name!r} is {total / count:.6f} per item, the loss of the same batch {trained[name]:.6f}"
         )
 
 
@@ -93,13 +93,13 @@ def _check_gradients(loss: Loss, model: PreTrainedModel, batch: Batch) -> None:
     terms: Mapping[str, Tensor] = loss(batch, loss.items(batch), Step())(model)
     values = [*trained.values(), *network.values()]
     total = torch.stack([*terms.values()]).sum()
-    assert total.requires_grad, "no gradient leads from the loss anywhere"
+    assert total.requires_grad, "the loss has no gradient"
     found = torch.autograd.grad(total, values, allow_unused=True)
     gradients = dict(zip([*trained, *network], found, strict=True))
     missing = [name for name in trained if gradients[name] is None]
     assert not missing, f"the loss owns parameters that get no gradient: {', '.join(missing)}"
     assert any(gradients[name] is not None for name in network), "the network gets no gradient"
-    assert all(one is None or bool(one.isfinite().all()) for one in found), "a gradient is no number"
+    assert all(one is None or bool(one.isfinite().all()) for one in found), "a gradient is not finite"
 
 
 def _values(losses: Losses, network: Network) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What every method keeps."""
+"""Conformance checks for methods."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from autobert_hf.testing.interruption import Events, Interrupted, watched
 
 @dataclass
 class Outcome:
-    """What a whole run has left: its study, the trials picked, and the weights of the models made of them."""
+    """The results of a run: its study, the trials picked, and the weights of the models made from them."""
 
     method: Method
     study: Study
@@ -33,11 +33,11 @@ class Outcome:
 
 def check_method(kind: type[Method], settings: Callable[[Path], SearchSettings], lives: int = 4) -> None:
     """
-    A run that is interrupted, `lives - 1` times, and goes on ends as one that nobody disturbed: the same
-    architectures, the same scores but for measured ones, which are read from the journal, the same models. Picks, if
-    any, are trials of the study; `model(trial, train=False)` is the network that was judged; what is saved loads with
-    AutoModel. `settings(folder)` are those of a run in this folder: small, in fp32, and where times decide what is
-    asked, with a stand-in for the clock that tells the same every time.
+    A run that is interrupted `lives - 1` times and resumed gives the same results as an uninterrupted one: the same
+    architectures, the same scores (except measured ones, which are read from the journal), the same models. Picks, if
+    any, are trials of the study; `model(trial, train=False)` is the network that was scored; saved models load with
+    AutoModel. `settings(folder)` returns the settings of a run in this folder: small, in fp32 and, if the search
+    depends on measured times, with a deterministic replacement of the clock.
 
     Raises:
         AssertionError: if a rule is broken.
@@ -54,7 +54,7 @@ def check_method(kind: type[Method], settings: Callable[[Path], SearchSettings],
 def _in_pieces(
     kind: type[Method], settings: Callable[[Path], SearchSettings], folder: Path, lives: int, size: int
 ) -> Outcome:
-    """Each process but the last ends after `size` events; what stands in a journal by then must stay as it is."""
+    """Interrupts all lives but the last after `size` events; existing lines of a journal must not change."""
     before: dict[Path, list[dict[str, Any]]] = {}
     for life in range(1, lives + 1):
         try:
@@ -62,14 +62,12 @@ def _in_pieces(
         except Interrupted:
             continue
         except JournalError as error:
-            raise AssertionError(
-                f"a process that went on asks for other trials than the one before: {error}"
-            ) from error
+            raise AssertionError(f"a resumed process asks for other trials than the one before: {error}") from error
         finally:
             now = {path: read_journal(path) for path in folder.glob("journal*.jsonl")}
             for path, lines in before.items():
                 assert now.get(path, [])[: len(lines)] == lines, (
-                    f"a process that went on has changed what stood in {path.name}"
+                    f"a resumed process has changed existing lines of {path.name}"
                 )
             before = now
         return found
@@ -77,7 +75,7 @@ def _in_pieces(
 
 
 def _live(kind: type[Method], settings: SearchSettings, events: Events) -> Outcome:
-    """A process's life: the whole run, or as far as it comes."""
+    """The run in one process, until its end or an interruption."""
     with watched(events):
         run, folder = open_run(settings)
         try:
@@ -94,7 +92,7 @@ def _live(kind: type[Method], settings: SearchSettings, events: Events) -> Outco
 
 
 def _state(model: PreTrainedModel) -> dict[str, Tensor]:
-    """Of the bare encoder."""
+    """Weights of the bare encoder."""
     return {name: tensor.detach().clone() for name, tensor in model.base_model.state_dict().items()}
 
 
@@ -114,9 +112,9 @@ def _check_outcome(whole: Outcome) -> None:
 
 
 def _check_judged(method: Method, trial: Trial) -> None:
-    """Where a candidate's score is its held-out loss."""
+    """The network of `train=False` has the loss recorded for the trial, if that is a held-out loss."""
     model = method.model(trial, train=False)
-    assert not model.training, "a model is handed out in training mode"
+    assert not model.training, "a model is returned in training mode"
     if method.loss is None or method.text is None or "loss" not in trial.scores:
         return
     loss, judged = HeldOut(method.loss, method.text.held_out, method.run.team)(model), trial.scores["loss"]
@@ -127,7 +125,7 @@ def _check_judged(method: Method, trial: Trial) -> None:
 
 def _check_same(whole: Outcome, again: Outcome) -> None:
     measured = {goal.name for goal in whole.study.goals.goals if goal.cost == "measured"}
-    assert len(again.study.trials) == len(whole.study.trials), "interrupted, the study has another number of trials"
+    assert len(again.study.trials) == len(whole.study.trials), "an interrupted study has another number of trials"
     for one, other in zip(whole.study.trials, again.study.trials, strict=True):
         assert other.proposal == one.proposal, f"interrupted, trial {one.id} is {other.proposal}, not {one.proposal}"
         assert other.status == one.status, f"interrupted, trial {one.id} is {other.status}, not {one.status}"

@@ -1,4 +1,4 @@
-"""What every policy keeps."""
+"""Conformance checks for policies."""
 
 import json
 import random
@@ -16,9 +16,9 @@ Drawn = dict[tuple[int, int], list[Architecture]]
 
 def check_policy(make: Callable[[int], Policy], space: Space, steps: int = 6, shards: int = 3) -> None:
     """
-    The architectures of a (step, shard) lie in `space`, follow from the seed that the policy is made with, and are
-    the same whatever else was asked of this object: each of several processes asks for its own shards only. A policy
-    that takes up another's state goes on as that one.
+    The architectures of a (step, shard) are in `space`, follow from the seed that the policy is made with, and do not
+    depend on earlier calls, since each of several processes asks only for its own shards. A policy that restores
+    another one's state continues like that one.
 
     Raises:
         AssertionError: if a rule is broken.
@@ -31,11 +31,11 @@ def check_policy(make: Callable[[int], Policy], space: Space, steps: int = 6, sh
     _check_order(make, expected, steps, shards)
     for step in range(steps):
         _check_resume(make, expected, step, steps, shards)
-    assert expected != _walk(make(1), range(steps), range(shards)), "two seeds, one sequence of architectures"
+    assert expected != _walk(make(1), range(steps), range(shards)), "two seeds give the same architectures"
 
 
 def _walk(policy: Policy, steps: Sequence[int], shards: Sequence[int]) -> Drawn:
-    """As the trainer does: the shards of a step, then the end of the step, which has been counted by then."""
+    """Calls the policy like the trainer: for the shards of a step, then `after_step` with the steps done."""
     drawn: Drawn = {}
     for step in steps:
         for shard in shards:
@@ -48,7 +48,7 @@ def _check_order(make: Callable[[int], Policy], expected: Drawn, steps: int, sha
     random.seed(7)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        assert _walk(make(0), range(steps), range(shards)) == expected, "a draw that does not follow from the seed"
+        assert _walk(make(0), range(steps), range(shards)) == expected, "a random draw does not follow from the seed"
     backwards = _walk(make(0), range(steps), range(shards)[::-1])
     assert backwards == expected, "what a shard gets depends on the order in which shards are asked for"
     for processes in range(2, shards + 1):
@@ -58,11 +58,11 @@ def _check_order(make: Callable[[int], Policy], expected: Drawn, steps: int, sha
                 f"what a shard gets depends on the number of processes: another architecture on {rank} of {processes}"
             )
     policy = make(0)
-    assert [list(policy(0, 0)) for _ in range(2)] == [expected[0, 0]] * 2, "asked twice, a shard gets something else"
+    assert [list(policy(0, 0)) for _ in range(2)] == [expected[0, 0]] * 2, "a second call for a shard differs"
 
 
 def _check_resume(make: Callable[[int], Policy], expected: Drawn, step: int, steps: int, shards: int) -> None:
-    """A process ends after `step` steps; what it leaves is JSON."""
+    """Resumes from the state after `step` steps, which must be serializable as JSON."""
     first = make(0)
     _walk(first, range(step), range(shards))
     state = json.dumps(first.state())
@@ -71,4 +71,4 @@ def _check_resume(make: Callable[[int], Policy], expected: Drawn, step: int, ste
     second.restore(json.loads(state))
     rest = {at: found for at, found in expected.items() if at[0] >= step}
     resumed = _walk(second, range(step, steps), range(shards))
-    assert resumed == rest, f"resumed after {step} steps the policy goes on with other architectures"
+    assert resumed == rest, f"resumed after {step} steps the policy continues with other architectures"

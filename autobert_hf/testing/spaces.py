@@ -1,4 +1,4 @@
-"""What every space keeps."""
+"""Conformance checks for spaces."""
 
 import json
 from collections.abc import Hashable, Sequence
@@ -13,9 +13,9 @@ from autobert_hf.searchers.spaces.space import Space
 
 def check_space(space: Space, base: AutoBertConfig | None = None, seeds: int = 20) -> None:
     """
-    Closed under sampling, mutation and crossover; the same seed gives the same architecture, which is the same thing
-    as JSON. Where architectures are networks on top of `base`, each has a configuration, and none is larger than
-    `largest()`; without `base` they may be settings of anything.
+    The space is closed under sampling, mutation and crossover; the same seed gives the same architecture, which
+    survives a round trip through JSON. With `base`, every architecture has a configuration on top of it, and none is
+    larger than `largest()`; without `base`, architectures may be settings of anything.
 
     Raises:
         AssertionError: if a rule is broken.
@@ -39,7 +39,7 @@ def check_space(space: Space, base: AutoBertConfig | None = None, seeds: int = 2
 def _check_member(space: Space, architecture: Architecture, seed: int) -> None:
     assert space.contains(architecture), f"seed {seed} leads out of the space: {architecture}"
     from_json = Architecture.from_json(json.loads(json.dumps(architecture.to_json())))
-    assert from_json == architecture, f"seed {seed}: another architecture as JSON: {from_json}"
+    assert from_json == architecture, f"seed {seed}: another architecture after a round trip through JSON: {from_json}"
     assert hash(from_json) == hash(architecture), f"seed {seed}: equal architectures with unequal hashes"
     assert space.genes(architecture), f"seed {seed}: an architecture without genes"
 
@@ -50,7 +50,7 @@ def _check_size(space: Space, architecture: Architecture, base: AutoBertConfig) 
 
 
 def _check_guide(space: Space, parent: Architecture, seed: int) -> None:
-    """Whoever chooses as `uniform` does changes nothing, and is asked."""
+    """A `draw` equal to `uniform` is called, and gives the same mutant as the default."""
     asked: list[Hashable] = []
 
     def draw(position: Hashable, choices: Sequence, rng: Random) -> object:
@@ -58,5 +58,5 @@ def _check_guide(space: Space, parent: Architecture, seed: int) -> None:
         return uniform(position, choices, rng)
 
     child = space.mutate(parent, Random(seed), draw)
-    assert child == space.mutate(parent, Random(seed)), f"seed {seed}: the mutant depends on more than the guide says"
-    assert asked, f"seed {seed}: no guide was asked"
+    assert child == space.mutate(parent, Random(seed)), f"seed {seed}: the mutant depends on more than `draw`"
+    assert asked, f"seed {seed}: mutate never calls its draw"

@@ -1,4 +1,4 @@
-"""What every strategy keeps."""
+"""Conformance checks for strategies."""
 
 from collections.abc import Callable
 
@@ -8,16 +8,16 @@ from autobert_hf.searchers.strategies.strategy import Strategy
 
 def check_strategy(make: Callable[[int], Strategy], rounds: int = 3) -> None:
     """
-    Proposals depend on the seed that the strategy is made with, the trial's number and the rounds told, on nothing
-    else; a failed trial is no parent and no survivor; a round has at least one trial. Scores: loss, parameters, flops,
-    latency.
+    Proposals depend only on the seed that the strategy is made with, the trial's number and the rounds told; a failed
+    trial is neither a parent nor a survivor; a round has at least one trial. The trials' scores are loss, parameters,
+    flops and latency.
 
     Raises:
         AssertionError: if a rule is broken.
     """
     history = _play(make(0), rounds)
-    assert history == _play(make(0), rounds), "one seed, two searches"
-    assert history != _play(make(1), rounds), "two seeds, one search"
+    assert history == _play(make(0), rounds), "the same seed gives two different searches"
+    assert history != _play(make(1), rounds), "two seeds give the same search"
     failed = {trial.id for trial in history if not trial.ok}
     assert not failed & {trial.proposal.parent for trial in history}, "a failed trial has children"
 
@@ -31,7 +31,7 @@ def _play(strategy: Strategy, rounds: int) -> list[Trial]:
         numbers = range(len(history), len(history) + size)
         told = [_trial(strategy.ask(number), number) for number in numbers]
         parents = [trial.proposal.parent for trial in told if trial.proposal.parent is not None]
-        assert all(parent < len(history) for parent in parents), "a parent that no round before has told of"
+        assert all(parent < len(history) for parent in parents), "a parent is not from an earlier round"
         strategy.tell(told)
         history += told
         assert all(trial.ok for trial in strategy.survivors()), "a failed trial survives"

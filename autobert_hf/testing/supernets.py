@@ -1,4 +1,4 @@
-"""What every supernet keeps."""
+"""Conformance checks for supernets."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,10 +20,10 @@ Gradients = dict[str, Tensor | None]
 
 def check_supernet(make: Callable[[], Supernet], seeds: int = 6) -> None:
     """
-    What a supernet computes for an architecture, the extracted model computes too, at all real tokens (1e-5 in fp32);
-    training an architecture touches its own weights and no others, also beside another one in the same step; running
-    a network changes nothing. The weights of what `make` gives are shaken, so that none stands at its initial value.
-    With dropout in the configuration the modes of networks are under test as well.
+    An architecture's network and its extracted model have equal outputs at all real tokens (1e-5 in fp32); training an
+    architecture changes only its own weights, also next to another one in the same step; running a network changes
+    nothing. The weights of the supernet are perturbed first, so that none has its initial value. With dropout in the
+    configuration, training and evaluation modes are checked as well.
 
     Raises:
         AssertionError: if a rule is broken.
@@ -51,7 +51,7 @@ def _shake(module: nn.Module) -> None:
 
 
 def _batch(network: Network, seed: int) -> Batch:
-    """Four rows of eleven words, the last three of them padded."""
+    """Four rows of eleven tokens, the last three of them padded."""
     config: Any = network.config
     ids = torch.randint(5, config.vocab_size, (4, 11), generator=torch.Generator().manual_seed(seed))
     mask = (torch.arange(11) < torch.tensor([[11], [7], [4], [1]])).long()
@@ -59,7 +59,7 @@ def _batch(network: Network, seed: int) -> Batch:
 
 
 def _outputs(network: Network, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
-    """Everything that the network answers; of what it says about tokens, the real ones. Dropout draws by `seed`."""
+    """All outputs of the network, per-token ones at real tokens only. `seed` determines dropout."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         answer: Mapping[str, Tensor] = network(**batch)
@@ -81,12 +81,12 @@ def _check_modes(supernet: Supernet, one: Architecture, batch: Batch) -> None:
     config: Any = networks[0].config
     trained, still = (_outputs(network, batch) for network in networks)
     if config.hidden_dropout_prob:
-        assert any(not trained[name].equal(still[name]) for name in still), "a network in training mode drops nothing"
+        assert any(not trained[name].equal(still[name]) for name in still), "no dropout is applied in training mode"
 
 
 @torch.no_grad()
 def _check_extraction(supernet: Supernet, one: Architecture, other: Architecture, batch: Batch) -> None:
-    """The network is made before another one runs in training mode."""
+    """Outputs are equal even if another network runs in training mode in between."""
     network, beside = supernet.network(one, training=False), supernet.network(other)
     _outputs(beside, batch)
     inside = _outputs(network, batch)
@@ -112,7 +112,7 @@ def _check_views(supernet: Supernet, one: Architecture) -> None:
 
 
 def _check_gradients(supernet: Supernet, one: Architecture, batch: Batch) -> None:
-    """Whole parameters that are not the architecture's stay without gradient: the optimizer leaves them alone."""
+    """Parameters outside the architecture get no gradient at all, so that the optimizer does not change them."""
     own = _differentiated(supernet.module, lambda: [view.float() for view in supernet.views(one).values()])
     found = _differentiated(supernet.module, lambda: [*_outputs(supernet.network(one), batch).values()])
     for name, gradient in found.items():
@@ -126,7 +126,7 @@ def _check_gradients(supernet: Supernet, one: Architecture, batch: Batch) -> Non
 
 
 def _check_two(supernet: Supernet, one: Architecture, other: Architecture, batch: Batch) -> None:
-    """Two networks that are made, run and differentiated together, the one in training mode, the other not."""
+    """Gradients of two networks in one step add up, one in training mode, the other in evaluation mode."""
 
     def outputs(which: slice) -> list[Tensor]:
         networks = [supernet.network(one), supernet.network(other, training=False)]
@@ -147,7 +147,7 @@ def _check_two(supernet: Supernet, one: Architecture, other: Architecture, batch
 
 
 def _differentiated(module: nn.Module, outputs: Callable[[], list[Tensor]]) -> Gradients:
-    """Of a sum of the outputs in which no two numbers weigh the same."""
+    """Gradients of a randomly weighted sum of the outputs."""
     names, parameters = zip(*((n, p) for n, p in module.named_parameters() if p.requires_grad), strict=True)
     total = torch.zeros(())
     for value in outputs():

@@ -9,6 +9,7 @@ from autobert_hf.cli import main
 from autobert_hf.records.files import write_tensors
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.trainings import checkpoint_file, record_training
 
 
 def trial(number: int, loss: float | None) -> str:
@@ -16,7 +17,7 @@ def trial(number: int, loss: float | None) -> str:
     record["reason"] = "" if loss else "the loss is nan"
     record |= {"architecture": {"layers": [{"layer_type": "conv", "conv_kernel_size": 3}], "settings": {}}}
     record |= {"scores": {"loss": loss} if loss else {}, "cost": {"seconds": 30.0} if loss else {}}
-    record |= {"weights": "0", "partial": {}}
+    record |= {"weights": "round 2", "partial": {}}
     return json.dumps(record | {"status": "done" if loss else "failed"}) + "\n"
 
 
@@ -30,8 +31,7 @@ def begun(run, **settings):
 
 def test_a_run_in_the_middle_of_its_search(tmp_path, capsys):
     begun(tmp_path)
-    (tmp_path / "supernet").mkdir()
-    (tmp_path / "supernet" / "round-0002.safetensors").touch()
+    record_training(tmp_path, "supernet/round-0000", 9, 900, is_done=True)  # its file has given way to later rounds
     text = trial(0, 5.5) + trial(1, None) + trial(2, 5.25) + '{"half'
     (tmp_path / "journal.jsonl").write_text(text)
     assert main(["status", str(tmp_path)]) == 0
@@ -39,7 +39,8 @@ def test_a_run_in_the_middle_of_its_search(tmp_path, capsys):
     assert "3 of 10 candidates, 1 failed" in shown
     assert "best so far: trial 2, held-out loss 5.2500" in shown
     assert "left: 7 candidates, about 4 min" in shown
-    assert "weights of round 2" in shown
+    assert "supernet/round-0000: trained, 9 steps\n" in shown
+    assert "last judged with: round 2\n" in shown
     assert (tmp_path / "journal.jsonl").read_text() == text
 
 
@@ -47,31 +48,26 @@ def test_before_the_first_success_and_in_the_final_training(tmp_path, capsys):
     begun(tmp_path)
     for name, step in (("training-default rule", 4), ("found", 9)):
         write_tensors(tmp_path / "final" / f"{name}-000003.safetensors", {"w": torch.ones(1)}, step=step, steps=9)
+        record_training(tmp_path, f"final/{name.removeprefix('training-')}-000003", 9, 900, is_done=step == 9)
     (tmp_path / "journal.jsonl").write_text(trial(0, None))
     assert main(["status", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "left: 9 candidates\n" in shown
-    assert [line for line in shown.splitlines() if line.startswith("final training")] == [
-        "final training: default rule at step 4 of 9 (last checkpoint)"
+    assert [line for line in shown.splitlines() if line.startswith("final/")] == [
+        "final/default rule-000003: at step 4 of 9 (last checkpoint)"
     ]
 
 
-@pytest.mark.parametrize(
-    ("settings", "checkpoint", "sentence"),
-    [
-        ({}, "round-0000", "supernet: warm-up at step 4 of 9 (last checkpoint)"),
-        ({"supernet_steps": 9}, "weights", "supernet: at step 4 of 9 (last checkpoint)"),
-    ],
-)
-def test_a_run_in_the_training_of_its_supernet(tmp_path, capsys, settings, checkpoint, sentence):
-    """Before there is a journal or a goal."""
-    begun(tmp_path, **settings)
+@pytest.mark.parametrize("name", ["supernet/weights", "box-3/first"])
+def test_a_run_in_the_training_of_its_supernet(tmp_path, capsys, name):
+    """Before there is a journal or a goal, whatever the method calls its trainings."""
+    begun(tmp_path)
     (tmp_path / "report" / "goals.json").unlink()
-    path = tmp_path / "supernet" / f"training-{checkpoint}.safetensors"
-    write_tensors(path, {"w": torch.ones(1)}, step=4, steps=9)
+    record_training(tmp_path, name, 9, 900, is_done=False)
+    write_tensors(checkpoint_file(tmp_path, name), {"w": torch.ones(1)}, step=4, steps=9)
     assert main(["status", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert sentence in shown and "search: 0 of 10 candidates, 0 failed" in shown
+    assert f"{name}: at step 4 of 9 (last checkpoint)\n" in shown and "search: 0 of 10 candidates, 0 failed" in shown
 
 
 def test_a_search_that_ended_before_its_budget(tmp_path, capsys):

@@ -210,7 +210,8 @@ def test_the_trial_of_a_model_is_found_by_its_architecture(made):
 
 
 def test_distillation_stands_beside_its_floor_and_claims_no_nats(full):
-    full.settings["supernet_steps"], full.settings["batch_size"] = 100, 32
+    shared = {"steps": 100, "tokens": 409_600, "done": True}
+    full.report("trainings", {"supernet/weights": shared, "final/found-000003": shared})
     full.goals = Goals.named("loss", unit="distillation loss")
     distilled = {"curves": {"found": [[1000, 1.5], [2000, 1.25]]}, "parameters": {"found": 10_000}}
     errors = {"linear_floor": 0.9, "errors": {"found": 0.25}}
@@ -345,13 +346,13 @@ def line(number: int = 0, **change) -> str:
     [
         ([], "holds no finished candidate yet"),
         ([line(9)], "holds no finished candidate yet"),
-        ([line(scores={"loss": "<b>"})], "line 1 is no trial"),
-        ([line(scores={"parameters": 5})], "line 1 is no trial"),
-        ([line(scores={"loss": float("nan")})], "line 1 is no trial"),
-        ([line(), line(trial="a`b")], "line 2 is no trial"),
-        ([line(cost=[1])], "line 1 is no trial"),
-        ([line(architecture={"layers": [{"conv_kernel_size": 3}], "settings": {}})], "line 1 is no trial"),
-        ([line(architecture={"layers": [], "settings": {"width": {"a": 1}}})], "line 1 is no trial"),
+        ([line(scores={"loss": "<b>"})], "line 1 is not a trial"),
+        ([line(scores={"parameters": 5})], "line 1 is not a trial"),
+        ([line(scores={"loss": float("nan")})], "line 1 is not a trial"),
+        ([line(), line(trial="a`b")], "line 2 is not a trial"),
+        ([line(cost=[1])], "line 1 is not a trial"),
+        ([line(architecture={"layers": [{"conv_kernel_size": 3}], "settings": {}})], "line 1 is not a trial"),
+        ([line(architecture={"layers": [], "settings": {"width": {"a": 1}}})], "line 1 is not a trial"),
         (["3"], "line 1 holds a int, not a trial"),
         (["{"], "line 1 is not JSON"),
     ],

@@ -91,7 +91,7 @@ def test_a_branch_and_a_private_repository(hub, made, quick):
 
 def test_private_is_refused_where_the_repository_is_public(hub, made, quick):
     push(made.folder, "me/name")
-    with pytest.raises(PushError, match="me/name is there already and public"):
+    with pytest.raises(PushError, match="me/name already exists and is public"):
         push(made.folder, "me/name", private=True)
 
 

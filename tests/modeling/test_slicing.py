@@ -112,9 +112,9 @@ def test_a_subset_of_bert_layers_is_bert_without_the_others(head):
         (one_layer(num_attention_heads=4), "layer 0: num_attention_heads is 4, but the large network has only 3"),
         (one_layer(head_dim=5), "layer 0: head_dim is 5"),
         (one_layer(source=1, intermediate_size=21), "layer 1: intermediate_size is 21"),
-        (one_layer(source=3), r"\[3\] are no rising numbers of the 3 layers"),
-        (Cut(12, 12, (LayerCut(1, 3, 4, 20), LayerCut(0, 3, 4, 20))), r"\[1, 0\] are no rising numbers"),
-        (Cut(12, 12, (LayerCut(1, 3, 4, 20),) * 2), r"\[1, 1\] are no rising numbers"),
+        (one_layer(source=3), r"\[3\] are not ascending numbers of the 3 layers"),
+        (Cut(12, 12, (LayerCut(1, 3, 4, 20), LayerCut(0, 3, 4, 20))), r"\[1, 0\] are not ascending numbers"),
+        (Cut(12, 12, (LayerCut(1, 3, 4, 20),) * 2), r"\[1, 1\] are not ascending numbers"),
         (Cut(12, 8, (LayerCut(1, 3, 4, 20),)), "A map from the embeddings to the first layer"),
     ],
 )

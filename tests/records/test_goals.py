@@ -65,7 +65,7 @@ def test_what_lies_on_disk_is_read_again(tmp_path: Path):
 
 def test_a_goal_without_a_score_is_named():
     BOTH.check({"loss": 1.0, "parameters": 5, "flops": 7})
-    with pytest.raises(ValueError, match="There is no score 'parameters', which is a goal; there are 'loss', 'flops'"):
+    with pytest.raises(ValueError, match="The goal 'parameters' has no score; there are scores for 'loss', 'flops'"):
         BOTH.check({"loss": 1.0, "flops": 7})
 
 

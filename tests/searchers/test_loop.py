@@ -275,6 +275,6 @@ def test_a_score_that_is_not_finite_is_a_failed_trial(run: Any, path: Path) -> N
 
 
 def test_a_goal_without_a_score_is_a_mistake_that_is_named(run: Any, path: Path) -> None:
-    with pytest.raises(ValueError, match="There is no score 'loss', which is a goal; there are 'parameters', 'size'"):
+    with pytest.raises(ValueError, match="The goal 'loss' has no score; there are scores for 'parameters', 'size'"):
         run(path, Wrong({"size": 1.0}))
     assert not path.exists()

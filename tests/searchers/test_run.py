@@ -17,6 +17,7 @@ from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Clock, Trainer
 from autobert_hf.records.files import read_tensors
 from autobert_hf.records.run_folder import RunError
+from autobert_hf.records.trainings import read_trainings
 from autobert_hf.searchers.run import Run
 
 from ..conftest import new_model
@@ -225,7 +226,9 @@ def test_two_trainings_of_a_run_have_a_name_each(new, run):
     for training, name in ((one, "one"), (other, "other")):
         training.trainer.recipe = Recipe(2)
         run.train(name, training.trainer, training.text.stream(name))
-    assert sorted(path.name for path in run.path.iterdir()) == ["one.safetensors", "other.safetensors"]
+    assert sorted(path.name for path in run.path.glob("*.safetensors")) == ["one.safetensors", "other.safetensors"]
+    done = [(training.name, training.steps, training.is_done) for training in read_trainings(run.path)]
+    assert done == [("one", 2, True), ("other", 2, True)]
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ class Broken(Evaluator):
     def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
         self.evaluated += 1
         loss = 1.0 + len(architecture.layers) + self.value
-        if self.fault == "other scores the second time":
+        if self.fault == "another score when repeated":
             loss += self.evaluated
         scores = {"loss": loss}
         partial = {"accuracy" if self.fault == "a report without the goal" else "loss": 9.0}
@@ -140,7 +140,7 @@ class Broken(Evaluator):
 
 FAULTS = [
     "known.. changes with what is evaluated",
-    "other scores the second time",
+    "another score when repeated",
     "a report without the goal",
     "a report was answered with False",
     "the evaluation returns",
@@ -168,7 +168,7 @@ def test_one_that_measures_this_machine_may_find_other_times() -> None:
     class Exclusive(Broken):
         exclusive = True
 
-    check_evaluator(lambda folder: Exclusive("other scores the second time", folder), TINY, WITH_SIZE)
+    check_evaluator(lambda folder: Exclusive("another score when repeated", folder), TINY, WITH_SIZE)
 
 
 def test_scores_that_are_known_for_nothing_are_the_configurations(world: World, tmp_path: Path) -> None:

@@ -69,11 +69,11 @@ class Broken(MaskedWords):
             found, self.seen_a_view = plain(network), self.seen_a_view or not isinstance(network, nn.Module)
             if self.fault == "does not follow from the Step":
                 found["mlm"] = found["mlm"] * (1 + torch.rand(()))
-            if self.fault == "of a view of it" and not isinstance(network, nn.Module):
+            if self.fault == "for a view of it" and not isinstance(network, nn.Module):
                 found["mlm"] = found["mlm"] * 1.01
-            if self.fault == "when another network has been asked" and isinstance(network, nn.Module):
+            if self.fault == "when another network has been evaluated" and isinstance(network, nn.Module):
                 found["mlm"] = found["mlm"] + self.seen_a_view
-            if self.fault == "no gradient leads":
+            if self.fault == "the loss has no gradient":
                 found["mlm"] = found["mlm"].detach()
             return found | ({"more": found["mlm"]} if self.fault == "the terms are" else {})
 
@@ -99,13 +99,13 @@ FAULTS = [
     "shards do not add up",
     "does not follow from the Step",
     "the terms are",
-    "of a view of it",
-    "when another network has been asked",
+    "for a view of it",
+    "when another network has been evaluated",
     "the held-out score has random draws",
     "the score of 'mlm'",
     "not those of `items`",
     "no gradient: loss.idle",
-    "no gradient leads",
+    "the loss has no gradient",
 ]
 
 

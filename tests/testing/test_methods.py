@@ -104,7 +104,7 @@ class Toy(Method):
 
     def study(self) -> Study:
         journal = self.run.path / "journal.jsonl"
-        if self.fault == "has changed what stood in" and journal.exists():
+        if self.fault == "has changed existing lines of" and journal.exists():
             journal.unlink()
         seed = random.randrange(999) if self.fault == "asks for other trials" else self.settings.seed
         strategy = RandomSearch(self.space, self.goals, seed, parents=2, children=2)
@@ -120,7 +120,7 @@ class Toy(Method):
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
         model = self.start(trial)
         if train is False:
-            return model.train(self.fault == "handed out in training mode")
+            return model.train(self.fault == "returned in training mode")
         loss = self.world.loss("mlm")
         if self.fault != "has another":
             self.run.final(trial, {"found": model}, lambda found: loss, Recipe(2, shards=2), self.world.text("packed"))
@@ -175,7 +175,7 @@ FAULTS = [
     "has the loss",
     "has another",
     "loads with another",
-    "handed out in training mode",
+    "returned in training mode",
 ]
 
 
@@ -217,5 +217,5 @@ def test_measured_scores_may_differ_between_two_runs(world: World) -> None:
 
 
 def test_what_was_measured_once_must_not_be_measured_again(world: World) -> None:
-    with pytest.raises(AssertionError, match="has changed what stood in"):
-        toy(world, Timed, "has changed what stood in")
+    with pytest.raises(AssertionError, match="has changed existing lines of"):
+        toy(world, Timed, "has changed existing lines of")

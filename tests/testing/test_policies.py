@@ -49,7 +49,7 @@ class Anchored:
         self.asked.append(shard)
         if self.fault == "order in which shards are asked":
             return [self.drawn(step, len(self.asked))]
-        if self.fault == "asked twice":
+        if self.fault == "a second call for a shard":
             return [self.drawn(step, shard, self.asked.count(shard))]
         if self.fault == "does not follow from the seed":
             return [TINY.sample(random)]  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ class Anchored:
         return {"kept": [one.to_json() for one in self.kept]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        if self.fault != "goes on with other architectures":
+        if self.fault != "continues with other architectures":
             self.kept = [Architecture.from_json(one) for one in state["kept"]]
 
 
@@ -85,9 +85,9 @@ FAULTS = [
     "leads out of the space",
     "order in which shards are asked",
     "number of processes",
-    "asked twice",
+    "a second call for a shard",
     "does not follow from the seed",
-    "goes on with other architectures",
+    "continues with other architectures",
     "reading the state",
     "two seeds",
 ]
@@ -114,5 +114,5 @@ class Stubborn(Stateless):
 
 
 def test_a_memory_that_is_not_in_the_state_is_noticed() -> None:
-    with pytest.raises(AssertionError, match="goes on with other architectures"):
+    with pytest.raises(AssertionError, match="continues with other architectures"):
         check_policy(Stubborn, TINY)

@@ -47,7 +47,7 @@ class Broken(AutoTinyBertSpace):
     fault: str = ""
 
     def mutate(self, architecture: Architecture, rng: Random, draw: Draw = uniform) -> Architecture:
-        if self.fault == "no guide was asked":
+        if self.fault == "mutate never calls its draw":
             return super().mutate(architecture, rng)
         child = super().mutate(architecture, rng, draw)
         if self.fault == "leads out of the space":
@@ -80,7 +80,7 @@ FAULTS = [
     "an architecture without genes",
     "larger than the largest",
     "the smallest architecture is not in the space",
-    "no guide was asked",
+    "mutate never calls its draw",
 ]
 
 
@@ -105,5 +105,5 @@ def test_an_architecture_that_is_another_one_as_json_is_noticed() -> None:
         def contains(self, architecture: Architecture) -> bool:
             return True
 
-    with pytest.raises(AssertionError, match="another architecture as JSON"):
+    with pytest.raises(AssertionError, match="another architecture after a round trip through JSON"):
         check_space(Open(), None)

@@ -79,9 +79,9 @@ class Idle(RandomSearch):
     ("kind", "fault"),
     [
         (Careless, "a failed trial has children"),
-        (Hasty, "a parent that no round before has told of"),
-        (Forgetful, "two seeds, one search"),
-        (Moody, "one seed, two searches"),
+        (Hasty, "a parent is not from an earlier round"),
+        (Forgetful, "two seeds give the same search"),
+        (Moody, "the same seed gives two different searches"),
         (Lax, "a failed trial survives"),
         (Idle, "an empty round"),
     ],

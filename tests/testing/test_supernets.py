@@ -47,8 +47,8 @@ class Broken(SlicedSupernet):
     called = 0  # since the last network was made
 
     def network(self, architecture: Architecture, training: bool = True) -> Any:
-        if self.fault in ("differs by, as it is always in training mode", "in training mode drops nothing"):
-            training = self.fault != "in training mode drops nothing"
+        if self.fault in ("differs by, as it is always in training mode", "no dropout is applied in training mode"):
+            training = self.fault != "no dropout is applied in training mode"
         network = super().network(architecture, training)
         self.called = 0
         return Call(self, network)
@@ -95,7 +95,7 @@ class Call:
 FAULTS = [
     "logits differs by",
     "differs by, as it is always in training mode",
-    "in training mode drops nothing",
+    "no dropout is applied in training mode",
     "is in training mode",
     "has the shape",
     "holds other weights",

@@ -1,4 +1,4 @@
-"""What a network's last attention layer works on: queries, keys and values, of any Hugging Face encoder."""
+"""Records the queries, keys and values of the last attention layer of any Hugging Face encoder."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,12 +25,12 @@ class Projections:
 
     @property
     def scores(self) -> Tensor:
-        """Before mask and softmax, (batch, heads, tokens, tokens)."""
+        """Attention scores before mask and softmax, (batch, heads, tokens, tokens)."""
         return self.query @ self.key.transpose(-1, -2) * self.scaling
 
 
-# Eager attention gives out probabilities, which do not tell the scores, and hooks would need each model's names of its
-# projections. What every model hands to the attention interface is the same, so we stand there.
+# Eager attention returns probabilities, from which scores cannot be recovered, and hooks would need each model's names
+# of its projections. All models pass the same arguments to the attention interface, so they are recorded there.
 _seen: ContextVar[list[Projections]] = ContextVar("_seen")
 
 
@@ -62,8 +62,8 @@ for _name, _attention, _mask in (
 @contextmanager
 def last_attention(config: PreTrainedConfig) -> Iterator[list[Projections]]:
     """
-    The list holds the projections of the last attention layer that ran, of the network with this configuration; it
-    stays empty where attention does not go through transformers' attention interface.
+    Yields a list that receives the projections of the last attention layer run by the network with this configuration.
+    It stays empty if the network does not use transformers' attention interface.
     """
     before = config._attn_implementation
     config._attn_implementation = "recorded_eager" if before in (None, "eager") else "recorded_sdpa"

@@ -1,4 +1,4 @@
-"""How far a network without any mixing of tokens gets: what a distillation has to be better than."""
+"""The error of a linear map without token mixing: a distillation has to be better than that."""
 
 from collections.abc import Iterable
 
@@ -15,8 +15,8 @@ from autobert_hf.lab.distilling.signals import encoder_inputs, real_tokens
 @torch.no_grad()
 def linear_floor(teacher: PreTrainedModel, fit: Iterable[Batch], test: Iterable[Batch]) -> float:
     """
-    How far a network without any mixing of tokens gets at once: the error, over the teacher's variance, of the best
-    linear map from its embeddings to its last hidden states. A distillation loss says something below this only.
+    The error, relative to the teacher's variance, of the best linear map from the teacher's embeddings to its last
+    hidden states, fitted on `fit`. A student that does not get below this on `test` makes no use of context.
     """
 
     def pairs(batches: Iterable[Batch]) -> Iterable[tuple[Tensor, Tensor]]:
@@ -30,7 +30,7 @@ def linear_floor(teacher: PreTrainedModel, fit: Iterable[Batch], test: Iterable[
 
 @torch.no_grad()
 def relative_error(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """Squared error over the variance of what was wanted, both over all rows (rows, width) of all batches."""
+    """Squared error over the variance of the target, for pairs (found, target) of (rows, width), over all batches."""
     error, rows, total, squares = 0.0, 0, torch.zeros(()), 0.0
     for found, wanted in pairs:
         error += (found - wanted).double().square().sum().item()

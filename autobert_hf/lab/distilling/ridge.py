@@ -1,4 +1,4 @@
-"""The best linear map between hidden states: where learned maps start, and the floor that a distillation must beat."""
+"""Ridge regression between hidden states: it initializes learned maps and gives the floor of a distillation."""
 
 from collections.abc import Iterable
 
@@ -8,8 +8,8 @@ from torch import Tensor
 
 class Ridge:
     """
-    Sums for the regression of y (rows, out) on x (rows, in) with intercept, in float64; `strength` is relative to the
-    mean variance of x.
+    Accumulates sums for the regression of y (rows, out) on x (rows, in) with intercept, in float64; `strength` is
+    relative to the mean variance of x.
     """
 
     def __init__(self, strength: float = 1e-4) -> None:
@@ -37,7 +37,7 @@ class Ridge:
 
     @property
     def variance(self) -> float:
-        """Of y, mean over its columns."""
+        """The variance of y, mean over its columns."""
         *_, y, squares = self.sums
         return ((squares - y.square().sum() / self.rows) / (self.rows * len(y))).item()
 

@@ -1,4 +1,4 @@
-"""How far models are from their teacher as sentence encoders, whatever their width and their loss."""
+"""Error of models against their teacher as sentence encoders, comparable across widths and losses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,8 +15,8 @@ from autobert_hf.lab.losses.teacher_terms import sentence_loss
 @torch.no_grad()
 def sentence_errors(models: Mapping[str, nn.Module], teacher: Teacher, batches: Sequence[Batch]) -> dict[str, float]:
     """
-    Mean squared difference to the teacher's cosines between the sentences of a batch: no map, no width, no loss. The
-    models are moved to the CPU, where 8 bits are.
+    Mean squared difference to the teacher's cosines between the sentences of a batch, by model name. It needs no map
+    between widths. The models are moved to the CPU, where int8 models run.
     """
     answers = [teacher.signals(batch, attention=False).hidden.cpu() for batch in batches]
     own = [{name: tensor.cpu() for name, tensor in batch.items()} for batch in batches]

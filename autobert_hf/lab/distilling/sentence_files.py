@@ -1,4 +1,4 @@
-"""What makes a folder with an encoder one of sentence-transformers: taken from a teacher that is one."""
+"""Makes an encoder's folder loadable by sentence-transformers, with files taken from its teacher."""
 
 import json
 from pathlib import Path
@@ -15,8 +15,8 @@ WEIGHTLESS = ("Transformer", "Pooling", "Normalize")
 
 def write_sentence_files(teacher: str, folder: Path, width: int) -> bool:
     """
-    Adds modules.json and what it names to `folder`, for an encoder `width` wide. False, with nothing written, where
-    the teacher is no such folder or has modules with weights of its own width.
+    Adds modules.json and the files it names to `folder`, for an encoder of width `width`. Returns False and writes
+    nothing if the teacher is not a sentence-transformers model or has further modules with weights.
     """
     modules: Any = _read(teacher, "modules.json")
     if modules is None or any(module["type"].rpartition(".")[2] not in WEIGHTLESS for module in modules):

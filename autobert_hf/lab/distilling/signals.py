@@ -1,4 +1,4 @@
-"""What a distillation compares: last hidden states, and what the last attention layer works on."""
+"""What a distillation compares: last hidden states, and the projections of the last attention layer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Signals:
-    """Last hidden states (batch, tokens, width), what the last attention worked on, and which tokens are real."""
+    """Last hidden states (batch, tokens, width), last attention projections, and which tokens are real."""
 
     hidden: Tensor
     attention: Projections | None
@@ -40,19 +40,21 @@ def signals(network: Encoder, batch: Mapping[str, Tensor]) -> Signals:
 
 
 def encoder_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What an encoder reads of a batch, which may be one of masked words."""
+    """The inputs of an encoder in a batch, without e.g. the labels of masked tokens."""
     return {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids") if name in batch}
 
 
 def real_tokens(batch: Mapping[str, Tensor]) -> Tensor:
-    """(batch, tokens): which are no padding."""
+    """(batch, tokens): True for tokens that are not padding."""
     return batch["attention_mask"].bool() if "attention_mask" in batch else torch.ones_like(batch["input_ids"]).bool()
 
 
 def attention_of(network: Signals, name: str) -> Projections:
     """
+    The recorded projections of the network called `name`.
+
     Raises:
-        DistillationError: if it could not be recorded.
+        DistillationError: if they could not be recorded.
     """
     if network.attention is None:
         raise DistillationError(

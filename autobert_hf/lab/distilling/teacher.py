@@ -1,4 +1,4 @@
-"""The encoder that others learn from: any of Hugging Face, and what it needs to be for that."""
+"""The teacher of a distillation: any Hugging Face encoder, with checks that it is suitable."""
 
 import logging
 from collections.abc import Callable
@@ -30,17 +30,17 @@ class TeacherError(ValueError):
 
 def teacher_config(source: str, length: int = 0) -> PreTrainedConfig:
     """
-    Of a folder or Hub id.
+    The configuration of the teacher in a folder or with a Hub id.
 
     Raises:
-        TeacherError: if it is not there, no encoder, or takes fewer than `length` tokens.
+        TeacherError: if it cannot be loaded, is not an encoder, or takes fewer than `length` tokens.
     """
     config = _load(source, AutoConfig.from_pretrained)
     decodes = config.is_encoder_decoder or getattr(config, "is_decoder", False)
     if decodes or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
         raise TeacherError(
-            f"The teacher {source} is a {config.model_type!r} model, no encoder: give one of BERT's kind, which reads "
-            "a text as a whole."
+            f"The teacher {source} is a {config.model_type!r} model, no encoder: give a bidirectional encoder "
+            "such as BERT."
         )
     if (longest := getattr(config, "max_position_embeddings", length)) < length:
         raise TeacherError(f"The teacher {source} takes {longest} tokens, --length is {length}: give less.")
@@ -49,11 +49,11 @@ def teacher_config(source: str, length: int = 0) -> PreTrainedConfig:
 
 class Teacher:
     """
-    A frozen encoder without dropout that answers batches; `remember` makes it keep its answers, for students that are
-    all shown the same ones.
+    A frozen encoder without dropout that computes the signals of batches; `remember` makes it cache them, for students
+    that are all trained on the same batches.
 
     Raises:
-        TeacherError: if it cannot be loaded, or does not know words by the numbers of `tokenizer`.
+        TeacherError: if it cannot be loaded, or its vocabulary is not that of `tokenizer`.
     """
 
     def __init__(self, source: str, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
@@ -70,10 +70,10 @@ class Teacher:
     @cached_property
     def heads(self) -> int:
         """
-        Of its last attention layer.
+        Number of heads of the last attention layer.
 
         Raises:
-            DistillationError: if that does not go through transformers' attention interface.
+            DistillationError: if the layer does not use transformers' attention interface.
         """
         word = torch.zeros(1, 2, dtype=torch.long, device=self.device)
         seen = self.signals({"input_ids": word, "attention_mask": torch.ones_like(word)})
@@ -93,21 +93,21 @@ class Teacher:
 
 
 def load_teacher(source: str) -> PreTrainedModel:
-    """Without head and, where it can do without, pooler. Raises TeacherError."""
+    """The encoder without head and, if it has the option, without pooler. Raises TeacherError."""
     teacher_config(source)
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # a pooler that is left out is no news
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # hides warnings about the pooler left out
     try:
         return _load(source, AutoModel.from_pretrained, add_pooling_layer=False).eval()
-    except TypeError:  # a kind of encoder that has none
+    except TypeError:  # an encoder without that option
         return _load(source, AutoModel.from_pretrained).eval()
 
 
 def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase) -> None:
     """
-    That `tokenizer` gives every word the number which the teacher knows it by.
+    Checks that `tokenizer` and the teacher's own tokenizer give every token the same id.
 
     Raises:
-        TeacherError: if it does not, or the teacher has fewer words.
+        TeacherError: if they do not, or the teacher has fewer embeddings than tokens.
     """
     own = _load(source, AutoTokenizer.from_pretrained)
     if own.get_vocab() != tokenizer.get_vocab():
@@ -123,7 +123,7 @@ def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def teacher_inputs(source: str) -> dict[str, str]:
-    """What a run records of it: the digests of its weights if they lie in a folder, so that no other one goes on."""
+    """What a run records of its teacher: digests of weights in a folder, so that another teacher cannot resume it."""
     digests = [sha256_of(path) for path in sorted(Path(source).glob("*.safetensors"))]
     return {"teacher": f"sha256 {' '.join(digests)}" if digests else source}
 

@@ -1,4 +1,4 @@
-"""A teacher's answers are remembered: all students of a run are shown the same batches."""
+"""A cache of a teacher's signals: all students of a run are trained on the same batches."""
 
 from dataclasses import replace
 
@@ -15,10 +15,9 @@ MOST_BYTES = 2**30
 
 class TeacherCache:
     """
-    `TeacherCache(teacher)(batch)` are the signals of a frozen encoder, by batch, and by whether what the last
-    attention works on is asked for, which takes three times more memory. In each precision it answers anew: an error
-    in fp32 is not compared with what a training was told in bf16. Once `most` bytes are full, new batches are
-    answered each time.
+    `TeacherCache(teacher)(batch)` returns the signals of a frozen encoder, cached by batch and by whether attention
+    projections are requested, which take three times more memory. Each precision has its own entries, so that an
+    error in fp32 is not measured against signals in bf16. Beyond `most` bytes, new batches are not cached.
     """
 
     def __init__(self, teacher: PreTrainedModel, most: int = MOST_BYTES) -> None:
@@ -40,7 +39,7 @@ class TeacherCache:
 
 
 def _precision(device: str) -> torch.dtype:
-    """Of matrix products."""
+    """The type that matrix products run in."""
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
 
 

@@ -1,4 +1,4 @@
-"""Losses by the name that `--loss` knows."""
+"""Losses by their name for `--loss`."""
 
 from autobert_hf.lab.losses.distillation import RelationsAndStates, ScoresAndStates, SentencesAndStates
 from autobert_hf.lab.losses.loss import Loss

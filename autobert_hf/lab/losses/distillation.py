@@ -51,7 +51,7 @@ class Distillation(Loss):
     def __init__(self, student: PreTrainedConfig, teacher: Teacher | None = None) -> None:
         super().__init__(student)
         assert teacher is not None
-        # In a tuple, so that the teacher's weights are none of ours: neither trained nor saved.
+        # In a tuple, so that the teacher's weights are not parameters of this module: neither trained nor saved.
         self._teacher = (teacher,)
         self.map = HiddenMap(student.hidden_size, teacher.config.hidden_size).to(teacher.device)
         heads = student.num_attention_heads if self.reads_attention else 1
@@ -115,7 +115,7 @@ class Distillation(Loss):
 
     @torch.no_grad()
     def fit(self, networks: Sequence[Network], batches: Sequence[Batch]) -> None:
-        """Sets the map to the best linear one for these networks; a random start costs much of a short training."""
+        """Sets the map to the best linear one for these networks: a random start would waste a short training."""
         answers = [self.teacher.signals(batch, attention=False) for batch in batches]
         pairs = ((signals(one, batch), t) for one in networks for batch, t in zip(batches, answers, strict=True))
         weight, bias = ridge((one.hidden[one.real], other.hidden[other.real]) for one, other in pairs).solve()
@@ -123,13 +123,13 @@ class Distillation(Loss):
         self.map.bias.copy_(bias)
 
     def floors(self, text: Text) -> dict[str, float]:
-        """The error over the teacher's variance of the best linear map from its embeddings: no tokens are mixed."""
+        """`linear_floor`: relative error of the best linear map from the teacher's embeddings (no token mixing)."""
         fit, test = text.fitting_batches("floor"), text.on_device(text.held_out)
         return {"linear_floor": linear_floor(self.teacher.model, fit, test)}
 
     @torch.no_grad()
     def error(self, network: PreTrainedModel, text: Text) -> float:
-        """Of last hidden states over the teacher's variance, with the best linear map for this network."""
+        """The error of last hidden states over the teacher's variance, with the best linear map for this network."""
         mapped = self.renewed(network.config)
         mapped.fit([network.eval()], text.fitting_batches("ridge"))
         held_out = text.on_device(text.held_out)
@@ -139,19 +139,19 @@ class Distillation(Loss):
 
 
 class ScoresAndStates(Distillation):
-    """AutoTinyBERT's: scores of the last attention and last hidden states."""
+    """AutoTinyBERT's loss (section 3.2): scores of the last attention, and last hidden states."""
 
     terms = {"scores": 1.0, "hidden": 1.0}
 
 
 class RelationsAndStates(Distillation):
-    """MiniLMv2's relations, for students with other heads than the teacher's, and last hidden states."""
+    """MiniLMv2's relations and last hidden states, for students whose number of heads differs from the teacher's."""
 
     terms = {"relations": 1.0, "hidden": 1.0}
 
 
 class SentencesAndStates(Distillation):
-    """For teachers of sentence embeddings: last hidden states over their variance, and cosines of sentences."""
+    """For sentence-embedding teachers: last hidden states relative to their variance, and cosines of sentences."""
 
     terms = {"relative_hidden": 1.0, "sentences": 1.0}
     reads_attention = False

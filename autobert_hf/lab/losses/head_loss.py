@@ -1,4 +1,4 @@
-"""Fine-tuning: the loss that a model's own head computes."""
+"""The loss of fine-tuning, as computed by a model's own head."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 
 
 class HeadLoss(Loss):
-    """The mean over the rows of a batch, as the head gives it; a task's batches carry its labels."""
+    """The head's loss, a mean over the rows of a batch; the batches hold the labels of the task."""
 
     unit = "the head's own loss"
     rows = "a task's"

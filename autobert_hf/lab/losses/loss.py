@@ -1,4 +1,4 @@
-"""What a network learns from a batch, so that shards and processes add up to what one process computes."""
+"""The interface of losses: those of shards and processes add up to the loss that one process computes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 
 
 class TrainingError(RuntimeError):
-    """The loss is no number any more."""
+    """The loss is not finite, or a candidate cannot be trained."""
 
 
 class Network(Protocol):
-    """A model, or a supernet's view of one: a loss cannot tell them apart."""
+    """A model, or a supernet's view of one: losses treat both alike."""
 
     @property
     def config(self) -> PreTrainedConfig: ...
@@ -28,7 +28,7 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """Where a loss is taken: every random draw of a loss follows from this."""
+    """Where in a training a loss is computed: all random draws of a loss derive from it."""
 
     number: int = 0
     shard: int = 0
@@ -41,11 +41,11 @@ Score = Callable[[Network], dict[str, tuple[float, int]]]
 
 class Loss(nn.Module):
     """
-    Made of the largest student's configuration and, where it learns from one, a teacher. It may own parameters, which
-    are trained with the network (a map to the teacher's width).
+    Built from the configuration of the largest student and, for a distillation, a teacher. It may own parameters that
+    are trained with the network, such as a map to the teacher's width.
 
-    `rows` names the rows of text that it reads (`packed`, `pairs` or `texts`), `head` the class of a network that can
-    learn it, `unit` what its value counts.
+    `rows`: the kind of text rows it needs (`packed`, `pairs` or `texts`); `head`: the class of the networks that it
+    trains; `unit`: the unit of its value.
     """
 
     unit: ClassVar[str]
@@ -58,21 +58,21 @@ class Loss(nn.Module):
 
     @classmethod
     def network(cls, config: AutoBertConfig) -> AutoBertPreTrainedModel:
-        """A new network that can learn this."""
+        """A new network with the head that this loss needs."""
         return cls.head(config)
 
     def renewed(self, student: PreTrainedConfig) -> "Loss":
-        """The same loss with parameters of its own that are new, for this student and smaller ones."""
+        """The same loss with newly initialized parameters, for this student and smaller ones."""
         return type(self)(student)
 
     def items(self, batch: Batch) -> dict[str, int]:
-        """Of how many items each term is the mean; over the shards of a batch these are added."""
+        """The number of items that each term is a mean over; counts of shards add up to those of the batch."""
         raise NotImplementedError
 
     def forward(self, batch: Batch, items: Mapping[str, int], step: Step) -> Losses:
         """
-        The terms of this shard: the sum over its items divided by `items`, those of the whole batch. What all networks
-        of a batch share, such as a teacher's answer, is computed once, here.
+        The terms of this shard: sums over its items, divided by `items`, the counts of the whole batch. What all
+        networks of a batch share, such as a teacher's signals, is computed once, here.
         """
         raise NotImplementedError
 
@@ -81,12 +81,12 @@ class Loss(nn.Module):
         raise NotImplementedError
 
     def fit(self, networks: Sequence[Network], batches: Sequence[Batch]) -> None:
-        """Starts the loss's own parameters in closed form where that can be done; the default has none."""
+        """Initializes the loss's own parameters in closed form; by default there are none."""
 
     def floors(self, text: Text) -> dict[str, float]:
-        """By its name in a report, the value that a network reaches which makes no use of context."""
+        """The values that a network without use of context reaches, by their name in a report."""
         return {}
 
     def error(self, network: PreTrainedModel, text: Text) -> float | None:
-        """A second measure of a finished network, comparable with the floor, where the loss itself is not."""
+        """A second measure of a finished network, comparable with the floor, for losses that are not; else None."""
         return None

@@ -1,4 +1,4 @@
-"""BERT's pre-training: masked words, alone or with the question whether one text follows another."""
+"""BERT's pre-training losses: masked-language modelling, alone or with next-sentence prediction."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM, AutoBert
 
 @contextmanager
 def sparse_prediction(config: PreTrainedConfig) -> Iterator[None]:
-    """Vocabulary logits at labelled positions only: the largest tensor of the step shrinks to 15 %."""
+    """Computes vocabulary logits at labelled positions only, which shrinks the largest tensor to 15 %."""
     before, config.sparse_prediction = config.sparse_prediction, True
     try:
         yield
@@ -24,7 +24,7 @@ def sparse_prediction(config: PreTrainedConfig) -> Iterator[None]:
 
 
 class MaskedWords(Loss):
-    """Mean cross entropy over the labelled tokens (batch["labels"] other than -100), in nats."""
+    """Masked-language-modelling loss: mean cross entropy over labelled tokens (batch["labels"] not -100), in nats."""
 
     unit = "nats per masked token"
     rows = "packed"
@@ -50,12 +50,12 @@ class MaskedWords(Loss):
         return score
 
     def floors(self, text: Text) -> dict[str, float]:
-        """The loss of knowing word frequencies alone."""
+        """`floor`: the loss of a model that knows only token frequencies."""
         return {"floor": text.floor}
 
 
 class MaskedWordsAndPairs(MaskedWords):
-    """Masked words, plus the mean cross entropy over pairs of texts of whether the second follows the first."""
+    """The masked-language-modelling loss plus next-sentence prediction, mean cross entropy over pairs of texts."""
 
     unit = "nats per masked token and pair of sentences"
     rows = "pairs"

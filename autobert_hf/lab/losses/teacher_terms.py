@@ -1,6 +1,6 @@
 """
-What students are compared with their teacher by: last attention scores (AutoTinyBERT, section 3.2 and its released
-code), relations (MiniLMv2), and cosines of sentences, one of our own for teachers of sentence embeddings.
+Terms of distillation losses: last attention scores (AutoTinyBERT, section 3.2 and its released code), relations
+(MiniLMv2), and cosines of sentences, our own term for teachers of sentence embeddings.
 """
 
 import torch
@@ -26,8 +26,8 @@ def score_loss(student: Signals, teacher: Signals) -> Tensor:
 
 def relation_loss(student: Signals, teacher: Signals, heads: int) -> Tensor:
     """
-    MiniLMv2 (Wang et al., 2021): the relations of queries, of keys and of values to each other, all heads laid side
-    by side and divided anew into `heads`; sum of the three KL(teacher || student), mean over heads and real tokens.
+    MiniLMv2 (Wang et al., 2021): self-relations of queries, of keys and of values, with all heads concatenated and
+    split again into `heads`. The sum of the three KL(teacher || student), mean over heads and real tokens.
     """
     ours, theirs = attention_of(student, "The student"), attention_of(teacher, "The teacher")
     losses = [
@@ -40,7 +40,7 @@ def relation_loss(student: Signals, teacher: Signals, heads: int) -> Tensor:
 
 
 def sentence_loss(student: Signals, teacher: Signals) -> Tensor:
-    """Mean squared difference between the cosines of all pairs of sentences in the batch, mean-pooled."""
+    """Mean squared difference between the cosines of all pairs of mean-pooled sentences in the batch."""
     cosines = []
     for one in (student, teacher):
         weights = one.real[..., None].to(one.hidden.dtype)
@@ -50,7 +50,7 @@ def sentence_loss(student: Signals, teacher: Signals) -> Tensor:
 
 
 def _relation(x: Tensor, heads: int, real: Tensor) -> Tensor:
-    """Log-probabilities (batch, heads, tokens, tokens) of softmax(A A^T / sqrt(d)), padding left out."""
+    """Log-probabilities (batch, heads, tokens, tokens) of softmax(A A^T / sqrt(d)), without padding."""
     joined = x.transpose(1, 2).flatten(2)
     if joined.shape[-1] % heads:
         raise DistillationError(

@@ -1,4 +1,4 @@
-"""Finished models measured again beside the reference: what a prediction was worth, and whether a limit is kept."""
+"""Measures finished models against the reference, to check predictions and limits."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,8 +22,8 @@ def measured_rows(
     **more: Any,
 ) -> dict[str, dict[str, Any]]:
     """
-    A row for each model, added to the file `path` (as `report/latency.json`), all measured together. Rows that stand
-    there from the same machine with the same `more` are taken as they are.
+    A row for each model, all measured together and added to the file `path` (as `report/latency.json`). Existing rows
+    from the same machine with the same `more` are reused.
     """
     rows, here = read_report(path), more | {"machine": machine_name(workload.device)}
     old = {name: rows[name] for name in models if name in rows and here.items() <= rows[name].items()}
@@ -31,7 +31,7 @@ def measured_rows(
     if new:
         try:
             ratios = measure_latency(new, reference, workload)
-        except NoiseError:  # nothing of a finished training may be lost; the row carries the error and says `busy`
+        except NoiseError:  # keep the finished training; the row records the error and `busy`
             ratios = measure_latency(new, reference, workload, error=float("inf"))
         for name, ratio in ratios.items():
             old[name] = latency_row(ratio, reference_name, workload, predicted.get(name), **more)
@@ -40,7 +40,7 @@ def measured_rows(
 
 
 def verdict(row: Mapping[str, Any], limit: float) -> str | None:
-    """What is to be said where a measured time breaks the limit by more than twice its standard error."""
+    """A message if a measured time exceeds the limit by more than twice its standard error, else None."""
     error = 2 * row["error"] * row["ratio"]
     if row["ratio"] - error <= limit:
         return None

@@ -1,4 +1,4 @@
-"""How fast encoders are: each against a reference, in alternation, with its spread (see `measure`)."""
+"""Latency of encoders relative to a reference, measured in alternation, with its spread."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from autobert_hf.records.machine import machine_name
 
 
 class NoiseError(ValueError):
-    """The machine is too noisy for the asked error bar."""
+    """The machine is too noisy for the requested error."""
 
 
 def measure_latency(
@@ -24,11 +24,11 @@ def measure_latency(
 ) -> dict[str, Ratio]:
     """
     Time of one forward pass of each model over that of the reference; with `reference_workload` the reference runs in
-    another runtime or precision. By the processor time of this process where one thread works, by wall time where
-    several do, by events on a GPU.
+    another runtime or precision. Measured by processor time of this process with one thread, by wall time with
+    several, by events on a GPU.
 
     Raises:
-        LatencyError: if a model cannot be run in this way.
+        LatencyError: if a model cannot run this workload.
         NoiseError: if the standard error of a ratio is above `error` after `PATIENCE` times the rounds.
     """
     workload = workload or Workload()
@@ -41,7 +41,7 @@ def measure_latency(
         rounds = max(ratio.rounds for ratio in found.values())
         raise NoiseError(
             f"The machine is too noisy for an error of {error:.1%}: after {rounds} rounds there is {'; '.join(noisy)}."
-            " End other work, ask for more --rounds, or allow a larger --error."
+            " End other work, or allow a larger error (`autobert measure --error`, `autobert search --latency-error`)."
         )
     return found
 
@@ -49,7 +49,7 @@ def measure_latency(
 def latency_row(
     ratio: Ratio, reference: str, workload: Workload, predicted: float | None = None, **more: Any
 ) -> dict[str, Any]:
-    """A measurement as report/latency.json keeps it by the model's name, and cards show it."""
+    """A measurement as a row of report/latency.json, where rows are keyed by the model's name."""
     data = ratio.to_dict()
     return {
         "ratio": data.pop("median"),

@@ -18,8 +18,8 @@ NORMS = (768, 12, 3072, 768)
 class NetworkPredictor(nn.Module):
     """
     `hidden` units (AutoTinyBERT 2000, HAT 400) in four layers with ReLU (input map and `layers` more), one output,
-    the time over `time_norm`. It does not see heads. It is made for thousands of measured networks (the paper took
-    about ten thousand); from a few dozen the linear predictor is better.
+    the time over `time_norm`. It does not use the number of heads. It is made for thousands of measured networks
+    (about ten thousand in the paper); with a few dozen the linear predictor is better.
     """
 
     def __init__(self, hidden: int = 2000, layers: int = 3, time_norm: float = 1.0) -> None:
@@ -42,7 +42,7 @@ class NetworkPredictor(nn.Module):
         learning_rate: float = 1e-5,
         seed: int = 0,
     ) -> "NetworkPredictor":
-        """Squared error, Adam, and the sizes of the released code. The same arguments give the same network."""
+        """Fits by squared error with Adam; defaults as in the released code. Deterministic in its arguments."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = cls(hidden, layers, time_norm)

@@ -1,4 +1,4 @@
-"""Time of a network from its configuration: linear in physical features, and the test of any predictor."""
+"""Predicts latency from a configuration, linearly in physical features, and tests any predictor."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ FEATURES = (
     "conv_width",
     "feed_forward_width",
 )
-# Weight of the coefficients themselves in the fit, features being scaled to a mean of 1. It shares time out among
-# features that say the same (layers, where all have attention); errors are the same from 1e-6 to 1e-1.
+# Weight of the coefficients in the fit, with features scaled to a mean of 1. It divides time among collinear features
+# (such as layers, if all have attention); errors are the same from 1e-6 to 1e-1.
 RIDGE = 1e-3
 
 
@@ -61,7 +61,7 @@ def physical_features(config: AutoBertConfig, batch: int = 1, length: int = 128)
 
 @dataclass(frozen=True)
 class LinearPredictor:
-    """A time for each unit of each feature, none negative: more of anything never makes a network faster."""
+    """A time per unit of each feature, never negative: no feature makes a network faster."""
 
     coefficients: Mapping[str, float]
     batch: int
@@ -72,8 +72,8 @@ class LinearPredictor:
         cls, configs: Sequence[AutoBertConfig], ratios: Sequence[float], batch: int = 1, length: int = 128
     ) -> "LinearPredictor":
         """
-        Least squares of the relative error over measured networks. Features that the networks do not have, or all
-        have alike, do no harm.
+        Least squares of the relative error over measured networks. Features that are zero or equal in all networks do
+        no harm.
         """
         rows = [physical_features(config, batch, length) for config in configs]
         features = torch.tensor(rows, dtype=torch.float64)
@@ -100,7 +100,7 @@ class LinearPredictor:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """How a predictor does on networks it was not fitted on: mean absolute relative error, Kendall's tau."""
+    """Accuracy on networks that a predictor was not fitted on: mean absolute relative error, Kendall's tau."""
 
     error: float
     tau: float

@@ -1,4 +1,4 @@
-"""Measured networks for a latency predictor, on disk: each is measured once on each machine."""
+"""Latency samples for a predictor, kept on disk: each network is measured once per machine."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from autobert_hf.records.journal import Journal
 from autobert_hf.records.machine import machine_name
 
 
-# What a configuration says beyond the network's shape.
+# Fields of a configuration that do not affect the network's shape.
 NO_SHAPE = ("_name_or_path", "architectures", "auto_map", "dtype", "transformers_version", "_attn_implementation")
 
 
@@ -32,11 +32,11 @@ def measure_samples(
 ) -> list[float]:
     """
     Time of each network (random weights) over that of the reference, in the order of `configs`. Every measurement
-    is appended to the journal at `path` before the next begins, and one that stands there is not repeated; but only
-    those of the same machine, torch, reference and workload count.
+    is appended to the journal at `path` before the next begins. Measurements in the journal are reused if machine,
+    torch, reference and workload are the same.
 
     Raises:
-        NoiseError, LatencyError: as `measure_latency`; what was measured until then is kept.
+        NoiseError, LatencyError: as `measure_latency`; earlier measurements are kept.
     """
     workload = workload or Workload()
     where = conditions(reference.config, workload)
@@ -55,14 +55,14 @@ def measure_samples(
 
 
 def untrained(config: AutoBertConfig) -> AutoBertModel:
-    """Random weights, the same for every measurement; drawing them disturbs no other random numbers."""
+    """A network with random weights, the same for every measurement; global random state is not changed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return AutoBertModel(config, add_pooling_layer=False)
 
 
 def conditions(reference: PreTrainedConfig, workload: Workload) -> dict[str, Any]:
-    """What has to be the same for two measurements to be compared."""
+    """The conditions under which measurements are comparable."""
     return {
         "machine": machine_name(workload.device),
         "torch": torch.__version__,

@@ -1,4 +1,4 @@
-"""What an encoder costs beside its time: parameters, FLOPs and memory, also where it is none of ours."""
+"""Cost of any encoder besides its latency: parameters, FLOPs and memory."""
 
 import weakref
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from autobert_hf.modeling.modeling_autobert import AutoBertModel
 
 def model_cost(model: PreTrainedModel, workload: Workload) -> dict[str, int]:
     """
-    `parameters`, `flops` (two for each multiply-add) and `memory`: bytes of the weights and of the most tensors that
-    are alive at once in a forward pass in torch, in fp32 on the CPU. What operators take inside is not in it.
+    `parameters`, `flops` (two per multiply-add) and `memory`: bytes of the weights plus the peak of live tensors in a
+    forward pass in torch, in fp32 on the CPU. Memory used inside operators is not counted.
     """
     model.eval()
     weights = {t.data_ptr(): t.nbytes for t in (*model.parameters(), *model.buffers())}
@@ -33,7 +33,7 @@ def model_cost(model: PreTrainedModel, workload: Workload) -> dict[str, int]:
 def _flops(model: PreTrainedModel, workload: Workload) -> int:
     if isinstance(model, AutoBertModel):  # from the configuration: the counter overlooks some operations
         return count_flops(model.config, workload.length, workload.batch)
-    # The plain product for attention: fused kernels of the CPU are not counted.
+    # Attention as plain products: the counter ignores fused CPU kernels.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model(**workload.inputs(model.config.vocab_size))
     return counter.get_total_flops()
@@ -47,7 +47,7 @@ def _activations(model: PreTrainedModel, workload: Workload) -> int:
 
 
 class LiveTensors(TorchDispatchMode):
-    """Bytes of the tensors that operations have made and that are still alive; `peak` is the most at one time."""
+    """Tracks the bytes of live tensors made by operations; `peak` is their maximum."""
 
     def __init__(self) -> None:
         super().__init__()

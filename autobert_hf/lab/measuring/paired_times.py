@@ -1,4 +1,4 @@
-"""Honest timing: candidates and a reference in alternation, by the processor time of this process, as ratios."""
+"""Paired timing: candidates and a reference run in alternation; results are ratios of their times."""
 
 import math
 import random
@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 
-BUSY = 1.2  # wall time over processor time from which on other work has disturbed the measurement
-PATIENCE = 5  # rounds grow to this many times the asked number while the error is too large
+BUSY = 1.2  # ratio of wall to processor time above which other work has disturbed the measurement
+PATIENCE = 5  # rounds grow up to this many times the requested number while the error is too large
 
 Call = Callable[[], object]
 Clock = Callable[[Call], tuple[float, float]]  # (seconds that count, wall seconds) of one call
@@ -18,8 +18,8 @@ Clock = Callable[[Call], tuple[float, float]]  # (seconds that count, wall secon
 @dataclass(frozen=True)
 class Ratio:
     """
-    Time over the reference's: median and quartiles of the ratios of each round, by CPU and by wall clock. `error` is
-    the standard error of the median over the median, as the quartiles give it for normal noise.
+    Time over the reference's: `median` and quartiles (`low`, `high`) of the rounds' ratios; `wall` by wall clock;
+    `seconds` of one call. `error`: relative standard error of the median, from the quartiles, for normal noise.
     """
 
     median: float
@@ -55,9 +55,9 @@ def paired_ratios(
     clock: Clock = clocks,
 ) -> dict[str, Ratio]:
     """
-    Each round runs the reference and every candidate `repeats` times in a new random order, after one round that does
-    not count. On a busy machine such ratios repeat to 1 or 2 percent where wall times alone scatter by 30. While the
-    error of some ratio is above `error` it goes on, to `PATIENCE` times the rounds at most.
+    Each round runs the reference and every candidate `repeats` times in a new random order, after one warm-up round.
+    On a busy machine such ratios are reproducible to 1 or 2 percent, whereas wall times vary by 30. Rounds are added
+    while the error of any ratio is above `error`, up to `PATIENCE` times `rounds`.
     """
     calls = {"reference": reference, **candidates}
     order = random.Random(seed)

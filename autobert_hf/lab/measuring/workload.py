@@ -17,12 +17,12 @@ from autobert_hf.lab.measuring.paired_times import Call, Clock, clocks
 
 
 DTYPES = {"no": "float32", "bf16": "bfloat16", "int8": "int8"}
-# What each runtime calculates in. Int8: weights of matrix products, activations scaled as they come (dynamic).
+# Precisions of each runtime. Int8 is dynamic: weights of matrix products, activations scaled at run time.
 PRECISIONS = {"eager": ("no", "bf16"), "onnxruntime": ("no", "int8")}
 
 
 class LatencyError(ValueError):
-    """Something cannot be timed as it was asked for."""
+    """A model or workload cannot be timed as requested."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Workload:
 
     @property
     def clock(self) -> Clock:
-        """Processor time where one thread works, wall time where several do, events on a GPU."""
+        """Processor time with one thread, wall time with several, events on a GPU."""
         if self.device != "cpu":
             return cuda_clocks
         return clocks if self.threads == 1 else wall_clocks
 
     def inputs(self, vocab_size: int) -> dict[str, torch.Tensor]:
-        """Random words and the mask that a tokenizer gives with them."""
+        """Random token ids and an attention mask without padding, both (batch, length)."""
         words = torch.randint(vocab_size, (self.batch, self.length), generator=torch.Generator().manual_seed(0))
         return {"input_ids": words.to(self.device), "attention_mask": torch.ones_like(words, device=self.device)}
 
@@ -72,7 +72,7 @@ def wall_clocks(call: Call) -> tuple[float, float]:
 
 
 def cuda_clocks(call: Call) -> tuple[float, float]:
-    """(seconds between two events, wall seconds) of one call on a GPU that had nothing else to do."""
+    """(seconds between two events, wall seconds) of one call on an otherwise idle GPU."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
     wall = time.perf_counter()
@@ -95,10 +95,10 @@ def torch_threads(threads: int) -> Iterator[None]:
 
 def forward(name: str, model: PreTrainedModel, workload: Workload) -> Call:
     """
-    A call that runs the model once; the model itself stays as it is.
+    A call that runs a copy of the model once.
 
     Raises:
-        LatencyError: if it takes no such input, or onnxruntime is not installed or has no such operation.
+        LatencyError: if the model does not accept the input, or onnxruntime is missing or lacks an operation.
     """
     call = _eager(model, workload)
     try:
@@ -124,7 +124,7 @@ def _eager(model: PreTrainedModel, workload: Workload) -> Call:
 
 
 def _onnxruntime(name: str, model: PreTrainedModel, workload: Workload) -> Call:
-    """Exported for this very shape, as onnxruntime likes it best, and given `threads` threads."""
+    """Exported for this exact shape, which onnxruntime runs fastest, with `threads` threads."""
     try:
         import onnxruntime
         import onnxscript  # noqa: F401 (the exporter needs it)
@@ -152,8 +152,8 @@ def export_onnx(name: str, model: PreTrainedModel, workload: Workload, folder: P
 
     sample: dict[str, Any] = workload.inputs(model.config.vocab_size)
     try:
-        with redirect_stdout(sys.stderr):  # the exporter tells its progress
+        with redirect_stdout(sys.stderr):  # the exporter prints its progress
             OnnxExporter().export(copy.deepcopy(model).eval(), sample, OnnxConfig()).save_pretrained(folder)
-    except Exception as error:  # whatever torch, onnxscript or the model's own code say to an unknown operation
+    except Exception as error:  # torch, onnxscript and model code raise many types
         raise LatencyError(f"{name} cannot be exported to ONNX ({error}): measure it with --runtime eager.") from error
     return folder / "model.onnx"

@@ -29,8 +29,8 @@ TARGETS = {"labels", "start_positions", "end_positions"}
 @dataclass(frozen=True)
 class FineTuning:
     """
-    The short recipe: AdamW, 10 % warm-up, then linearly to 0. The rate suits networks of a few million parameters that
-    hardly know the language yet; for a pre-trained network of BERT's size 5e-5 is usual.
+    The short recipe: AdamW, 10 % warm-up, then linearly to 0. The rate suits networks of a few million
+    parameters after little pre-training; for a pre-trained network of BERT's size, 5e-5 is usual.
     """
 
     epochs: int = 2
@@ -44,12 +44,12 @@ class FineTuning:
 
 def fine_tune(source: PreTrainedModel, task: Task, team: Team, seed: int, recipe: FineTuning | None = None) -> float:
     """
-    Trains a copy of the encoder of `source`, any AutoBert model, under a new head of the task, and returns the metric
-    on the validation rows as it is: shares lie in [0, 1], correlations in [-1, 1]. Depends on nothing but the
-    arguments; `source` stays as it is. Every process works on its own.
+    Trains a copy of the encoder of `source`, any AutoBert model, with a new head for the task, and returns the metric
+    on the validation rows: shares in [0, 1], correlations in [-1, 1]. The result depends only on the arguments;
+    `source` is not changed. Every process works on its own.
 
     Raises:
-        TrainingError: if the loss is no number.
+        TrainingError: if the loss is not finite.
     """
     recipe = recipe or FineTuning()
     devices = [team.device] if team.device.type == "cuda" else []
@@ -63,7 +63,7 @@ def fine_tune(source: PreTrainedModel, task: Task, team: Team, seed: int, recipe
 
 
 def new_head(source: PreTrainedModel, task: Task) -> PreTrainedModel:
-    """The task's network with the encoder's weights; its head, and its pooler where the source has none, are new."""
+    """The task's network with the encoder's weights; the head is new, as is the pooler if the source has none."""
     config = copy.deepcopy(source.config)
     assert isinstance(config, AutoBertConfig)
     for name, value in task.settings.items():
@@ -110,10 +110,10 @@ def collate(rows: Sequence[Row], padding: int) -> Batch:
 @torch.no_grad()
 def predict(model: PreTrainedModel, rows: Sequence[Row], team: Team, batch_size: int) -> list[torch.Tensor]:
     """
-    For each row its logits in fp32 on the CPU: (num_labels,), or (tokens, 2) for question answering.
+    The logits of each row in fp32 on the CPU: (num_labels,), or (tokens, 2) for question answering.
 
     Raises:
-        TrainingError: if they are no numbers.
+        TrainingError: if they are not finite.
     """
     model.eval()
     by_length = sorted(range(len(rows)), key=lambda row: len(rows[row]["input_ids"]))
@@ -126,7 +126,7 @@ def predict(model: PreTrainedModel, rows: Sequence[Row], team: Team, batch_size:
             out = model(**team.to_device(inputs))
         logits = out.logits if "logits" in out else torch.stack([out.start_logits, out.end_logits], dim=-1)
         if not logits.isfinite().all():
-            raise TrainingError("the fine-tuned network answers with numbers that are not finite: lower the rate")
+            raise TrainingError("the fine-tuned network outputs values that are not finite: lower the learning rate")
         for row, logit in zip(chosen, logits.float().cpu(), strict=True):
             found[row] = logit[: len(rows[row]["input_ids"])] if logit.ndim == 2 else logit
     return [found[row] for row in range(len(rows))]

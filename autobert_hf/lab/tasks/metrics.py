@@ -1,6 +1,6 @@
 """
-Metrics of proxy tasks, as `evaluate.Metric`s of our own: `evaluate.load` fetches scripts from the Hub and runs them.
-All values are shares, not per cents.
+Metrics of proxy tasks as `evaluate.Metric` classes: `evaluate.load` would fetch and run scripts from the Hub. All
+values are fractions, not percentages.
 """
 
 import re
@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 Values = dict[str, float]
 
-# What each kind of task can be judged by.
+# The metrics available for each kind of task.
 METRICS: dict[str, tuple[str, ...]] = {
     "classification": ("accuracy", "f1", "matthews_correlation"),
     "regression": ("pearson", "spearman"),
@@ -27,7 +27,7 @@ METRICS: dict[str, tuple[str, ...]] = {
 
 
 class OwnMetric(evaluate.Metric):
-    """Holds its data in memory, so that processes need not share a cache folder."""
+    """Keeps its data in memory, so that processes do not share a cache folder."""
 
     predictions: Any
     references: Any
@@ -41,7 +41,7 @@ class OwnMetric(evaluate.Metric):
 
 
 class Classification(OwnMetric):
-    """Accuracy, F1 (of label 1 where there are two labels, else the mean over all), Matthews' correlation."""
+    """Accuracy, F1 (of label 1 for two labels, else the mean over all labels), Matthews' correlation."""
 
     predictions = references = datasets.Value("int64")
 
@@ -55,7 +55,7 @@ class Classification(OwnMetric):
 
 
 class Regression(OwnMetric):
-    """Pearson's and Spearman's correlation; 0 where the predictions are all the same, as they say nothing."""
+    """Pearson's and Spearman's correlation; 0 if all predictions are the same."""
 
     predictions = references = datasets.Value("float64")
 
@@ -70,8 +70,8 @@ class Regression(OwnMetric):
 
 class QuestionAnswering(OwnMetric):
     """
-    SQuAD's exact match and F1 of words against the best of the given answers. A question without answers counts as
-    answered right by the empty text and by nothing else (SQuAD 2.0), so one metric serves both versions.
+    SQuAD's exact match and F1 of words against the best of the given answers. For a question without
+    answers, only the empty text is correct (SQuAD 2.0), so one metric serves both versions.
     """
 
     predictions = datasets.Value("string")
@@ -97,7 +97,7 @@ def exact_match(said: str, truth: str) -> float:
 
 
 def word_f1(said: str, truth: str) -> float:
-    """Harmonic mean of precision and recall of words, counted with repetition; SQuAD 2.0: empty meets empty only."""
+    """Harmonic mean of precision and recall of words, with repetition; empty matches only empty (SQuAD 2.0)."""
     ours, theirs = normalized(said).split(), normalized(truth).split()
     if not ours or not theirs:
         return float(ours == theirs)

@@ -1,4 +1,4 @@
-"""Proxy tasks: what a short fine-tuning is judged by."""
+"""Proxy tasks: downstream tasks that candidates are fine-tuned on for a score."""
 
 from transformers import PreTrainedTokenizerBase
 
@@ -29,13 +29,13 @@ def load_task(
 ) -> Task:
     """
     `glue/sst2` and the other GLUE tasks, `squad`, `squad_v2`, another data set on the Hub, or a folder (see
-    `load_splits`), with `@METRIC` or `@METRIC+METRIC` (their mean) behind it for another metric than the usual one.
-    The columns say what kind of task it is: question, context and answers; or one or two columns of text with `label`,
-    whole numbers for classes and floats for values. Texts are cut at `length` tokens, contexts become windows of it.
-    Of larger data the same `train_rows` and `validation_rows` are drawn for the same seed.
+    `load_splits`), followed by `@METRIC` or `@METRIC+METRIC` (their mean) for a metric other than the usual one.
+    The columns determine the kind of task: question, context and answers; or one or two columns of text with `label`,
+    integers for classes and floats for values. Texts are cut at `length` tokens, contexts into windows of that size.
+    From larger data, `train_rows` and `validation_rows` are drawn by `seed`.
 
     Raises:
-        TaskError: for data that are not there, have no labels or only one, and metrics that do not fit.
+        TaskError: if data are missing, have no labels or only one, or if a metric does not fit.
     """
     name, _, wanted = spec.partition("@")
     asked = tuple(wanted.split("+")) if wanted else ()
@@ -50,7 +50,7 @@ def load_task(
 
 
 def _check_metrics(spec: str, metrics: tuple[str, ...], kind: str = "") -> None:
-    """Without `kind`: does the metric exist at all? That can be said before anything is fetched."""
+    """Without `kind`, only checks that the metrics exist, which is possible before anything is fetched."""
     from autobert_hf.lab.tasks.metrics import METRICS  # which imports `evaluate` and scikit-learn
 
     known = {name for names in METRICS.values() for name in names}

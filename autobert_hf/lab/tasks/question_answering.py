@@ -1,4 +1,4 @@
-"""Extractive question answering as in SQuAD 1.1 and 2.0: windows over long texts, spans out of logits."""
+"""Extractive question answering as in SQuAD 1.1 and 2.0: windows over long texts, answer spans from logits."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from autobert_hf.modeling.modeling_autobert import AutoBertForQuestionAnswering
 
 
 COLUMNS = ("question", "context", "answers")
-BEST = 20  # starts and ends that are tried with each other
+BEST = 20  # number of best starts and ends that are combined
 LONGEST_ANSWER = 30  # tokens, as in BERT
-# A share of wrong answer positions that is put up with, those rows left out: published data have a few.
+# Tolerated share of wrong answer positions, whose rows are left out: published data have a few.
 MISPLACED = 0.01
 
 
 @dataclass(frozen=True)
 class QuestionTask:
     """
-    One encoded row per window: `input_ids`, `token_type_ids`, `start_positions`, `end_positions` (0, 0, where the
-    answer is not inside), `example` and `spans`, where each token stands in the text (None outside of it).
+    One encoded row per window: `input_ids`, `token_type_ids`, `start_positions`, `end_positions` (0, 0 if the
+    answer is not inside), `example` and `spans`, the position of each token in the text (None outside of it).
     """
 
     name: str
@@ -50,8 +50,8 @@ class QuestionTask:
 
     def answers(self, outputs: Sequence[torch.Tensor]) -> dict[int, str]:
         """
-        For each example the best span of all its windows; or nothing, where questions without answers exist and the
-        first token, [CLS], has as both ends a higher sum of logits in every window than the best span has.
+        For each example the best span of all its windows. The answer is empty if questions without answers exist and
+        [CLS], as both start and end, has a higher sum of logits than the best span in every window.
         """
         nothing = (-float("inf"), "")
         best: dict[int, tuple[float, str]] = defaultdict(lambda: nothing)
@@ -67,7 +67,7 @@ class QuestionTask:
 
 
 def best_span(logits: torch.Tensor, window: Row, context: str) -> tuple[float, str]:
-    """Score (start logit + end logit) and text of the best span inside the text; (-inf, "") where there is none."""
+    """Score (start logit + end logit) and text of the best span inside the text; (-inf, "") if there is none."""
     inside = torch.tensor([span is not None for span in window["spans"]])
     scores = logits.masked_fill(~inside[:, None], -float("inf"))
     values, indices = scores.topk(min(BEST, len(scores)), dim=0)
@@ -90,9 +90,9 @@ def read_question_task(
     limits: Limits,
     seed: int,
 ) -> QuestionTask:
-    """`tables`: training and validation rows. Raises TaskError for answers that do not stand where they say."""
+    """`tables`: training and validation rows. Raises TaskError for answers that are not at their stated position."""
     if not tokenizer.is_fast:
-        raise TaskError(f"The task {name} needs a tokenizer that knows where its tokens stand: use a fast one.")
+        raise TaskError(f"The task {name} needs a tokenizer with token offsets: use a fast one.")
     train, examples = (
         choose(table, range(len(table)), limit, seed, "rows", name, part)
         for part, (table, limit) in enumerate(zip(tables, limits, strict=True))
@@ -111,7 +111,7 @@ def _well_placed(name: str, rows: Sequence[Row]) -> list[Row]:
         bad = next(row for row in rows if not _stands(row))
         start, text = bad["answers"]["answer_start"][0], bad["answers"]["text"][0]
         raise TaskError(
-            f"{len(rows) - len(good)} of {len(rows)} answers of the task {name} do not stand at their answer_start: "
+            f"{len(rows) - len(good)} of {len(rows)} answers of the task {name} are not at their answer_start: "
             f"{text!r} is not at character {start} of {bad['context'][:40]!r}... Count characters, not bytes, from 0."
         )
     return good
@@ -123,7 +123,7 @@ def _stands(row: Row) -> bool:
 
 
 def encode(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, length: int) -> list[Row]:
-    """Windows of `length` tokens that overlap by a quarter; a question keeps a third of them at most."""
+    """Windows of `length` tokens that overlap by a quarter; questions are cut to a third of the length."""
     encoded = tokenizer(
         [_shortened(row["question"], tokenizer, length // 3) for row in rows],
         [row["context"] for row in rows],
@@ -163,7 +163,7 @@ def _shortened(question: str, tokenizer: PreTrainedTokenizerBase, tokens: int) -
 
 
 def _target(spans: Sequence[tuple[int, int] | None], answers: Mapping[str, Sequence[Any]]) -> tuple[int, int]:
-    """First and last token of the first answer; (0, 0) where the window does not hold all of it."""
+    """First and last token of the first answer; (0, 0) if the window does not contain all of it."""
     if not answers["text"]:
         return 0, 0
     text = answers["text"][0]

@@ -1,4 +1,4 @@
-"""Where the rows of a proxy task come from: a folder of files, a data set on the Hub, or the built-in grammar."""
+"""Loads the rows of a proxy task: from a folder of files, a data set on the Hub, or the built-in grammar."""
 
 import glob
 import random
@@ -13,7 +13,7 @@ from autobert_hf.records.seeds import derive
 
 VALIDATION = ("validation", "validation_matched")
 SHORT_NAMES = {"squad": "rajpurkar/squad", "squad_v2": "rajpurkar/squad_v2"}
-# Rows that share one of these must not stand on both sides of a split.
+# Rows that share one of these must be on the same side of a split.
 DOCUMENT = ("title", "source", "context")
 HELD_OUT = 0.2
 BUILT_IN = "builtin/"
@@ -32,9 +32,9 @@ def load_splits(name: str, seed: int) -> tuple[Table, Table]:
     """
     Training and validation rows of `glue/TASK`, `squad`, `squad_v2`, another data set on the Hub (`NAME` or
     `NAME:CONFIGURATION`) or a folder with files train.* and validation.* (or validation_matched.*; parquet, csv, json,
-    jsonl). Where there is one of the two only, 20 % of it is held out: of the documents, if a column `title`,
-    `source` or `context` names them, else of the rows. `builtin/TASK` is one of `builtin_text.TASKS`, drawn from
-    `seed` without any file: for trying out.
+    jsonl). If there is only one of the two, 20 % of it is held out: of the documents, if a column `title`, `source` or
+    `context` names them, else of the rows. `builtin/TASK` is one of `builtin_text.TASKS`, generated from `seed`
+    without any file, for trying out.
     """
     if name.startswith(BUILT_IN):
         return _built_in(name.removeprefix(BUILT_IN), seed)
@@ -83,7 +83,7 @@ def _hub(name: str) -> dict[str, Table]:
 
 
 def _load(source: str, path: str, **options: str | None) -> Table:
-    # Imported where it is used: it takes a second, and a run without proxy tasks does without.
+    # Imported only here: it takes a second, and runs without proxy tasks do not need it.
     import datasets
 
     try:
@@ -92,7 +92,7 @@ def _load(source: str, path: str, **options: str | None) -> Table:
         reason = " ".join(str(error.__cause__ or error).split())
         raise TaskError(
             f"The task {source} cannot be loaded with `datasets` ({type(error).__name__}: {reason}): check its name, "
-            "that the file is whole, or the network; a folder with the files does without network."
+            "that the file is complete, or the network; a folder with the files needs no network."
         ) from error
 
 
@@ -109,6 +109,6 @@ def _split(name: str, table: Table, seed: int) -> tuple[Table, Table]:
 
 
 def choose(table: Table, wanted: Sequence[int], limit: int, seed: int, *purpose: object) -> list[Row]:
-    """At most `limit` of the `wanted` rows, the same ones for the same purpose, in their old order."""
+    """At most `limit` of the `wanted` rows, the same ones for the same purpose, in their original order."""
     drawn = random.Random(derive(seed, *purpose)).sample(wanted, limit) if len(wanted) > limit else wanted
     return table.select(sorted(drawn)).to_list()

@@ -18,8 +18,8 @@ NO_TEXT = ("id", "idx", "title", "source")
 @dataclass(frozen=True)
 class TextTask:
     """
-    Encoded rows (`input_ids`, `token_type_ids`, `labels`). Class labels are numbered 0, 1, ... in their old order;
-    values are scaled to mean 0 and variance 1 over the training rows, which no correlation notices.
+    Encoded rows (`input_ids`, `token_type_ids`, `labels`). Class labels are numbered 0, 1, ... in ascending order;
+    values are scaled to mean 0 and variance 1 over the training rows, which does not change correlations.
     """
 
     name: str
@@ -33,7 +33,7 @@ class TextTask:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the head's configuration says beyond the encoder's."""
+        """Configuration fields of the head, in addition to the encoder's."""
         problem = "regression" if self.kind == "regression" else "single_label_classification"
         return {"num_labels": self.num_labels, "problem_type": problem}
 
@@ -67,7 +67,7 @@ def read_text_task(
         if len({row["label"] for row in part}) < 2:
             raise TaskError(
                 f"All {len(part)} {side} rows of the task {name} have the label {part[0]['label']}: there is nothing "
-                "to tell apart. Give rows of at least two kinds."
+                "to distinguish. Give rows with at least two labels."
             )
     classes = _classes(tables, wanted) if kind == "classification" else {}
     label_of = classes.__getitem__ if classes else _standard([row["label"] for row in rows[0]])
@@ -79,7 +79,7 @@ def read_text_task(
 
 
 def label_kind(name: str, table: Table) -> str:
-    """By the column `label`: whole numbers are classes, floats are values."""
+    """The kind of task by the type of column `label`: integers are classes, floats are values."""
     if "label" not in table.column_names:
         raise TaskError(
             f"The task {name} has no labels: there is no column `label` among {', '.join(table.column_names)}."
@@ -112,7 +112,7 @@ def _dtype(feature: object) -> str:
 
 
 def labelled(name: str, table: Table, kind: str) -> list[int]:
-    """The rows with a label: without is nothing, NaN, or -1 in place of a class (GLUE's hidden test labels)."""
+    """Indices of the rows with a label, that is, not None, NaN or, for classes, -1 (GLUE's hidden test labels)."""
     missing = (None,) if kind == "regression" else (None, -1)
     labels = table["label"][:]
     rows = [index for index, label in enumerate(labels) if label not in missing and label == label]
@@ -122,7 +122,7 @@ def labelled(name: str, table: Table, kind: str) -> list[int]:
 
 
 def _classes(tables: Sequence[Table], wanted: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Of the whole data, not of the rows that were drawn: the same head for every limit."""
+    """Class numbers by label, from all data rather than the drawn rows: the head is the same for every limit."""
     labels = {label for table, rows in zip(tables, wanted, strict=True) for label in table.select(rows)["label"][:]}
     return {label: number for number, label in enumerate(sorted(labels))}
 

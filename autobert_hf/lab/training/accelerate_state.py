@@ -1,4 +1,4 @@
-"""What Accelerate keeps for all accelerators of a process: ours for a while, then a script's own again."""
+"""Isolates Accelerate's process-wide state of a run from that of the script that starts it."""
 
 from types import TracebackType
 from typing import Any
@@ -9,9 +9,9 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 
 class AccelerateState:
     """
-    Precision, device and accumulation of a process are those of its first accelerator, for all of them. Inside `with`
-    they begin anew, or as they were when the same object was left; afterwards they are what they had been, so that two
-    runs may differ, and a script's Trainer or Accelerator notices nothing. Several processes stay the group they are.
+    In Accelerate, the first accelerator of a process sets precision, device and accumulation for all others. Inside
+    `with` this state is empty, or as it was when the same object was left; afterwards the previous state is restored.
+    So two runs may differ, and a script's Trainer or Accelerator is not affected. Process groups are kept.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class AccelerateState:
             self._swap()
 
     def _swap(self) -> None:
-        """What is there is kept, what was kept is there."""
+        """Exchanges the current state with the kept one."""
         is_group = torch.distributed.is_available() and torch.distributed.is_initialized()
         for owner in (AcceleratorState, GradientState, *(() if is_group else (PartialState,))):
             there, owner_state = dict(owner._shared_state), owner._shared_state

@@ -1,4 +1,4 @@
-"""The score of a network on held-out batches."""
+"""The loss of a network on held-out batches."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from autobert_hf.lab.training.team import Team
 
 
 class HeldOut:
-    """A loss over held-out batches: sums over sums, term by term. A teacher answers each batch once."""
+    """A loss over held-out batches: for each term, total over number of items. A teacher sees each batch once."""
 
     def __init__(self, loss: Loss, batches: Sequence[Batch], team: Team) -> None:
         self.team = team
@@ -22,10 +22,10 @@ class HeldOut:
     @torch.no_grad()
     def __call__(self, network: Network) -> float:
         """
-        Of a network in evaluation mode.
+        The loss of a network in evaluation mode.
 
         Raises:
-            TrainingError: if it is no number.
+            TrainingError: if it is not finite.
         """
         with self.team.autocast():
             if not self.scores:

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a training after the step that it falls into, not in the middle of a write or of a backward pass."""
+"""Ctrl-C ends a training after the current step, not in the middle of a write or of a backward pass."""
 
 import signal
 import threading
@@ -10,9 +10,9 @@ from types import FrameType
 @contextmanager
 def stop_after_step() -> Iterator[Callable[[], None]]:
     """
-    Inside, a first Ctrl-C only takes note, and the function that this yields, called after each step, raises the
-    KeyboardInterrupt; a second one raises it at once. A KeyboardInterrupt that falls into a callback of torch would be
-    lost there.
+    Inside `with`, the first Ctrl-C only sets a flag; the yielded function, called after each step, then raises the
+    KeyboardInterrupt. A second Ctrl-C raises it at once. A KeyboardInterrupt inside a callback of torch would be
+    lost.
     """
     asked = threading.Event()
 

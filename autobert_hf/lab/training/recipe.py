@@ -1,4 +1,4 @@
-"""How a training goes: length, rates, shards; and what the machine makes of precision and attention."""
+"""The recipe of a training (length, learning rate, shards), and the machine's defaults for precision and attention."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,8 +12,8 @@ class Recipe:
     """
     AdamW with linear warm-up, then constant; over the last `decay` share of the steps the rate falls linearly to 0.
 
-    Every batch is cut into `shards`, whatever the number of processes, so that any number of them trains the same
-    network; of several networks in a step the loss is their mean or, as in AutoDistil's Algorithm 1, their sum.
+    Every batch is cut into `shards`, independent of the number of processes, so that any number of processes trains
+    the same network. The losses of several networks in a step are averaged or, as in AutoDistil's Algorithm 1, summed.
     """
 
     steps: int
@@ -32,7 +32,7 @@ class Recipe:
 
 
 def default_precision(use_cpu: bool) -> Literal["no", "bf16"]:
-    """bf16 where the processor multiplies in it, else fp32 (`no`, as Accelerate says)."""
+    """bf16 if the hardware multiplies in it, else fp32 (`no`, in Accelerate's terms)."""
     if not use_cpu and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "no"
     capable = torch.cpu.get_capabilities()
@@ -40,6 +40,6 @@ def default_precision(use_cpu: bool) -> Literal["no", "bf16"]:
 
 
 def fastest_attention(accelerator: Accelerator) -> str:
-    """On CPU in bf16 the plain product beats the fused kernel, which works in many small products."""
+    """`eager` on a CPU in bf16, where plain products beat the fused kernel with its many small ones; else `sdpa`."""
     plain = accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16"
     return "eager" if plain else "sdpa"

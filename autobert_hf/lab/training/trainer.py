@@ -1,4 +1,4 @@
-"""The one trainer: a network, a supernet's samples or its blocks; exact resume from one file."""
+"""The trainer of networks, supernets and blocks, with exact resume from one file."""
 
 import json
 import math
@@ -21,7 +21,7 @@ from autobert_hf.records.files import read_tensors, write_tensors
 
 
 class State(Protocol):
-    """What changes with the training and goes into its checkpoint, e.g. a policy that remembers."""
+    """State that changes during the training and is saved in its checkpoint, e.g. a policy's."""
 
     def after_step(self, step: int) -> None: ...
     def state(self) -> dict[str, Any]: ...
@@ -30,7 +30,7 @@ class State(Protocol):
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """One exception for memory that is used up: CPU, CUDA and cuDNN each have their own RuntimeError."""
+    """Raises MemoryError for the different RuntimeErrors of CPU, CUDA and cuDNN when memory is exhausted."""
     try:
         yield
     except RuntimeError as error:
@@ -41,10 +41,13 @@ def memory_errors() -> Iterator[None]:
 
 class Trainer:
     """
-    `trained` and the loss's own parameters, with their optimizer. In each step every shard of the batch is learned by
-    `networks(step, shard)`, which compute on the trained weights. `run` takes the training from its present step to
-    the recipe's last one; `save` and `load` make that exact across processes, since batches, networks and draws depend
-    on nothing but the step.
+    Trains the weights of `trained` and the loss's own parameters. In each step, `networks(step, shard)`, which compute
+    with the trained weights, are trained on that shard of the batch. `run` continues from the current step to the
+    recipe's last one. A training resumed with `save` and `load` is exact, since batches, networks and random draws
+    depend only on the step.
+
+    Raises:
+        ValueError: if there are more processes than shards.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class Trainer:
         if team.size > recipe.shards:
             raise ValueError(
                 f"A batch is cut into {recipe.shards} shards, but there are {team.size} processes: give --shards "
-                f"{team.size}, and the same number wherever the run goes on."
+                f"{team.size}, and the same number whenever the run is resumed."
             )
         self.trained = trained.to(team.device)
         self.loss = loss.to(team.device)
@@ -71,7 +74,7 @@ class Trainer:
         self.seed = seed
         self.step = 0
         for module in (trained, loss):
-            module.zero_grad()  # a training that failed half-way leaves gradients behind
+            module.zero_grad()  # a failed training may have left gradients
         self.parameters = [p for module in (trained, loss) for p in module.parameters() if p.requires_grad]
         decayed = [p for p in self.parameters if p.ndim > 1]
         plain = [p for p in self.parameters if p.ndim <= 1]
@@ -90,7 +93,7 @@ class Trainer:
         Trains on `batches(step)` up to step `until`; `on_step` gets the number of steps done and the loss.
 
         Raises:
-            TrainingError: if the loss is no number.
+            TrainingError: if the loss is not finite.
         """
         self.trained.train()
         with stop_after_step() as check:
@@ -115,7 +118,7 @@ class Trainer:
         return value
 
     def differentiate(self, batch: Batch) -> float:
-        """Gradients of the loss, summed over shards and processes, and its value."""
+        """Computes the gradients, summed over shards and processes; returns the loss."""
         shards = split(batch, self.recipe.shards)
         items: dict[str, int] = {}
         for shard in shards:
@@ -141,7 +144,7 @@ class Trainer:
         return total
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is trained, with its buffers, by name: `model.` and `loss.` stand before the names."""
+        """Trained parameters and buffers by name, with the prefix `model.` or `loss.`."""
         return {
             f"{kind}.{name}": tensor
             for kind, module in (("model", self.trained), ("loss", self.loss))
@@ -149,7 +152,7 @@ class Trainer:
         }
 
     def save(self, path: Path, **metadata: object) -> None:
-        """Weights, both moments, states, the step and how many there will be, in one safetensors file."""
+        """Saves weights, both moments, states, the step and the number of steps in one safetensors file."""
         tensors = self.tensors()
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
@@ -157,7 +160,7 @@ class Trainer:
         write_tensors(path, tensors, step=self.step, steps=self.recipe.steps, states=states, **metadata)
 
     def load(self, path: Path) -> dict[str, str]:
-        """Takes up what `save` wrote, and returns the metadata."""
+        """Restores what `save` wrote; returns the metadata."""
         tensors, metadata = read_tensors(path)
         load_tensors(tensors, self.trained, self.loss)
         moments: dict[int, dict[str, Tensor]] = {}
@@ -173,21 +176,21 @@ class Trainer:
 
 
 def split(batch: Batch, shards: int) -> list[Batch]:
-    """Fewer shards where there are fewer rows: no network takes a batch of none."""
+    """Cuts a batch into shards, at most one per row, since networks do not accept empty batches."""
     shards = min(shards, *map(len, batch.values()))
     rows = {name: tensor.tensor_split(shards) for name, tensor in batch.items()}
     return [{name: rows[name][index] for name in rows} for index in range(shards)]
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters, tied ones once, and the buffers that are saved."""
+    """Parameters by name, tied ones once, and the persistent buffers."""
     tensors: dict[str, Tensor] = dict(module.named_parameters())
     saved = module.state_dict(keep_vars=True)
     return tensors | {name: buffer for name, buffer in module.named_buffers() if name in saved}
 
 
 def load_tensors(tensors: dict[str, Tensor], trained: nn.Module, loss: Loss | None = None) -> None:
-    """Puts what a training has left (`Trainer.tensors`) into a network and its loss; other tensors are ignored."""
+    """Loads the tensors of a training (`Trainer.tensors`) into a network and its loss; others are ignored."""
     for kind, module in (("model", trained), ("loss", loss)):
         if module is not None:
             own = {name: tensors[f"{kind}.{name}"] for name in named_tensors(module)}
@@ -195,7 +198,7 @@ def load_tensors(tensors: dict[str, Tensor], trained: nn.Module, loss: Loss | No
 
 
 class Clock:
-    """Is it time again? Once every `seconds`."""
+    """A timer: `rings` returns True at most once every `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -7,6 +7,7 @@ from autobert_hf.lab.data.text import sha256_of
 from autobert_hf.records.files import read_tensors
 from autobert_hf.records.run_folder import RunError, RunFolder
 from autobert_hf.records.study import journal_file
+from autobert_hf.records.trainings import read_trainings, weights_file
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.methods.method import Method
 
@@ -51,7 +52,9 @@ def check_inputs(method: Method) -> dict[str, str]:
 
 def supernet_files(run: Path) -> list[Path]:
     """Files of the weights that candidates inherit, without checkpoints of an unfinished training."""
-    return [path for path in sorted((run / "supernet").glob("*.safetensors")) if not path.name.startswith("training-")]
+    folders = {weights_file(run, training.name).parent for training in read_trainings(run) if not training.is_final}
+    files = [path for folder in sorted(folders) for path in sorted(folder.glob("*.safetensors"))]
+    return [path for path in files if not path.name.startswith("training-")]
 
 
 def shared_tokens(run: Path, trials: Sequence[Trial]) -> dict[str, int]:

@@ -96,8 +96,9 @@ def rank_report(of: Judged, costs: Mapping[str, Mapping[str, float]], study: Map
         "ceiling": _plain(ceiling(of.runs)),
         "other seed's final loss after": _growth(of),
         "buckets": {
-            "parameters": _buckets(of, of.parameters),
-            "attention layers": _buckets(of, of.attention_layers),
+            name: _buckets(of, sizes)
+            for name, sizes in (("parameters", of.parameters), ("attention layers", of.attention_layers))
+            if len(set(sizes)) > 1
         },
         "points": {"network": of.numbers, "attention layers": of.attention_layers, "real": of.real, **of.cheap},
     }

@@ -47,7 +47,7 @@ class FunctionEvaluator(Evaluator):
         if not isinstance(found, Mapping):
             raise ValueError(f"{name} returned {found!r}: return a dictionary of scores, such as {{'loss': 1.0}}.")
         if missing := [goal for goal in self.goals if goal not in found]:
-            raise ValueError(f"{name} returned no {missing[0]!r}, which is a goal; it returned {dict(found)!r}.")
+            raise ValueError(f"{name} returned no score for the goal {missing[0]!r}; it returned {dict(found)!r}.")
         try:
             scores = {str(score): float(value) for score, value in found.items()}
         except (TypeError, ValueError) as error:
@@ -64,8 +64,9 @@ def name_of(function: object) -> str:
 
 def source_digest(code: Callable) -> str:
     """
-    Identifies a function or class in the record of a run, so that an edited one does not resume with old scores.
-    Functions that it calls are not covered.
+    Identifies a function or class in the record of a run, so that an edited one does not resume with old scores: its
+    source, and numbers and texts among its defaults and the variables that it closes over. Functions that it calls are
+    not covered.
 
     Raises:
         ValueError: if its source cannot be read; the user must then give a version.
@@ -77,4 +78,13 @@ def source_digest(code: Callable) -> str:
             f"The source of {code!r} cannot be read, so changes to it would go unnoticed: give version=, a text "
             "that you change with it."
         ) from error
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{source}{_bound(code)}".encode()).hexdigest()[:16]
+
+
+def _bound(code: Callable) -> str:
+    if not inspect.isfunction(code):
+        return ""
+    around = inspect.getclosurevars(code).nonlocals
+    defaults = {str(number): value for number, value in enumerate(code.__defaults__ or ())}
+    values = {**around, **defaults, **(code.__kwdefaults__ or {})}
+    return repr({name: value for name, value in sorted(values.items()) if isinstance(value, int | float | str)})

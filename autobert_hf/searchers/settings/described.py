@@ -15,7 +15,7 @@ class Quantity(float):
     def __new__(cls, text: str | float) -> "Quantity":
         found = re.fullmatch(r"([\d.eE+-]+)([KMGBT]?)", str(text))
         if not found:
-            raise ValueError(f"{text} is no number: write 5000000, 5e6 or 5M.")
+            raise ValueError(f"{text} is not a number: write 5000000, 5e6 or 5M.")
         return super().__new__(cls, float(found[1]) * UNITS[found[2]])
 
 

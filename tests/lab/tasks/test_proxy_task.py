@@ -136,7 +136,7 @@ def test_what_is_wrong_is_said(write: Write, tokenizer: BertTokenizer, tmp_path:
 
     refuses("holds no task: put train and validation files")
     refuses("holds no task", other=good)
-    refuses("cannot be loaded .*: check its name, that the file is whole", "/nothing/here")
+    refuses("cannot be loaded .*: check its name, that the file is complete", "/nothing/here")
     refuses("no labels: there is no column `label` among sentence", train=[{"sentence": "w1"}], validation=good)
     refuses("no labels: all of them are missing or -1", train=reviews(6, (-1,)), validation=good)
     refuses("no labels: all of them are missing or -1", train=good, validation=reviews(6, (-1,)))

@@ -29,8 +29,8 @@ def test_scores_and_their_cost():
 @pytest.mark.parametrize(
     ("returned", "said"),
     [
-        ({"loss": 1.0}, r"^my_scores returned no 'size', which is a goal; it returned \{'loss': 1.0\}\.$"),
-        ({}, r"^my_scores returned no 'loss', which is a goal; it returned \{\}\.$"),
+        ({"loss": 1.0}, r"^my_scores returned no score for the goal 'size'; it returned \{'loss': 1.0\}\.$"),
+        ({}, r"^my_scores returned no score for the goal 'loss'; it returned \{\}\.$"),
         (1.5, r"^my_scores returned 1.5: return a dictionary of scores, such as \{'loss': 1.0\}\.$"),
         (None, "^my_scores returned None: return a dictionary of scores"),
         ({"loss": "low", "size": 1}, "^my_scores returned .*'low'.*: every score must be a number"),
@@ -59,7 +59,7 @@ def test_an_object_that_can_be_called_goes_by_the_name_of_its_class():
         def __call__(self, architecture):
             return {}
 
-    with pytest.raises(ValueError, match="^Judge returned no 'loss'"):
+    with pytest.raises(ValueError, match="^Judge returned no score for the goal 'loss'"):
         evaluated(Judge())
 
 
@@ -77,7 +77,7 @@ def test_exceptions_propagate_unless_catch_names_them():
 
 def test_catch_is_not_for_what_the_function_returns():
     """A missing goal is a mistake of the function in every trial."""
-    with pytest.raises(ValueError, match="no 'loss'") as caught:
+    with pytest.raises(ValueError, match="no score for the goal 'loss'") as caught:
         evaluated(lambda architecture: {}, catch=(Exception,))
     assert not isinstance(caught.value, TrainingError)
 

@@ -84,7 +84,7 @@ def test_an_architecture_is_read_by_name():
     one = SPACE.smallest()
     assert one["layers"] == 2 and "layers" in one and "depth" not in one
     assert dict(one) == {**one} == {name: one[name] for name in one}
-    with pytest.raises(KeyError, match="'depth' is no setting of this architecture; it has act, bias, layers"):
+    with pytest.raises(KeyError, match="'depth' is not a setting of this architecture; it has act, bias, layers"):
         _ = one["depth"]
 
 
