@@ -1,150 +1,133 @@
-"""The text of a run: documents in, tokenizer and packed rows out, kept in the run's folder."""
+"""The text of a run: documents in, tokenizer and rows out, kept in the run's folder."""
 
+import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from tqdm.auto import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from autobert_hf.lab.data import builtin_text
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.data.masked_words import MaskedBatches
-from autobert_hf.lab.data.sentence_pairs import PairBatches, pair_rows
-from autobert_hf.lab.data.single_texts import TextBatches, text_rows
-from autobert_hf.lab.data.text import (
-    TextError,
-    load_documents,
-    pack,
-    read_documents,
-    sha256_of,
-    split_documents,
-    train_tokenizer,
-    unigram_floor,
-)
-from autobert_hf.records.files import disk_errors, read_tensors, write_tensors
+from autobert_hf.lab.data.row_files import RowFiles, read_metadata, read_rows, write_rows
+from autobert_hf.lab.data.row_making import RowMaker, chunks, in_order
+from autobert_hf.lab.data.sentence_pairs import PairBatches
+from autobert_hf.lab.data.single_texts import TextBatches
+from autobert_hf.lab.data.source import Source
+from autobert_hf.lab.data.text import unigram_floor
+from autobert_hf.lab.data.tokenizers import tokenizer_of
+from autobert_hf.records.files import write_text
 from autobert_hf.records.seeds import derive
 
 
-BUILTIN_DOCUMENTS = 20_000
+NAMES = {"train": "training", "held_out": "held-out"}
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where the text comes from: files, a data set, or neither for the built-in text."""
+def prepare(source: Source, folder: Path, processes: int | None = None) -> None:
+    """
+    Reads, tokenizes and packs once; a later call finds it in the folder. Killed in between, it goes on at the same
+    document. `processes`: of tokenizing; without, as many as there are cores.
 
-    train_files: Sequence[str]
-    validation_files: Sequence[str]
-    dataset: str
-    tokenizer: str
-    vocab_size: int
-    length: int
-    seed: int
-    rows: str = "packed"  # or "pairs" of sentences; or "texts": each row is one document
-
-    def inputs(self) -> Mapping[str, str]:
-        """Every input by name, files with their sha256: what a run records, free of this machine's paths."""
-        if self.train_files and self.dataset:
-            raise TextError("Both --train-file and --dataset were given: choose one.")
-        inputs: dict[str, str] = {}
-        for file in (*self.train_files, *self.validation_files):
-            if not Path(file).is_file():
-                raise TextError(f"{file} is not there, or is no file: check the path.")
-            digest = sha256_of(file)
-            if inputs.setdefault(Path(file).name, digest) != digest:
-                raise TextError(f"Two of the files are called {Path(file).name}, as {file} is: rename one of them.")
-        if self.dataset:
-            inputs["dataset"] = self.dataset
-        elif not self.train_files:
-            inputs["built-in text"] = f"{BUILTIN_DOCUMENTS} documents"
-        return inputs
-
-    def documents(self) -> tuple[list[str], list[str]]:
-        """Training and held-out documents."""
-        if self.train_files:
-            documents = read_documents(self.train_files)
-        elif self.dataset:
-            documents = load_documents(self.dataset)
-        else:
-            documents = builtin_text.corpus(BUILTIN_DOCUMENTS, self.seed)
-        if self.validation_files:
-            return documents, read_documents(self.validation_files)
-        return split_documents(documents, seed=self.seed)
+    Raises:
+        TextError: if the text cannot be read, or makes no row.
+    """
+    if (folder / "text.json").exists():
+        return
+    tokenizer = tokenizer_of(source, folder)
+    for side, documents in source.sides.items():
+        splits = side == "train" and not source.validation_files
+        maker = RowMaker(tokenizer, source.rows, source.length, source.seed, splits)
+        _make_rows(source, maker, side, documents, folder / "rows", processes or len(os.sched_getaffinity(0)))
+    facts = _facts(source, folder, tokenizer)
+    write_text(folder / "text.json", json.dumps(facts, indent=2) + "\n")
 
 
-def prepare(source: Source, folder: Path) -> None:
-    """Reads, tokenizes and packs once; a later call finds it in the folder."""
-    if not (folder / "rows.safetensors").exists():
-        train, held_out = source.documents()
-        tokenizer = _tokenizer(source, train)
-        with disk_errors(folder):
-            tokenizer.save_pretrained(folder / "tokenizer")
-        write_tensors(folder / "rows.safetensors", _rows(source, train, held_out, tokenizer))
+def _make_rows(
+    source: Source, maker: RowMaker, side: str, documents: Iterator[str], folder: Path, processes: int
+) -> None:
+    """One file a chunk; a chunk whose last file is there is done."""
+    done = _files(folder, side)
+    start = int(read_metadata(done[-1])["documents"]) if done else 0
+    most = source.max_train_tokens if side == "train" else None
+    tokens = sum(int(read_metadata(file)["tokens"]) for file in done)
+    if most is not None and tokens >= most:
+        return
+    bar = tqdm(desc=f"{NAMES[side]} text", unit="token", unit_scale=True, initial=tokens, disable=None)
+    with bar:
+        for chunk, made in in_order(maker, chunks(documents, len(done), start), processes):
+            named = made if side == "train" else {side: made["train"]}
+            for name, rows in reversed(named.items()):  # of the two sides of a chunk the training rows come last
+                facts = {"documents": chunk.end, "tokens": len(rows["ids"].combine_chunks().values)}
+                write_rows(folder / f"{name}-{chunk.number:05d}.arrow", rows, **facts)
+            new = facts["tokens"]
+            tokens += new
+            bar.update(new)
+            if most is not None and tokens >= most:
+                break
+
+
+def _files(folder: Path, side: str) -> list[Path]:
+    """In order, up to the first that is not there."""
+    found = sorted(folder.glob(f"{side}-*.arrow"))
+    return [file for number, file in enumerate(found) if file.name == f"{side}-{number:05d}.arrow"]
 
 
 def open_text(
     source: Source, folder: Path, batch_size: int, held_out_rows: int, seed: int, device: torch.device
 ) -> Text:
-    """
-    What `prepare` has left in the folder, as batches. `floor` is the loss of knowing word frequencies alone, in nats;
-    of pairs it contains the ln 2 of guessing.
-    """
+    """What `prepare` has left in the folder, as batches."""
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
-    rows, _ = read_tensors(folder / "rows.safetensors")
-    floor = unigram_floor(rows["train"], rows["held_out"], len(tokenizer), tokenizer.all_special_ids)
-    floor += math.log(2) if source.rows == "pairs" else 0.0
-    train = _batches(source.rows, rows, "train", tokenizer, batch_size, derive(seed, "batches"))
+    facts = json.loads((folder / "text.json").read_text(encoding="utf-8"))
+    rows = {side: _rows(source, folder, side, tokenizer) for side in ("train", "held_out")}
+    train = _batches(source.rows, rows["train"], tokenizer, batch_size, derive(seed, "batches"))
     fewer = min(batch_size, len(rows["held_out"]))
-    held_out = _batches(source.rows, rows, "held_out", tokenizer, fewer, derive(seed, "held-out"))
-    return Text(tokenizer, train, held_out.held_out(held_out_rows), floor, device)
+    held_out = _batches(source.rows, rows["held_out"], tokenizer, fewer, derive(seed, "held-out"))
+    return Text(tokenizer, train, held_out.held_out(held_out_rows), facts["floor"], device, facts)
 
 
 def _batches(
-    kind: str,
-    rows: Mapping[str, torch.Tensor],
-    side: str,
-    tokenizer: PreTrainedTokenizerBase,
-    batch_size: int,
-    seed: int,
+    kind: str, rows: RowFiles, tokenizer: PreTrainedTokenizerBase, batch_size: int, seed: int
 ) -> MaskedBatches:
-    if kind == "texts":
-        return TextBatches(rows[side], tokenizer, batch_size, seed)
-    if kind == "packed":
-        return MaskedBatches(rows[side], tokenizer, batch_size, seed)
-    return PairBatches(rows[side], tokenizer, batch_size, seed, rows[f"{side}_is_random"])
+    if rows.labels is not None:
+        return PairBatches(rows, tokenizer, batch_size, seed, rows.labels)
+    return (TextBatches if kind == "texts" else MaskedBatches)(rows, tokenizer, batch_size, seed)
 
 
-def _rows(
-    source: Source, train: Sequence[str], held_out: Sequence[str], tokenizer: PreTrainedTokenizerBase
-) -> dict[str, torch.Tensor]:
-    rows = {}
-    for side, documents in (("train", train), ("held_out", held_out)):
-        if source.rows == "packed":
-            rows[side] = pack(documents, tokenizer, source.length)
-        elif source.rows == "texts":
-            rows[side] = text_rows(documents, tokenizer, source.length)
-        else:
-            seed = derive(source.seed, side)
-            rows[side], rows[f"{side}_is_random"] = pair_rows(documents, tokenizer, source.length, seed)
-    return rows
+def _rows(source: Source, folder: Path, side: str, tokenizer: PreTrainedTokenizerBase) -> RowFiles:
+    most = source.max_train_tokens if side == "train" else None
+    return RowFiles([*map(read_rows, _files(folder / "rows", side))], tokenizer.pad_token_id, most)
 
 
-def _tokenizer(source: Source, documents: Sequence[str]) -> PreTrainedTokenizerBase:
-    if not source.tokenizer:
-        return train_tokenizer(documents, source.vocab_size, max(source.length, 128))
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.tokenizer)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise TextError(
-            f"The tokenizer {source.tokenizer} cannot be loaded ({reason}): check its name or folder, or leave "
-            "--tokenizer out to have one trained."
-        ) from error
-    for name in ("pad_token_id", "mask_token_id", "cls_token_id", "sep_token_id"):
-        if getattr(tokenizer, name) is None:
+def _facts(source: Source, folder: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """
+    How much text there is, the share of unknown words, and the loss of knowing word frequencies alone (`floor`, nats;
+    of pairs with the ln 2 of guessing).
+
+    Raises:
+        TextError: if one side has no row.
+    """
+    rows = {side: _rows(source, folder, side, tokenizer) for side in ("train", "held_out")}
+    for side, found in rows.items():
+        if not len(found):
+            shutil.rmtree(folder / "rows")  # more text or another length makes other rows
             raise TextError(
-                f"The tokenizer {source.tokenizer} has no {name.removesuffix('_id')}: masked-language training needs "
-                "one. Leave --tokenizer out to have one trained."
+                f"The {NAMES[side]} text is too short for one row of {source.length}, which needs at least "
+                f"{source.length - 2} tokens: give more text or a smaller length."
             )
-    return tokenizer
+    counts = {side: found.counts(len(tokenizer)) for side, found in rows.items()}
+    words = np.delete(counts["train"], [i for i in tokenizer.all_special_ids if i != tokenizer.unk_token_id])
+    floor = unigram_floor(counts["train"], counts["held_out"], tokenizer.all_special_ids)
+    return {
+        "train_rows": len(rows["train"]),
+        "held_out_rows": len(rows["held_out"]),
+        "train_tokens": int(rows["train"].lengths.sum()),
+        "unknown": float(counts["train"][tokenizer.unk_token_id] / max(words.sum(), 1)),
+        "floor": floor + (math.log(2) if source.rows == "pairs" else 0.0),
+    }
