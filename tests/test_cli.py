@@ -322,8 +322,9 @@ from pathlib import Path
 import autobert_hf
 from accelerate import Accelerator
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
-from autobert_hf.records.files import read_tensors
+from autobert_hf.lab.data.corpus import row_tables
 from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.data.row_files import RowFiles
 from autobert_hf.lab.losses import LOSSES
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.team import Team
@@ -332,8 +333,8 @@ from autobert_hf.records.seeds import derive
 run = Path(sys.argv[1])
 model = AutoModelForMaskedLM.from_pretrained(run / "model")
 tokenizer = AutoTokenizer.from_pretrained(run / "model")
-rows, _ = read_tensors(run / "text" / "rows.safetensors")
-held_out = MaskedBatches(rows["held_out"], tokenizer, 8, derive(0, "held-out")).held_out(16)
+rows = RowFiles(row_tables(run / "text", "held_out"), tokenizer.pad_token_id)
+held_out = MaskedBatches(rows, tokenizer, 8, derive(0, "held-out")).held_out(16)
 fill = pipeline("fill-mask", model=model, tokenizer=tokenizer)
 print(json.dumps({
     "class": type(model).__name__,

@@ -54,6 +54,12 @@ class Text:
     device: torch.device
     facts: Mapping[str, float] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        rows, length = self.train.rows.shape
+        most = "" if self.train.tokens_per_batch == self.train.batch_size * length else "at most "
+        unknown = f", {self.facts['unknown']:.1%} unknown words" if self.facts else ""
+        return f"Text: {rows:,} rows of {most}{length} tokens{unknown}."
+
     def stream(self, *purpose: object) -> Stream:
         return Stream(self.train, purpose)
 

@@ -4,11 +4,13 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from tqdm.auto import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -33,18 +35,19 @@ NAMES = {"train": "training", "held_out": "held-out"}
 def prepare(source: Source, folder: Path, processes: int | None = None) -> None:
     """
     Reads, tokenizes and packs once; a later call finds it in the folder. Killed in between, it goes on at the same
-    document. `processes`: of tokenizing; without, as many as there are cores.
+    document. `processes`: of tokenizing; without, one a core, but on macOS a single one, where forking is not safe.
 
     Raises:
         TextError: if the text cannot be read, or makes no row.
     """
     if (folder / "text.json").exists():
         return
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
     tokenizer = tokenizer_of(source, folder)
     for side, documents in source.sides.items():
         splits = side == "train" and not source.validation_files
         maker = RowMaker(tokenizer, source.rows, source.length, source.seed, splits)
-        _make_rows(source, maker, side, documents, folder / "rows", processes or len(os.sched_getaffinity(0)))
+        _make_rows(source, maker, side, documents, folder / "rows", processes or cores)
     facts = _facts(source, folder, tokenizer)
     write_text(folder / "text.json", json.dumps(facts, indent=2) + "\n")
 
@@ -55,13 +58,14 @@ def _make_rows(
     """One file a chunk; a chunk whose last file is there is done."""
     done = _files(folder, side)
     start = int(read_metadata(done[-1])["documents"]) if done else 0
-    most = source.max_train_tokens if side == "train" else None
+    most = _most_tokens(source, side)
     tokens = sum(int(read_metadata(file)["tokens"]) for file in done)
     if most is not None and tokens >= most:
         return
+    given = chunks(documents, source.rows, len(done), start)
     bar = tqdm(desc=f"{NAMES[side]} text", unit="token", unit_scale=True, initial=tokens, disable=None)
     with bar:
-        for chunk, made in in_order(maker, chunks(documents, len(done), start), processes):
+        for chunk, made in in_order(maker, given, processes):
             named = made if side == "train" else {side: made["train"]}
             for name, rows in reversed(named.items()):  # of the two sides of a chunk the training rows come last
                 facts = {"documents": chunk.end, "tokens": len(rows["ids"].combine_chunks().values)}
@@ -85,7 +89,10 @@ def open_text(
     """What `prepare` has left in the folder, as batches."""
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     facts = json.loads((folder / "text.json").read_text(encoding="utf-8"))
-    rows = {side: _rows(source, folder, side, tokenizer) for side in ("train", "held_out")}
+    rows = {
+        side: RowFiles(row_tables(folder, side), tokenizer.pad_token_id, _most_tokens(source, side))
+        for side in ("train", "held_out")
+    }
     train = _batches(source.rows, rows["train"], tokenizer, batch_size, derive(seed, "batches"))
     fewer = min(batch_size, len(rows["held_out"]))
     held_out = _batches(source.rows, rows["held_out"], tokenizer, fewer, derive(seed, "held-out"))
@@ -100,9 +107,9 @@ def _batches(
     return (TextBatches if kind == "texts" else MaskedBatches)(rows, tokenizer, batch_size, seed)
 
 
-def _rows(source: Source, folder: Path, side: str, tokenizer: PreTrainedTokenizerBase) -> RowFiles:
-    most = source.max_train_tokens if side == "train" else None
-    return RowFiles([*map(read_rows, _files(folder / "rows", side))], tokenizer.pad_token_id, most)
+def row_tables(folder: Path, side: str) -> list[pa.Table]:
+    """Of the side `train` or `held_out`, from the folder that `prepare` was given."""
+    return [*map(read_rows, _files(folder / "rows", side))]
 
 
 def _facts(source: Source, folder: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
@@ -113,21 +120,36 @@ def _facts(source: Source, folder: Path, tokenizer: PreTrainedTokenizerBase) -> 
     Raises:
         TextError: if one side has no row.
     """
-    rows = {side: _rows(source, folder, side, tokenizer) for side in ("train", "held_out")}
-    for side, found in rows.items():
-        if not len(found):
+    rows, counts = {}, {}
+    for side in ("train", "held_out"):
+        rows[side], counts[side] = _counted(_files(folder / "rows", side), len(tokenizer), _most_tokens(source, side))
+        if not rows[side]:
             shutil.rmtree(folder / "rows")  # more text or another length makes other rows
             raise TextError(
                 f"The {NAMES[side]} text is too short for one row of {source.length}, which needs at least "
                 f"{source.length - 2} tokens: give more text or a smaller length."
             )
-    counts = {side: found.counts(len(tokenizer)) for side, found in rows.items()}
-    words = np.delete(counts["train"], [i for i in tokenizer.all_special_ids if i != tokenizer.unk_token_id])
+    unknown = tokenizer.unk_token_id
+    words = np.delete(counts["train"], [i for i in tokenizer.all_special_ids if i != unknown]).sum()
     floor = unigram_floor(counts["train"], counts["held_out"], tokenizer.all_special_ids)
     return {
-        "train_rows": len(rows["train"]),
-        "held_out_rows": len(rows["held_out"]),
-        "train_tokens": int(rows["train"].lengths.sum()),
-        "unknown": float(counts["train"][tokenizer.unk_token_id] / max(words.sum(), 1)),
+        "train_rows": rows["train"],
+        "held_out_rows": rows["held_out"],
+        "train_tokens": int(counts["train"].sum()),
+        "unknown": 0.0 if unknown is None else float(counts["train"][unknown] / max(words, 1)),
         "floor": floor + (math.log(2) if source.rows == "pairs" else 0.0),
     }
+
+
+def _counted(files: Sequence[Path], vocab_size: int, most: int | None) -> tuple[int, np.ndarray]:
+    """The number of rows and how often each word stands there. What is mapped counts as memory: one file at a time."""
+    number, counts = 0, np.zeros(vocab_size, dtype=np.int64)
+    for file in files:
+        rows = RowFiles([read_rows(file)], 0, None if most is None else most - int(counts.sum()))
+        number += len(rows)
+        counts += rows.counts(vocab_size)
+    return number, counts
+
+
+def _most_tokens(source: Source, side: str) -> int | None:
+    return source.max_train_tokens if side == "train" else None

@@ -23,6 +23,7 @@ TABLES = {
 COMPRESSED = (".gz", ".zst")
 BLOCK = 1 << 20  # bytes that are read of a plain text at a time
 ROWS = 1000  # that are read of a table at a time
+SHOWN = 3  # files without text that are named
 
 
 class TextError(ValueError):
@@ -58,26 +59,38 @@ def read_documents(files: Sequence[str | Path], column: str = "text") -> Iterato
     The documents of all files, in order, with single spaces for whatever white space there was. Tables (parquet, csv,
     tsv, json, jsonl, ndjson) are read by `datasets`, one document a row of `column`; anything else is UTF-8 text, one
     paragraph (up to a blank line) a document, or one line where there are no blank lines. Both may be compressed (.gz,
-    .zst). An empty file among others is left out, with a warning.
+    .zst). A file without text among others is left out, with a warning.
 
     Raises:
-        TextError: for a file that cannot be read so, or where all files are empty.
+        TextError: for a file that cannot be read so, or where no file holds text.
     """
     paths = files_in(files)
-    empty = [path for path in paths if path.stat().st_size == 0]
-    if len(empty) == len(paths):
-        raise TextError(f"{paths[0]} is empty: give a file with text in it.")
-    for path in empty:
-        warnings.warn(f"{path} is empty and is left out.", stacklevel=2)
+    blank: list[Path] = []
     for path in paths:
-        if path not in empty:
-            yield from _not_blank(_read_file(path, column), str(path))
+        found = False
+        for document in _words(_read_file(path, column)):
+            found = True
+            yield document
+        if not found:
+            blank.append(path)
+    if len(blank) == len(paths):
+        what = "holds nothing but white space" if paths[0].stat().st_size else "is empty"
+        raise TextError(f"{paths[0]} {what}: give a file with text in it.")
+    if blank:
+        named = ", ".join(map(str, blank[:SHOWN])) + (", ..." if len(blank) > SHOWN else "")
+        warnings.warn(f"{len(blank)} of {len(paths)} files without text left out: {named}.", stacklevel=2)
+
+
+def _words(documents: Iterator[str | None]) -> Iterator[str]:
+    return (words for document in documents if document and (words := " ".join(document.split())))
 
 
 def _read_file(path: Path, column: str) -> Iterator[str | None]:
-    inner = path.with_suffix("") if path.suffix in COMPRESSED else path
+    if path.stat().st_size == 0:  # which `datasets` takes for a broken table
+        return iter(())
+    inner = path.with_suffix("") if compression(path) else path
     kind = TABLES.get(inner.suffix.lower())
-    if path.suffix == ".zst" and find_spec("zstandard") is None:
+    if compression(path) == ".zst" and find_spec("zstandard") is None:
         raise TextError(f"{path} is compressed with Zstandard: `pip install zstandard` reads it.")
     if kind is None:
         return _paragraphs(path)
@@ -85,7 +98,12 @@ def _read_file(path: Path, column: str) -> Iterator[str | None]:
     return _table(str(path), column, kind, data_files=glob.escape(str(path)), split="train", **options)
 
 
-def stream_dataset(dataset: str, column: str = "text", split: str = "train", skip: int = 0) -> Iterator[str]:
+def compression(path: Path) -> str:
+    """As its name ends: ".gz", ".zst", or nothing."""
+    return path.suffix.lower() if path.suffix.lower() in COMPRESSED else ""
+
+
+def stream_dataset(dataset: str, column: str = "text", split: str = "train") -> Iterator[str]:
     """
     The documents of a data set: the name of one on the Hub, with `:configuration` behind it where it has several
     ("Salesforce/wikitext:wikitext-2-raw-v1"), or a local folder. It is read as it is needed, never fetched as a whole.
@@ -94,17 +112,12 @@ def stream_dataset(dataset: str, column: str = "text", split: str = "train", ski
         TextError: if it cannot be had, or breaks off.
     """
     name, _, configuration = (dataset, "", "") if Path(dataset).exists() else dataset.partition(":")
-    return _not_blank(_table(dataset, column, name, name=configuration or None, split=split), dataset)
-
-
-def _not_blank(documents: Iterator[str | None], source: str) -> Iterator[str]:
     found = False
-    for document in documents:
-        if document and (words := " ".join(document.split())):
-            found = True
-            yield words
+    for document in _words(_table(dataset, column, name, name=configuration or None, split=split)):
+        found = True
+        yield document
     if not found:
-        raise TextError(f"{source} holds nothing but white space: give one with text in it.")
+        raise TextError(f"{dataset} holds nothing but white space: give one with text in it.")
 
 
 def _table(source: str, column: str, path: str, **options: Any) -> Iterator[str | None]:  # noqa: ANN401 (of datasets)
@@ -204,9 +217,9 @@ def _decode(decoder: codecs.IncrementalDecoder, block: bytes, path: Path, offset
 
 def _opened(path: Path) -> IO[bytes]:
     try:
-        if path.suffix == ".gz":
+        if compression(path) == ".gz":
             return cast(IO[bytes], gzip.open(path))
-        if path.suffix == ".zst":
+        if compression(path) == ".zst":
             return import_module("zstandard").open(path, "rb")
         return path.open("rb")
     except OSError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autobert_hf.lab.data import builtin_text
-from autobert_hf.lab.data.documents import COMPRESSED, TextError, files_in, read_documents, stream_dataset
+from autobert_hf.lab.data.documents import TextError, compression, files_in, read_documents, stream_dataset
 from autobert_hf.lab.data.text import sha256_of
 
 
@@ -63,5 +63,5 @@ class Source:
     def size(self) -> int | None:
         """Bytes of the training files; unknown of compressed ones and of data sets."""
         files = files_in(self.train_files) if self.train_files else []
-        known = files and not any(file.suffix in COMPRESSED for file in files)
+        known = files and not any(map(compression, files))
         return sum(file.stat().st_size for file in files) if known else None

@@ -14,6 +14,7 @@ from autobert_hf.records.files import disk_errors
 
 
 CHARACTERS = 48_000_000  # that one is trained on, evenly taken from larger text
+PER_TOKEN = 5  # characters, about: of a text that is read up to a number of tokens no more is needed
 
 
 def tokenizer_of(source: Source, folder: Path) -> PreTrainedTokenizerBase:
@@ -32,16 +33,15 @@ def tokenizer_of(source: Source, folder: Path) -> PreTrainedTokenizerBase:
 
 def _train(source: Source) -> PreTrainedTokenizerBase:
     """On the training documents, every so-manieth of larger text."""
-    size = source.size
-    step = 1 if size is None else max(math.ceil(size / CHARACTERS), 1)
-    splits = not source.validation_files
+    most = math.inf if source.max_train_tokens is None else PER_TOKEN * source.max_train_tokens
+    step = 1 if source.size is None else max(math.ceil(min(source.size, most) / CHARACTERS), 1)
     taken: list[str] = []
-    characters = 0
-    for chunk in chunks(source.documents()):
-        train = split(chunk, source.seed)[0] if splits else chunk.documents
+    read = 0
+    for chunk in chunks(source.documents(), source.rows):
+        train = chunk.documents if source.validation_files else split(chunk, source.seed)[0]
         taken += train[::step]
-        characters += sum(map(len, train[::step]))
-        if characters >= CHARACTERS:
+        read += sum(map(len, chunk.documents))
+        if read >= min(step * CHARACTERS, most):
             break
     return train_tokenizer(taken, source.vocab_size, max(source.length, 128))
 

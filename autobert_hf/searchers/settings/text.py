@@ -1,5 +1,6 @@
 """Text, what is learned from it, and how candidates are judged on it."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,19 @@ from autobert_hf.searchers.settings.described import Quantity, described, severa
 from autobert_hf.searchers.settings.tokens import TokenSettings
 
 
+UNKNOWN = 0.05  # share of unknown words that is worth a warning
+
+
 @dataclass
 class TextSettings(TokenSettings):
     train_file: list[str] = several(
-        "Files or folders: text, parquet, csv, tsv, json, jsonl, ndjson, also .gz and .zst. Without: the built-in text.",
+        "Files or folders: text, parquet, csv, tsv, json, jsonl, ndjson, also .gz and .zst. Without: built-in text.",
         local=True,
     )
     validation_file: list[str] = several("Held-out text. Without: 5 percent of the documents.", local=True)
     dataset: str = described("Hub data set instead of files, read as it is needed.", "")
     text_column: str = described("Column of tables and data sets that holds the text.", "text")
-    max_train_tokens: Quantity | None = described("Most tokens to train on, e.g. 100M; a data set is read so far.", None)
+    max_train_tokens: Quantity | None = described("Most tokens to train on, e.g. 100M: no more is read.", None)
 
     loss: str = described(f"What networks learn: {', '.join(LOSSES)}; the last three from a teacher.", "mlm")
     final_loss: str = described("What the winner learns in its final training. Without: as --loss.", "")
@@ -80,7 +84,11 @@ class TextSettings(TokenSettings):
         folder = run.path / "text"
         with run.team.main_first():
             prepare(self.source(), folder)
-        return open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
+        text = open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
+        if run.team.is_main and not (run.path / "report" / "text.json").exists():
+            run.record("text", text.facts)
+            warn_of_unknown_words(text.facts["unknown"])
+        return text
 
     def goals(self, unit: str) -> Goals:
         """The mean score of the proxy tasks where there are any comes first."""
@@ -104,6 +112,15 @@ class TextSettings(TokenSettings):
             for file in filter(Path.is_file, sorted(folder.glob("*"))):
                 inputs[f"{folder.name}/{file.name}"] = sha256_of(file)
         return inputs
+
+
+def warn_of_unknown_words(share: float) -> None:
+    if share > UNKNOWN:
+        warnings.warn(
+            f"{share:.1%} of the text are words that the tokenizer does not know: give a larger --vocab-size, or a "
+            "--tokenizer that knows the language and its script.",
+            stacklevel=2,
+        )
 
 
 def public_name(spec: str) -> str:
