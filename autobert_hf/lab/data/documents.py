@@ -1,7 +1,6 @@
 """From what a user has (files, folders, a data set on the Hub) to documents, one after another: none is kept."""
 
 import codecs
-import glob
 import gzip
 import re
 import warnings
@@ -9,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any, cast
 
 
@@ -94,8 +94,16 @@ def _read_file(path: Path, column: str) -> Iterator[str | None]:
         raise TextError(f"{path} is compressed with Zstandard: `pip install zstandard` reads it.")
     if kind is None:
         return _paragraphs(path)
-    options: dict[str, Any] = {"sep": "\t"} if inner.suffix.lower() == ".tsv" else {}
-    return _table(str(path), column, kind, data_files=glob.escape(str(path)), split="train", **options)
+    return _table_file(path, column, kind, inner.suffix.lower())
+
+
+def _table_file(path: Path, column: str, kind: str, ending: str) -> Iterator[str | None]:
+    """By a plain name: `datasets` takes brackets for a pattern or an address, and knows endings in small letters only."""
+    options: dict[str, Any] = {"sep": "\t"} if ending == ".tsv" else {}
+    with TemporaryDirectory() as folder:
+        link = Path(folder, f"text{ending}{compression(path)}")
+        link.symlink_to(path.resolve())
+        yield from _table(str(path), column, kind, data_files=str(link), split="train", **options)
 
 
 def compression(path: Path) -> str:
@@ -123,6 +131,7 @@ def stream_dataset(dataset: str, column: str = "text", split: str = "train") -> 
 def _table(source: str, column: str, path: str, **options: Any) -> Iterator[str | None]:  # noqa: ANN401 (of datasets)
     # Imported where it is used: it takes a second, and the built-in text and plain files do without.
     import datasets
+    from pandas.errors import EmptyDataError
 
     try:
         table = datasets.load_dataset(path, streaming=True, **options)
@@ -132,6 +141,8 @@ def _table(source: str, column: str, path: str, **options: Any) -> Iterator[str 
                 yield from _checked(batch[column], source, column)
     except TextError:
         raise
+    except EmptyDataError:  # nothing but blank lines
+        return
     except Exception as error:  # a dozen kinds: network, unknown name, broken file, wrong split, no space on the disk
         reason = " ".join(str(error.__cause__ or error).split())
         raise TextError(
