@@ -183,6 +183,8 @@ def summarize(method: Method, on_summary: Callable[[object], object]) -> None:
     limits = Limits({name: most for name, most in method.goals.limits.most.items() if name in ("parameters", "flops")})
     found = space_summary(method.space, lambda one: arithmetic_scores(one.to_config(base)), limits, run.seed)
     run.team.wait()
+    if method.text is not None:
+        run.record("text", method.text.facts)
     run.record("space", found.to_dict())
     if run.team.is_main:
         for summary in (method.text, found):

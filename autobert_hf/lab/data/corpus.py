@@ -124,7 +124,7 @@ def _facts(source: Source, folder: Path, tokenizer: PreTrainedTokenizerBase) -> 
     for side in ("train", "held_out"):
         rows[side], counts[side] = _counted(_files(folder / "rows", side), len(tokenizer), _most_tokens(source, side))
         if not rows[side]:
-            shutil.rmtree(folder / "rows")  # more text or another length makes other rows
+            shutil.rmtree(folder)  # more text makes another tokenizer, another length other rows
             raise TextError(
                 f"The {NAMES[side]} text is too short for one row of {source.length}, which needs at least "
                 f"{source.length - 2} tokens: give more text or a smaller length."

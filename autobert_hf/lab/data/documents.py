@@ -98,7 +98,7 @@ def _read_file(path: Path, column: str) -> Iterator[str | None]:
 
 
 def _table_file(path: Path, column: str, kind: str, ending: str) -> Iterator[str | None]:
-    """By a plain name: `datasets` takes brackets for a pattern or an address, and knows endings in small letters only."""
+    """By a plain name: `datasets` takes brackets for a pattern or an address, and knows endings in small letters."""
     options: dict[str, Any] = {"sep": "\t"} if ending == ".tsv" else {}
     with TemporaryDirectory() as folder:
         link = Path(folder, f"text{ending}{compression(path)}")

@@ -86,7 +86,6 @@ class TextSettings(TokenSettings):
             prepare(self.source(), folder)
         text = open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
         if run.team.is_main and not (run.path / "report" / "text.json").exists():
-            run.record("text", text.facts)
             warn_of_unknown_words(text.facts["unknown"])
         return text
 
