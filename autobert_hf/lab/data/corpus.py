@@ -88,7 +88,7 @@ def open_text(
 ) -> Text:
     """What `prepare` has left in the folder, as batches."""
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
-    facts = json.loads((folder / "text.json").read_text(encoding="utf-8"))
+    facts = read_facts(folder)
     rows = {
         side: RowFiles(row_tables(folder, side), tokenizer.pad_token_id, _most_tokens(source, side))
         for side in ("train", "held_out")
@@ -97,6 +97,10 @@ def open_text(
     fewer = min(batch_size, len(rows["held_out"]))
     held_out = _batches(source.rows, rows["held_out"], tokenizer, fewer, derive(seed, "held-out"))
     return Text(tokenizer, train, held_out.held_out(held_out_rows), facts["floor"], device, facts)
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "text.json").read_text(encoding="utf-8"))
 
 
 def _batches(
@@ -118,17 +122,14 @@ def _facts(source: Source, folder: Path, tokenizer: PreTrainedTokenizerBase) -> 
     of pairs with the ln 2 of guessing).
 
     Raises:
-        TextError: if one side has no row.
+        TextError: if one side has no row, or none of its words is known.
     """
     rows, counts = {}, {}
     for side in ("train", "held_out"):
         rows[side], counts[side] = _counted(_files(folder / "rows", side), len(tokenizer), _most_tokens(source, side))
-        if not rows[side]:
+        if reason := _unfit(rows[side], counts[side], tokenizer, source.length):
             shutil.rmtree(folder)  # more text makes another tokenizer, another length other rows
-            raise TextError(
-                f"The {NAMES[side]} text is too short for one row of {source.length}, which needs at least "
-                f"{source.length - 2} tokens: give more text or a smaller length."
-            )
+            raise TextError(f"The {NAMES[side]} text {reason}.")
     unknown = tokenizer.unk_token_id
     words = np.delete(counts["train"], [i for i in tokenizer.all_special_ids if i != unknown]).sum()
     floor = unigram_floor(counts["train"], counts["held_out"], tokenizer.all_special_ids)
@@ -136,9 +137,20 @@ def _facts(source: Source, folder: Path, tokenizer: PreTrainedTokenizerBase) -> 
         "train_rows": rows["train"],
         "held_out_rows": rows["held_out"],
         "train_tokens": int(counts["train"].sum()),
-        "unknown": 0.0 if unknown is None else float(counts["train"][unknown] / max(words, 1)),
+        "unknown": 0.0 if unknown is None else float(counts["train"][unknown] / words),
         "floor": floor + (math.log(2) if source.rows == "pairs" else 0.0),
     }
+
+
+def _unfit(rows: int, counts: np.ndarray, tokenizer: PreTrainedTokenizerBase, length: int) -> str:
+    if not rows:
+        return (
+            f"is too short for one row of {length}, which needs at least {length - 2} tokens: give more text or a "
+            "smaller length"
+        )
+    if not np.delete(counts, tokenizer.all_special_ids).any():
+        return "has no word that the tokenizer knows: give a --tokenizer that knows the language and its script"
+    return ""
 
 
 def _counted(files: Sequence[Path], vocab_size: int, most: int | None) -> tuple[int, np.ndarray]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autobert_hf.lab.data.batches import Text
-from autobert_hf.lab.data.corpus import open_text, prepare
+from autobert_hf.lab.data.corpus import open_text, prepare, read_facts
 from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import sha256_of
 from autobert_hf.lab.losses import LOSSES
@@ -84,10 +84,9 @@ class TextSettings(TokenSettings):
         folder = run.path / "text"
         with run.team.main_first():
             prepare(self.source(), folder)
-        text = open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
         if run.team.is_main and not (run.path / "report" / "text.json").exists():
-            warn_of_unknown_words(text.facts["unknown"])
-        return text
+            warn_of_unknown_words(read_facts(folder)["unknown"])
+        return open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
 
     def goals(self, unit: str) -> Goals:
         """The mean score of the proxy tasks where there are any comes first."""
