@@ -199,7 +199,7 @@ def load_study(output_dir: str | Path, method: type[Method] | None = None) -> St
     path = Path(output_dir)
     folder = RunFolder(path)
     settings = folder.read("run.json")["settings"]  # says it better than a missing study does
-    wanted = folder.read("local.json").get("num_trials", 0)
+    wanted = read_report(path / "local.json").get("num_trials", 0)
     data = records.Study.read(path, num_trials=wanted)
     if "method" in settings:  # there are searches through fewer trials than they may, and models to be made after all
         ended = read_report(path / "report" / "picks.json").get("num_trials")

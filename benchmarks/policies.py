@@ -98,8 +98,10 @@ class Study:
         return Recipe(self.tokens // self.text.train.tokens_per_batch, self.rate, decay=0.3)
 
     def fresh(self, network: Architecture, seed: int) -> AutoBertForMaskedLM:
+        config = network.to_config(self.base)
+        config._attn_implementation = self.base._attn_implementation
         torch.manual_seed(seed)
-        return AutoBertForMaskedLM(network.to_config(self.base))
+        return AutoBertForMaskedLM(config)
 
     def supernet(self, policy: str) -> SlicedSupernet:
         """Trained by the policy."""

@@ -51,7 +51,7 @@ def remedied(run: Path, limit: float, remedy: str, more_text: Sequence[Path]) ->
         best = best_within(search, replace(study, trials=others), limit)
     if remedy == "from the teacher":
         search.start.prepare(search.supernet)  # after the training that is to read which layers a depth has
-        order_by_use(search.supernet.module.eval(), text.some("order"))
+        order_by_use(search.supernet.module.eval(), text.fitting_batches("order"))
     else:
         search.start.load(search.supernet)
     model = search.supernet.extract(best.architecture)

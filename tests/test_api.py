@@ -183,6 +183,15 @@ def test_a_version_stands_for_the_source(tmp_path):
         own(tmp_path / "run", bound, version="2")
 
 
+def test_a_version_stands_for_a_class_too(tmp_path):
+    """In a notebook the source of a class cannot be read."""
+    names = {"AutoBertZero": AutoBertZero, "__name__": "__main__"}
+    exec("class Mine(AutoBertZero): ...", names)
+    with pytest.raises(ValueError, match="The source of <class '__main__.Mine'> cannot be read"):
+        search(names["Mine"], output_dir=tmp_path / "run", **TINY)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_goal_that_is_not_returned(tmp_path):
     with pytest.raises(ValueError, match="my_scores returned no 'accuracy', which is a goal; it returned {'loss':"):
         own(tmp_path / "run", goals={"accuracy": "max"})

@@ -20,7 +20,7 @@ from autobert_hf.records.run_folder import RunFolder, write_json
 
 
 def analyze_command(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="autobert analyze", description="Instruments for searches and networks.")
+    parser = argparse.ArgumentParser(prog="autobert analyze", description="Analyses of searches and networks.")
     commands = parser.add_subparsers(required=True)
     _ranking_parser(
         commands.add_parser("ranking", allow_abbrev=False, help="cheap scores against stand-alone training")

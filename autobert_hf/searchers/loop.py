@@ -1,4 +1,4 @@
-"""The search loop: ask, evaluate, journal, tell. Killed anywhere, the same call goes on with the same trials."""
+"""The search loop: ask, evaluate, journal, tell. After a kill, the same call resumes with the same trials."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from autobert_hf.searchers.strategies.strategy import Pruner, Strategy
 @dataclass
 class Loop:
     """
-    Several processes (`team`) evaluate different candidates, unless the evaluator is exclusive, and end with the same
-    trials as one process. Trials that the journal holds are told to the strategy again, never evaluated again.
+    Evaluates what `strategy` proposes. Several processes (`team`) evaluate different candidates, unless the evaluator
+    is exclusive, and produce the same trials as one process. Trials in the journal are replayed, not evaluated again.
     """
 
     strategy: Strategy
@@ -32,10 +32,10 @@ class Loop:
 
     def run(self, num_trials: int) -> list[Trial]:
         """
-        Until the journal holds `num_trials` trials, failed ones included; returns all that it holds, in order.
+        Searches until the journal holds `num_trials` trials, failed ones included; returns all its trials, in order.
 
         Raises:
-            JournalError: if the journal holds other trials than this search would have made.
+            JournalError: if the journal holds a trial that this search would not have proposed there.
         """
         trials: list[Trial] = []
         number, records = 0, self.journal.records
@@ -48,13 +48,13 @@ class Loop:
                 self.evaluator.start_round(number)
             for trial in self._trials(first, proposals):
                 trials.append(trial)
-                # What an earlier process kept is decided by all of its trials: nothing goes while they are replayed.
+                # What an earlier process kept depends on all of its trials, so nothing is released during the replay.
                 if len(trials) == len(records):
                     self.evaluator.release_except(self._wanted(trials, self.strategy.parents_per_round), len(trials))
                 self.on_trial(trial)
             self._tell(trials[first:])
-            # A round that the budget cuts short hands nothing back: with a larger budget it goes on as if never cut. A
-            # round with later trials behind it was ended by the process that made them.
+            # A round cut short by the budget writes nothing back, so that a larger budget resumes it unchanged. One
+            # followed by later trials was ended by the process that made them.
             if count == size and len(trials) == len(records):
                 born = [trial for trial in self.strategy.survivors() if trial.id >= first]
                 self.evaluator.end_round(number, born, len(trials))
@@ -68,13 +68,13 @@ class Loop:
             self.pruner.tell(trials)
 
     def _wanted(self, trials: Sequence[Trial], parents: int) -> list[Trial]:
-        """Those that may become parents, and those that nothing beats: one of them will be the result."""
+        """Trials whose weights are kept: possible parents, the best one, and the Pareto front."""
         goals = self.goals
         wanted = [*goals.ranked(trials)[:parents], *goals.best(trials)[:1], *goals.front(trials)]
         return list({trial.id: trial for trial in wanted}.values())
 
     def _trials(self, first: int, proposals: Sequence[Proposal]) -> Iterator[Trial]:
-        """A round's trials in order: from the journal as far as it goes, then one on each process at a time."""
+        """The trials of a round in order: those in the journal, then new ones, one per process at a time."""
         asked = list(enumerate(proposals, start=first))
         replayed = [(trial_id, proposal) for trial_id, proposal in asked if trial_id < len(self.journal.records)]
         for trial_id, proposal in replayed:
@@ -87,7 +87,7 @@ class Loop:
                 yield trial
 
     def _evaluated(self, trial_id: int, proposal: Proposal) -> Trial:
-        """A candidate that cannot be scored is a trial with a reason."""
+        """Evaluates one candidate; one that cannot be scored becomes a failed trial with a reason."""
         seed, partial, pruned = derive(self.seed, trial_id, "trial"), dict[str, Scores](), list[int]()
 
         def report(step: int, scores: Scores) -> bool:

@@ -1,4 +1,4 @@
-"""A search of a user's own: any space, and a function that scores its architectures."""
+"""A user-defined search: any space, and a function that scores its architectures."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from autobert_hf.searchers.strategies.strategy import Pruner, Strategy
 
 
 DIRECTIONS = {"min": "minimize", "max": "maximize", "minimize": "minimize", "maximize": "maximize"}
-# Of a name: the first round, and then so many parents with so many children each, as in AutoBERT-Zero.
+# For strategies given by name: size of the first round, then parents per round and children of each parent.
 POPULATION, PARENTS, CHILDREN = 25, 5, 5
 NAMED = [*(name for name in STRATEGIES if name not in ("fixed-list", "round-robin")), "exhaustive"]
 
@@ -27,13 +27,13 @@ NAMED = [*(name for name in STRATEGIES if name not in ("fixed-list", "round-robi
 @dataclass
 class OwnSearch:
     """
-    `evaluator`: a function from an architecture to a dictionary of scores, or an `Evaluator`. `goals`: which of the
-    scores are to be small ("min") or large ("max"); the first decides who is best. `strategy`: a name or an object.
-    `catch`: exceptions of the function that make failed trials; all others end the search. `version`: what stands for
-    the function in the record of the run; without it, a digest of its source.
+    `evaluator`: a function from an architecture to a dictionary of scores, or an `Evaluator`. `goals`: the direction
+    of each score, "min" or "max"; the first decides which trial is best. `strategy`: a name or an object. `catch`:
+    exceptions of the function that make failed trials; all others end the search. `version`: identifies the function
+    in the record of the run; the default is a digest of its source.
 
     Raises:
-        ValueError: for what cannot be.
+        ValueError: for an invalid value, or values that do not fit together.
     """
 
     space: Space
@@ -59,11 +59,11 @@ class OwnSearch:
 
     @property
     def number(self) -> int:
-        """How many trials there are to be: no more than architectures, where they can be counted."""
+        """Number of trials, at most the number of architectures if the space can be listed."""
         return min(self.trials, self.space.size) if isinstance(self.space, Listable) else self.trials
 
     def recorded(self) -> dict[str, Any]:
-        """What makes this run another one than others."""
+        """The settings that identify a run: a run with different ones cannot be resumed."""
         named = isinstance(self.strategy, str)
         return {
             "space": repr(self.space) if isinstance(self.space, GridSpace) else name_of(self.space),
@@ -88,7 +88,7 @@ class OwnSearch:
         return FunctionEvaluator(self.evaluator, [goal.name for goal in self.aims.goals], catch)
 
     def _strategy(self, known: int) -> Strategy:
-        """`known`: how many trials there are already, perhaps more than are asked for now."""
+        """`known`: number of trials in the journal, which may exceed the number requested now."""
         if not isinstance(self.strategy, str):
             return self.strategy
         if isinstance(self.space, Listable) and self.strategy == "exhaustive":
@@ -100,10 +100,10 @@ class OwnSearch:
 
 def goals_of(goals: Mapping[str, str]) -> Goals:
     """
-    Scores by name with their direction, e.g. `{"loss": "min", "accuracy": "max"}`.
+    Goals from score names with their directions, e.g. `{"loss": "min", "accuracy": "max"}`.
 
     Raises:
-        ValueError: if there is none, or a direction that is none.
+        ValueError: if `goals` is empty or no mapping, or a direction is unknown.
     """
     if not isinstance(goals, Mapping) or not goals:
         raise ValueError(f"goals is {goals!r}: name a score and its direction, such as {{'loss': 'min'}}.")

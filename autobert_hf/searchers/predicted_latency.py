@@ -1,4 +1,4 @@
-"""What a search knows of speed: a predictor fitted on measured networks of its space, kept in the run's folder."""
+"""Latency prediction in a search: a predictor fitted on measured networks of its space, kept in the run's folder."""
 
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
@@ -25,13 +25,13 @@ from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
 CONFIGURATIONS = 40
 NETWORK = "predictor.safetensors"
-UNITS = 400  # HAT's; AutoTinyBERT had 2000, for ten thousand measured networks
+UNITS = 400  # hidden units, as in HAT; AutoTinyBERT used 2000, with ten thousand measured networks
 
 
 class PredictedLatency:
     """
-    Predicted time over the reference's, by architecture. `measure` has to come first, once on each machine: it leaves
-    the predictor in the run's folder.
+    Predicted latency of an architecture, relative to the reference's. Call `measure` first, once on each machine: it
+    saves the predictor in the run's folder.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class PredictedLatency:
 
     def measure(self) -> None:
         """
-        Measures random networks of the space, its smallest and its largest, and fits the predictor. A run that goes on
-        on another machine measures again; its trials so far were chosen by other latencies, so they are set aside and
-        the search, not the training of the supernet, begins anew.
+        Measures random networks of the space, its smallest and its largest, and fits the predictor. A run resumed on
+        another machine measures again. Its earlier trials were selected by other latencies, so they are set aside and
+        the search starts again; the supernet is not retrained.
 
         Raises:
-            NoiseError: if the machine is too noisy; what was measured is kept.
+            NoiseError: if the machine is too noisy; finished measurements are kept.
             LimitError: if even the fastest network is slower than one of the limits.
         """
         path = self.run.path / "report" / "predictor.json"
@@ -96,7 +96,7 @@ class PredictedLatency:
         write_json(path, data | {"predicted": tested.predicted})
 
     def _check_limits(self) -> None:
-        """Before anything is trained: no time grows when a network shrinks, so the smallest is the fastest."""
+        """Runs before any training. The smallest network is the fastest: no prediction grows when a size shrinks."""
         fastest = self(self.space.smallest())
         if missed := [limit for limit in self.settings.limits_of_latency if limit < fastest]:
             raise LimitError(
@@ -106,15 +106,15 @@ class PredictedLatency:
 
     def window(self, limit: float, samples: Iterable[Architecture]) -> tuple[float, float]:
         """
-        Between which times a network for this limit may lie (the paper: 0.85 and 1.10 times the limit). Where none of
-        the `samples`, networks of the space, comes that close to it, a window below the slowest of them.
+        Lowest and highest relative latency of a network for this limit (the paper: 0.85 and 1.10 times the limit). If
+        all `samples` (networks of the space) are faster than the limit, the window starts from the slowest of them.
         """
         low, most = self.settings.window_low, self.settings.window_high * limit
         reached = max((time for time in map(self, samples) if time <= most), default=limit)
         return low * min(limit, reached), most
 
     def limit_of(self, trial: Trial) -> float:
-        """The tightest limit that the candidate keeps."""
+        """The tightest limit that the candidate meets; the loosest one if it meets none."""
         limits = self.settings.limits_of_latency
         kept = [limit for limit in limits if trial.scores["latency"] <= self.settings.slack * limit]
         return min(kept, default=limits[0])
@@ -124,8 +124,8 @@ def linear(
     predictor: LinearPredictor, base: AutoBertConfig, space: AutoTinyBertSpace
 ) -> Callable[[Architecture], float]:
     """
-    What the predictor is linear in are sums over the layers of products of sizes, so that some dozen configurations
-    tell it of all: making one for each draw of a search, at 6 ms, would take longer than everything else.
+    The predictor as a linear function of `products`, fitted on a few dozen configurations: its features are sums over
+    layers of products of sizes. Building a configuration for every draw (6 ms each) would dominate the search time.
     """
     drawn = [space.smallest(), space.largest(), *map(space.sample, map(Random, range(CONFIGURATIONS)))]
     times = predictor.predict([architecture.to_config(base) for architecture in drawn])
@@ -140,7 +140,7 @@ def mean_sizes(architecture: Architecture) -> tuple[float, float, float, float]:
 
 
 def products(architecture: Architecture) -> np.ndarray:
-    """1, width, and sums over the layers of 1, width, heads, attention and feed-forward width, these times width."""
+    """(9,): 1, width; summed over layers: 1, width, heads, attention and feed-forward width, and both times width."""
     settings = dict(architecture.settings)
     width, rows = settings["hidden_size"], []
     for layer in architecture.layer_dicts:
@@ -152,9 +152,9 @@ def products(architecture: Architecture) -> np.ndarray:
 
 
 def set_aside(run: Path) -> None:
-    """What followed from the latencies of before goes under other names: trials, and trainings by their numbers."""
+    """Renames all that depends on the old machine's latencies: the journal, final trainings and baselines."""
     number = len([*run.glob("journal-other-machine-*.jsonl")])
-    for name in ("final", "baselines", "report/baselines.json", "journal.jsonl"):  # the last one counts
+    for name in ("final", "baselines", "report/baselines.json", "journal.jsonl"):  # journal last: it is counted
         path = run / name
         if path.exists():
             path.rename(path.with_name(f"{path.stem}-other-machine-{number}{path.suffix}"))

@@ -1,4 +1,4 @@
-"""What a person sees of a running search: candidates, best so far, rate, time left."""
+"""The progress bar of a search: candidates, best so far, rate, time left."""
 
 from types import TracebackType
 

@@ -200,6 +200,8 @@ class Run:
         records curves, sizes and floors in `report/training-NUMBER.json`. Where the found network was trained on
         `inherited` tokens before, the others get as many more.
         """
+        for model in models.values():
+            model.to(self.team.device)  # type: ignore[arg-type]  # a decorator of transformers hides the method
         curves, losses = {}, {}
         more = inherited // text.train.tokens_per_batch
         for number, (name, model) in enumerate(models.items()):

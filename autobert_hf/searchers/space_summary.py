@@ -1,4 +1,4 @@
-"""What a space holds, before anything is trained: sizes of its networks, and how many keep within the limits."""
+"""Summary of a space before any training: sizes of its networks, and the share that is within the limits."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -16,12 +16,12 @@ SAMPLES = 200
 
 
 class LimitError(ValueError):
-    """No network of the space keeps within the limits."""
+    """No network of the space is within the limits."""
 
 
 @dataclass(frozen=True)
 class SpaceSummary:
-    """`sizes` holds (smallest, median, largest) of the parameters and FLOPs of `samples` random networks."""
+    """`sizes`: (smallest, median, largest) of `samples` random networks; `share`: fraction within the limits."""
 
     samples: int
     sizes: Mapping[str, tuple[float, float, float]]
@@ -52,10 +52,10 @@ def space_summary(
     samples: int = SAMPLES,
 ) -> SpaceSummary:
     """
-    The `known` scores of random networks of the space, its smallest and its largest among them.
+    Summarizes the `known` scores of `samples` networks: the smallest, the largest and random ones.
 
     Raises:
-        LimitError: if none of them keeps within the limits.
+        LimitError: if none of them is within the limits.
     """
     rng = Random(derive(seed, "profile"))
     drawn = [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(samples - 2))]

@@ -1,4 +1,4 @@
-"""A found network beside its baselines: times measured together, errors, and the models kept."""
+"""Comparison of a found network with its baselines: latencies measured together, and sentence errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from autobert_hf.searchers.run import Run
 @dataclass(frozen=True)
 class TimedComparison:
     """
-    Of one trial. Times go to `report/latency.json`, the comparison to `report/baselines.json`; only the first process
-    measures and knows.
+    The comparison for one trial. Latencies are written to `report/latency.json`, the comparison to
+    `report/baselines.json`; only the main process measures.
     """
 
     run: Run
@@ -38,8 +38,8 @@ class TimedComparison:
 
     def record(self, trained: Mapping[str, PreTrainedModel], predicted: Mapping[str, float]) -> None:
         """
-        `trained` by name, the found one first, with their `predicted` times. Where it has baselines, what the teacher
-        gives untrained stands beside the trial of the largest limit.
+        `trained`: models by name, the found one first; `predicted`: their predicted latencies. With baselines, the
+        trial of the largest limit is also compared with the baselines that need no training.
         """
         models: dict[str, Any] = dict(trained)
         largest = self.latency.settings.limits_of_latency[0]
@@ -55,13 +55,13 @@ class TimedComparison:
         self.run.record("baselines", before | {str(self.trial.id): {"limit": self.limit, "networks": rows}})
 
     def measure(self, models: Mapping[str, Any], predicted: Mapping[str, float]) -> dict[str, float]:
-        """Times over the reference's; says where the found network breaks the limit, and what comes next."""
+        """Relative latency by name (main process only); prints whether the limit is broken, and what to try next."""
         rows: dict[str, Any] = {}
         if self.run.team.is_main:
             bare: dict[str, PreTrainedModel] = {
                 self.row(name, predicted): getattr(model, "base_model", model) for name, model in models.items()
             }
-            for model in bare.values():  # the attention that it will be loaded with, not the one that trains best
+            for model in bare.values():  # the implementation used after loading, not in training
                 if isinstance(model, AutoBertPreTrainedModel):
                     model.set_attn_implementation("sdpa")
             path = self.run.path / "report" / "latency.json"
@@ -75,13 +75,13 @@ class TimedComparison:
         return {name: rows[self.row(name, predicted)]["ratio"] for name in models} if rows else {}
 
     def row(self, name: str, predicted: Mapping[str, float]) -> str:
-        """What a model is called in the table of times: what takes no training is the same for all trials."""
+        """Name of a model in the latency table; baselines without training are the same for all trials."""
         if name not in predicted:
             return name
         return f"trial {self.trial.id}" if name == "found" else f"{name} (trial {self.trial.id})"
 
     def next_point(self, ratio: float) -> str:
-        """The best candidate that keeps the limit even if it is as much slower than predicted."""
+        """Advice: the best candidate that meets the limit even if it is slower than predicted by the same factor."""
         most = self.limit * self.trial.scores["latency"] / ratio
         study = Study.read(self.run.path)
         kept = study.goals.best([trial for trial in study.trials if trial.ok and trial.scores["latency"] <= most])

@@ -115,11 +115,16 @@ def tiny_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def options(settings: dict[str, Any]) -> list[str]:
+    """As the command line takes them."""
+    return [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+
+
 class Runner:
     """The other side of runner.py: commands in processes of their own, whose imports are done already."""
 
     def __init__(self, work: Path) -> None:
-        self.work = work
+        self.work, self.file = work, work / "log"
         environment = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("runner.py"))],
@@ -133,20 +138,15 @@ class Runner:
         """The exit code of `autobert COMMAND`; what else a request may hold is said in runner.py."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        line = json.dumps({"command": command, "log": str(self.work / "log")} | request)
+        line = json.dumps({"command": command, "log": str(self.file)} | request)
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())["code"]
 
-    def search(self, folder: Path, settings: dict[str, Any], **request: Any) -> int:
-        given = {"output_dir": folder} | settings
-        options = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-        return self(["search", "--cpu", *options], **request)
-
     @property
     def log(self) -> str:
         """What the last command said."""
-        return (self.work / "log").read_text()
+        return self.file.read_text()
 
     def text(self, documents: int) -> Path:
         """So many documents of the built-in text in a file."""

@@ -1,9 +1,14 @@
-"""Several processes as several threads, for a loop: what each gathers is what all of them have."""
+"""Several processes: as several threads, where each gathers what all of them have, and real ones."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any, TypeVar
+
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from autobert_hf.lab.training.team import Team
 
 
 T = TypeVar("T")
@@ -33,3 +38,11 @@ def together(size: int, work: Callable[[Any], T]) -> list[T]:
     barrier, table = Barrier(size), [()] * size
     with ThreadPoolExecutor(size) as pool:
         return list(pool.map(work, [OneOfSeveral(rank, barrier, table) for rank in range(size)]))
+
+
+def team_of(processes: int) -> Team:
+    """In a process that `debug_launcher` has forked; what Accelerate knew before the fork was of one process."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    team = Team(Accelerator(cpu=True, mixed_precision="no"))
+    assert team.size == processes
+    return team

@@ -15,7 +15,7 @@ import torch
 
 from autobert_hf.records.files import read_tensors
 
-from .conftest import Runner
+from .conftest import Runner, options
 
 
 # Three rounds: three random candidates, then twice one child of each of two parents.
@@ -49,8 +49,8 @@ class Search:
 
     def __call__(self, folder: Path, settings: dict[str, Any] | None = None, **request: Any) -> int:
         """The exit code."""
-        given = SEARCH | {"train-file": self.runner.text(60)} | (settings or {})
-        return self.runner.search(folder, given, **request)
+        text = {"output-dir": folder, "train-file": self.runner.text(60)}
+        return self.runner(["search", "--cpu", *options(SEARCH | text | (settings or {}))], **request)
 
     def killed(self, folder: Path, name: str, nth: int = 0, half: bool = False) -> None:
         code = self(folder, kill={"name": name, "nth": nth, "half": half})

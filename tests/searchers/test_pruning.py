@@ -115,9 +115,7 @@ def test_two_processes_prune_the_same_candidates(trials: list[Trial], tmp_path: 
 
 
 @pytest.mark.parametrize("dies", [3, 8, 17])
-def test_killed_and_continued_the_same_are_pruned(
-    trials: list[Trial], team: Team, tmp_path: Path, dies: int
-) -> None:
+def test_killed_and_continued_the_same_are_pruned(trials: list[Trial], team: Team, tmp_path: Path, dies: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         search(tmp_path / "journal.jsonl", team, Falling(dies))
     resumed = Falling()

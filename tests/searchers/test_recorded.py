@@ -1,7 +1,7 @@
 """
-Small seeded runs in fp32 as they were recorded before all methods stood on one framework: with the recorded scores the
-same architectures come out, and the losses of the first steps are the same. What was changed on purpose since is undone
-here: each shard of a batch counted alike then, and its items count alike now.
+Small seeded runs in fp32 as they were recorded before all methods stood on one framework: with the recorded scores
+the same architectures come out, and the losses of the first steps are the same. What was changed on purpose since is
+undone here: each shard of a batch counted alike then, and its items count alike now.
 """
 
 import json

@@ -59,7 +59,7 @@ class Memory:
 
 
 class Training:
-    """What a new process has: a network with a buffer that counts, a loss with a parameter, a policy that remembers."""
+    """What a new process has: a network that counts in a buffer, a loss with a parameter, a policy that remembers."""
 
     def __init__(self, config: AutoBertConfig, text: Text, team: Team, seed: int = 0) -> None:
         self.text = text
@@ -151,8 +151,10 @@ def test_stretches_are_one_training(new, run, team, tmp_path):
     """Each in a process of its own; moments, rates and memory go on as if nobody had stopped."""
     whole, last = new(), new(seed=1)
     curve = whole.run(Run(tmp_path / "whole", 0, team))
-    assert new().run(run, until=4) == [point for point in curve if point[0] <= 4 * 8 * 24]
+    assert new().run(run, until=3) == [point for point in curve if point[0] <= 3 * 8 * 24]
     assert files(run) == ["training-weights.safetensors"]
+    _, metadata = read_tensors(run.path / "supernet" / "training-weights.safetensors")
+    assert (metadata["step"], metadata["steps"]) == ("3", str(STEPS)), "nothing of a stretch is trained again"
     assert not run.has_trained("supernet/weights")
     new(seed=1).run(run, until=9)
     assert last.run(run) == curve

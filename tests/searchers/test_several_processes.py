@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 
 import pytest
-from accelerate import Accelerator, debug_launcher
+from accelerate import debug_launcher
 
 from autobert_hf.lab.losses.loss import TrainingError
 from autobert_hf.lab.training.team import Team
@@ -20,7 +20,7 @@ from autobert_hf.searchers.loop import Loop
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.strategies import Evolution
 
-from .several import together
+from .several import team_of, together
 
 
 LOSS = Goals((GOALS["loss"],))
@@ -75,7 +75,8 @@ def test_several_processes_make_the_trials_of_one(
     found = together(size, work)
     assert all(trials == found[0] for trials in found)
     assert without_process(found[0]) == without_process(alone)
-    assert [json.loads(line)["trial"] for line in (tmp_path / "several.jsonl").read_text().splitlines()] == [*range(11)]
+    lines = (tmp_path / "several.jsonl").read_text().splitlines()
+    assert [json.loads(line)["trial"] for line in lines] == [*range(11)]
     made_by = {trial.cost["process"] for trial in found[0] if trial.ok}
     assert made_by == ({0} if exclusive else {*range(size)})
     assert any(judge.met_somebody for judge in judges.values()) == (not exclusive)
@@ -98,7 +99,7 @@ class OnDisk(Evaluator):
 
 
 def search_on_this_process(folder: str) -> None:
-    team = Team(Accelerator(cpu=True, mixed_precision="no"))
+    team = team_of(2)
     trials = search(Path(folder) / "journal.jsonl", team, OnDisk(Path(folder), team.rank), trials=7)
     (Path(folder) / f"process-{team.rank}").write_text(json.dumps([trial.id for trial in trials]))
 

@@ -95,7 +95,9 @@ def test_a_missed_limit_is_said_with_the_next_point(comparison, measured, run, m
 
 def test_a_kept_limit_is_not_worth_a_word(comparison, run, model, baseline, monkeypatch, capsys):
     row = {"ratio": 0.51, "error": 0.01, "reference": "the teacher"}  # within two standard errors
-    monkeypatch.setattr(timed_comparison, "measured_rows", lambda path, models, *rest, **more: dict.fromkeys(models, row))
+    monkeypatch.setattr(
+        timed_comparison, "measured_rows", lambda path, models, *rest, **more: dict.fromkeys(models, row)
+    )
     comparison.record({"found": model, "default rule": baseline}, {"found": 0.45, "default rule": 0.4})
     assert capsys.readouterr().out == ""
     written = json.loads((run.path / "report" / "baselines.json").read_text())

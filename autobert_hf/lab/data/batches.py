@@ -63,8 +63,8 @@ class Text:
     def stream(self, *purpose: object) -> Stream:
         return Stream(self.train, purpose)
 
-    def some(self, purpose: str, number: int = FIT_BATCHES) -> list[Batch]:
-        """Training batches for a purpose of their own, on the device of the run."""
+    def fitting_batches(self, purpose: str, number: int = FIT_BATCHES) -> list[Batch]:
+        """Training batches to fit something in closed form, drawn for that `purpose`, on the device of the run."""
         return self.on_device(self.stream(purpose)(step) for step in range(number))
 
     def on_device(self, batches: Iterable[Batch]) -> list[Batch]:

@@ -124,13 +124,14 @@ class Distillation(Loss):
 
     def floors(self, text: Text) -> dict[str, float]:
         """The error over the teacher's variance of the best linear map from its embeddings: no tokens are mixed."""
-        return {"linear_floor": linear_floor(self.teacher.model, text.some("floor"), text.on_device(text.held_out))}
+        fit, test = text.fitting_batches("floor"), text.on_device(text.held_out)
+        return {"linear_floor": linear_floor(self.teacher.model, fit, test)}
 
     @torch.no_grad()
     def error(self, network: PreTrainedModel, text: Text) -> float:
         """Of last hidden states over the teacher's variance, with the best linear map for this network."""
         mapped = self.renewed(network.config)
-        mapped.fit([network.eval()], text.some("ridge"))
+        mapped.fit([network.eval()], text.fitting_batches("ridge"))
         held_out = text.on_device(text.held_out)
         pairs = ((signals(network, batch), self.teacher.signals(batch, attention=False)) for batch in held_out)
         weight, bias = mapped.map.weight, mapped.map.bias

@@ -173,6 +173,8 @@ class Trainer:
 
 
 def split(batch: Batch, shards: int) -> list[Batch]:
+    """Fewer shards where there are fewer rows: no network takes a batch of none."""
+    shards = min(shards, *map(len, batch.values()))
     rows = {name: tensor.tensor_split(shards) for name, tensor in batch.items()}
     return [{name: rows[name][index] for name in rows} for index in range(shards)]
 

@@ -1,6 +1,6 @@
 """
-Does a cheap score rank architectures as training them would? Random networks of a finished search's space, each judged
-by everything cheap and trained on its own from scratch; every judgement is a trial in a journal.
+Does a cheap score rank architectures as training them would? Random networks of a search's space get every cheap score
+and are trained from scratch; every score ("judgement") is a trial in a journal.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,13 +31,13 @@ from autobert_hf.searchers.supernets.supernet import Supernet
 
 
 INHERITED, SCRATCH_SHORT, STAND_ALONE = "inherited", "scratch, short", "stand-alone"
-UNTRAINED = "supernet, untouched"  # comes with the inherited score
-MAX_DRAWS = 100  # for each network: a space with fewer architectures than are asked for
+UNTRAINED = "supernet, untouched"  # recorded with the inherited score
+MAX_DRAWS = 100  # per network; ends the draw in a space with too few architectures
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One thing to find out: what `kind` of score the network `number` gets. A training has a seed of its own."""
+    """One score to compute: that of `kind` for network `number`. `seed`: the seed of a stand-alone training."""
 
     kind: str
     number: int
@@ -51,9 +51,9 @@ class Judgement:
 
 class RankCheck:
     """
-    Networks by number, drawn from the space by `draw_seed`; so a larger check keeps the trials of a smaller one. The
-    run of `method` is only read: what its evaluator writes goes to `folder`. A short training from scratch sees as
-    many tokens as a candidate of the run, where these train, else a sixteenth of a stand-alone one.
+    Networks are numbered and drawn from the space by `draw_seed`, so a larger check reuses a smaller one's trials. The
+    run of `method` is only read: its evaluator writes to `folder`. A short training from scratch sees as many tokens
+    as a candidate of the run or, if candidates are not trained, a sixteenth of a stand-alone training.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class RankCheck:
 
     @cached_property
     def candidate_tokens(self) -> int:
-        """What a candidate of the run was trained on before it was judged; 0 where none is."""
+        """Tokens that a candidate of the run is trained on before it is scored; 0 if it is not trained."""
         return max((int(trial.cost.get("tokens", 0)) for trial in self.trials), default=0)
 
     def modules(self) -> Iterator[torch.nn.Module]:
@@ -104,17 +104,17 @@ class RankCheck:
         return model.to(self.team.device)  # type: ignore[arg-type]  # a decorator of transformers hides the method
 
     def new_loss(self, model: PreTrainedModel) -> Loss:
-        """That of the run, for networks of all sizes alike; its own parameters start from this network."""
+        """The run's loss, the same for networks of all sizes, with its own parameters fitted to this network."""
         loss = self.loss.renewed(self.base).to(self.team.device)
         loss.fit([model.eval()], self.fit_batches)
         return loss
 
     @cached_property
     def fit_batches(self) -> list[dict[str, torch.Tensor]]:
-        return self.text.some("ridge")
+        return self.text.fitting_batches("ridge")
 
     def architectures(self, count: int) -> list[Architecture]:
-        """The first `count` different networks of the draw."""
+        """The first `count` different networks drawn."""
         found: dict[Architecture, None] = {}
         for attempt in range(MAX_DRAWS * count):
             found.setdefault(self.method.space.sample(Random(derive(self.draw_seed, "ranking", attempt))))
@@ -133,14 +133,14 @@ class RankCheck:
             yield from (Judgement(STAND_ALONE, number, architecture, seed) for number, architecture in networks)
 
     def tokens_left(self, count: int, seeds: Sequence[int]) -> int:
-        """Trained tokens of what the journal lacks."""
+        """Training tokens of the judgements that the journal lacks."""
         known = self.known()
         each = {INHERITED: self.candidate_tokens, SCRATCH_SHORT: self.short.tokens, STAND_ALONE: self.long.tokens}
         return sum(each[one.kind] for one in self.judgements(count, seeds) if one.key not in known)
 
     def costs(self) -> dict[str, dict[str, int]]:
         """
-        Tokens of each cheap score: trained and judged on for every network, and once for all of them
+        Tokens of each cheap score: for training and evaluation per network, and once for all networks
         (`shared_tokens`).
         """
         asked = sum(batch["input_ids"].numel() for batch in self.text.held_out)
@@ -162,7 +162,7 @@ class RankCheck:
             raise JournalError(f"{self.journal.path} holds a line without {error}: restore it from a copy.") from error
 
     def run(self, count: int, seeds: Sequence[int], on_tokens: Callable[[int], object] = id) -> list[dict[str, Any]]:
-        """Makes what the journal lacks; returns the records of all judgements asked for."""
+        """Computes the judgements that the journal lacks; returns the records of all requested ones."""
         known = self.known()
         asked = list(self.judgements(count, seeds))
         for judgement in asked:
@@ -177,7 +177,7 @@ class RankCheck:
         return [known[judgement.key] for judgement in asked]
 
     def _judge(self, judgement: Judgement, on_tokens: Callable[[int], object]) -> dict[str, Any]:
-        """A network that cannot be trained is a trial with a reason."""
+        """A network that cannot be trained becomes a failed trial with a reason."""
         number, proposal = len(self.journal.records), Proposal(judgement.architecture)
         try:
             with memory_errors():
@@ -197,7 +197,7 @@ class RankCheck:
             self.evaluator.release_except([], judgement.number + 1)
             on_tokens(self.candidate_tokens)
             return self.sizes(architecture) | found | before, cost
-        # A seed that no stand-alone training has: else a network would be compared with itself, grown up.
+        # A seed that no stand-alone training has: else the two trainings would start with the same weights.
         training, seed = self.long, judgement.seed
         if judgement.kind == SCRATCH_SHORT:
             training, seed = self.short, derive(self.draw_seed, "short")
@@ -209,7 +209,7 @@ class RankCheck:
         return own.evaluate(judgement.number, architecture, lambda step, scores: True)
 
     def sizes(self, architecture: Architecture) -> dict[str, float]:
-        """What is known of a network without training it."""
+        """The scores of a network that are known without training."""
         return arithmetic_scores(architecture.to_config(self.base)) | self.evaluator.known(architecture)
 
     @property
@@ -218,17 +218,17 @@ class RankCheck:
 
     @property
     def names(self) -> dict[str, str]:
-        """What losses are counted in, and what the search was after."""
+        """The unit of losses, and the label of the search's main goal."""
         return {"unit": self.loss.unit, "goal": self.method.goals.main.label}
 
     def untouched_loss(self, architecture: Architecture) -> float:
-        """The held-out loss with the shared weights as the run has left them."""
+        """The held-out loss with the shared weights of the run, without further training."""
         for module, state in self.weights:
             module.load_state_dict(state)
         return self.held_out(self.supernet(architecture).network(architecture, training=False))
 
     def supernet(self, architecture: Architecture) -> Supernet:
-        """Of several the one whose space holds it."""
+        """The supernet whose space contains the architecture."""
         return next(one for one in self.method.supernets.values() if one.space.contains(architecture))
 
 

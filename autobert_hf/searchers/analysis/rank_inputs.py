@@ -1,4 +1,4 @@
-"""What a rank check takes from a run: the parts of its method, its weights, and what those have cost."""
+"""What a rank check needs from a run: parts of its method, its weights, and their training cost."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,22 +22,22 @@ NEEDED = {
 
 def check_begun(run: Path) -> None:
     """
-    Before the run is opened, since a run that has not begun would begin.
+    Checks that a run has begun; called before opening it, as opening would start a new run.
 
     Raises:
-        RunError: if there is no run, or neither weights nor trials are there.
+        RunError: if there is no run, or it has neither weights nor trials.
     """
-    RunFolder(run).read("run.json")  # says it better than a missing file does
+    RunFolder(run).read("run.json")  # raises a clear error if there is no run
     if not supernet_files(run) and not journal_file(run).exists():
         raise RunError(f"{run} holds no trained supernet: let its search go on first (`autobert status {run}`).")
 
 
 def check_inputs(method: Method) -> dict[str, str]:
     """
-    What a check of this run depends on, by name, with its sha256.
+    The files that a check of this run depends on, by name, with their sha256.
 
     Raises:
-        RunError: if the run's method lacks a part that is compared, or its weights are not there yet.
+        RunError: if the run's method lacks a part that the check needs, or has no weights yet.
     """
     path = method.run.path
     for name, what in NEEDED.items():
@@ -50,14 +50,14 @@ def check_inputs(method: Method) -> dict[str, str]:
 
 
 def supernet_files(run: Path) -> list[Path]:
-    """The weights that candidates inherit, without those of a training that goes on."""
+    """Files of the weights that candidates inherit, without checkpoints of an unfinished training."""
     return [path for path in sorted((run / "supernet").glob("*.safetensors")) if not path.name.startswith("training-")]
 
 
 def shared_tokens(run: Path, trials: Sequence[Trial]) -> dict[str, int]:
     """
-    What the shared weights have cost: `warm_up` before the search, `once` with all that it trained as well, since they
-    come from its end; `seen_by_weights` is what they have learned from themselves.
+    Training tokens of the shared weights: `warm_up` before the search; `once` in total, with all candidates, since the
+    weights are those at the end of the search; `seen_by_weights` along the weights' own history.
     """
     seen = max(int(read_tensors(path)[1].get("tokens", 0)) for path in supernet_files(run))
     before = min((int(trial.cost.get("inherited_tokens", seen)) for trial in trials), default=seen)

@@ -1,4 +1,4 @@
-"""From the trials of a rank check to what they say: agreement of every cheap score with stand-alone training."""
+"""The report of a rank check: agreement of every cheap score with stand-alone training."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ from autobert_hf.searchers.evaluators.stand_alone import LOSS_AT
 
 
 CONVOLUTIONS = "convolution layers"
-SHOWN = {"flops": "FLOPs"}  # names of sizes that are more than the score's
+SHOWN = {"flops": "FLOPs"}  # display names that differ from the score's name
 FREE = {"trained": 0, "judged": 0, "once": 0}  # known from the configuration
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What is known of the networks that could be trained everywhere; every score (n,), lower is better."""
+    """Scores of the n networks for which no judgement failed; every score is (n,), lower is better."""
 
     numbers: list[int]
     cheap: Mapping[str, Scores]
@@ -42,8 +42,8 @@ class Judged:
 
 def judged(records: Sequence[Mapping[str, Any]], seeds: Sequence[int], main: Goal, sizes: Sequence[str]) -> Judged:
     """
-    Of a network that failed anywhere nothing is taken. The inherited score is that of `main`; of `sizes`, which are
-    known without training, the larger is taken for the better.
+    Leaves out networks with a failed judgement. The inherited score is that of `main`; for `sizes`, which are known
+    without training, larger counts as better. Raises ValueError if fewer than 3 networks are left.
     """
     failed = {record["network"] for record in records if record["status"] != "done"}
     numbers = sorted({record["network"] for record in records} - failed)
@@ -74,8 +74,8 @@ def judged(records: Sequence[Mapping[str, Any]], seeds: Sequence[int], main: Goa
 
 def rank_report(of: Judged, costs: Mapping[str, Mapping[str, float]], study: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Plain data: what was asked (`study`, with the `unit` of losses and what the search calls its `goal`), agreement,
-    differences, ceiling, buckets, cost, the points themselves.
+    The report as plain data: the settings of the check (`study`, with the `unit` of losses and the search's `goal`),
+    agreement, differences, ceiling, buckets, cost, and the points.
     """
     agreement = rank_agreement(of.cheap, of.real)
     others = [name for name in of.cheap if name != INHERITED]
@@ -104,7 +104,7 @@ def rank_report(of: Judged, costs: Mapping[str, Mapping[str, float]], study: Map
 
 
 def _growth(of: Judged) -> dict[int, float]:
-    """Kendall's tau of a training's loss after so many tokens with another seed's final loss, mean over the pairs."""
+    """Kendall's tau of the loss after each number of tokens with another seed's final loss, mean over seed pairs."""
     pairs = list(permutations(range(len(of.runs)), 2))
     return {
         tokens: statistics.mean(rank_agreement({"": early[a]}, of.runs[b])[""]["kendall"].value for a, b in pairs)
@@ -125,7 +125,7 @@ def _buckets(of: Judged, sizes: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _plain(agreement: Agreement | None) -> dict[str, Any]:
-    """NaN (all networks are equal in a score) as None, which JSON knows."""
+    """As plain data, with NaN (a score is the same for all networks) as None for JSON."""
     return {
         name: {key: None if value != value else value for key, value in asdict(estimate).items()}
         for name, estimate in (agreement or {}).items()
@@ -148,7 +148,7 @@ def table(report: Mapping[str, Any]) -> list[str]:
     lines.append(f"{'ceiling (two seeds)':<22}{_cells(report['ceiling']) or 'needs two seeds'}")
     lines += ["", "paired differences"]
     lines += [f"{name:<44}{_cells(found)}" for name, found in report["differences"].items()]
-    lines += ["", "Kendall of a training's loss on the way with another seed's final loss"]
+    lines += ["", "Kendall of a training's intermediate loss with another seed's final loss"]
     lines += [
         f"{int(tokens):>12,} tokens  {tau:.2f}" for tokens, tau in report["other seed's final loss after"].items()
     ]

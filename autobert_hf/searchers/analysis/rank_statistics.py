@@ -1,4 +1,4 @@
-"""How well one score ranks networks as another does, with bootstrap intervals over the networks."""
+"""Rank agreement between scores, with bootstrap intervals over the networks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def rank_agreement(cheap: Mapping[str, Scores], real: Scores, seed: int = 0) -> 
 
 
 def agreement_difference(one: Scores, other: Scores, real: Scores, seed: int = 0) -> Agreement:
-    """Agreement of `one` with `real` less that of `other`, paired: both on the same resampled networks."""
+    """Agreement of `one` with `real` minus that of `other`, paired: both on the same resampled networks."""
     weights = _resamples(len(real), seed)
     first, second = (_statistics(scores, real, weights) for scores in (one, other))
     return {key: _estimate(first[key] - second[key]) for key in first}
@@ -55,7 +55,7 @@ def ceiling(runs: Sequence[Scores], seed: int = 0) -> Agreement | None:
 
 
 def buckets(sizes: Scores, number: int = 3) -> list[list[int]]:
-    """Indices of the networks by size, small to large, cut as evenly as equal sizes allow: they stay together."""
+    """Indices of the networks in `number` buckets of ascending size, as even as possible; equal sizes share one."""
     order = sorted(range(len(sizes)), key=lambda index: sizes[index])
     places = [i for i in range(1, len(order)) if sizes[order[i]] != sizes[order[i - 1]]]
     wanted = [len(order) * part / number for part in range(1, number)]
@@ -64,7 +64,7 @@ def buckets(sizes: Scores, number: int = 3) -> list[list[int]]:
 
 
 def _resamples(n: int, seed: int) -> torch.Tensor:
-    """(1 + RESAMPLES, n): how often each network is in the sample; in the first, the sample itself, once."""
+    """(1 + RESAMPLES, n): how often each network is in a resample; the first row is the original sample."""
     drawn = torch.randint(n, (RESAMPLES, n), generator=torch.Generator().manual_seed(seed))
     counts = torch.zeros(RESAMPLES, n, dtype=torch.float64).scatter_add_(
         1, drawn, torch.ones_like(drawn, dtype=torch.float64)
@@ -101,7 +101,7 @@ def _correlation(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> tor
 
 
 def _estimate(values: torch.Tensor) -> Estimate:
-    """The first value is that of the sample; resamples without an order say nothing."""
+    """`values` (1 + RESAMPLES,): the first is that of the original sample; undefined ones are left out."""
     resampled = values[1:][values[1:].isfinite()]
     if not len(resampled):
         return Estimate(values[0].item(), float("nan"), float("nan"))

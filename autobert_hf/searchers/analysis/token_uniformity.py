@@ -1,6 +1,6 @@
 """
 How alike the tokens of a text have become in each layer (AutoBERT-Zero, Figure 5): in a deep network of attention
-alone all tokens end up as one vector (Dong et al., 2021).
+alone, all tokens converge to one vector (Dong et al., 2021).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
 @dataclass(frozen=True)
 class Uniformity:
-    """Of one layer's output, mean over texts: `residual` is 0 and `cosine` 1 where all tokens are the same."""
+    """Of one layer's output, mean over texts: `residual` is 0 and `cosine` 1 if all tokens are equal."""
 
     residual: float
     cosine: float
@@ -23,8 +23,8 @@ def token_uniformity(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], length: int = 64, batch: int = 32
 ) -> list[Uniformity]:
     """
-    For the embeddings and then for each layer of an encoder. Texts are cut after `length` tokens; those of a single
-    token are left out; special tokens count as tokens, padding does not.
+    Uniformity of the embeddings and of each layer's output. Texts are cut after `length` tokens; those of one token
+    are left out; special tokens count as tokens, padding does not.
 
     Raises:
         ValueError: if no text has two tokens.
@@ -46,7 +46,7 @@ def token_uniformity(
 
 @torch.inference_mode()
 def _of_batch(model: PreTrainedModel, inputs: BatchEncoding) -> list[list[Uniformity]]:
-    """For each text with two tokens or more, every layer."""
+    """For each text with two tokens or more, the uniformity of every layer."""
     states = model.eval()(**inputs.to(model.device), output_hidden_states=True).hidden_states
     masks = inputs["attention_mask"].bool()
     rows = [row for row, mask in enumerate(masks) if mask.sum() > 1]
@@ -56,7 +56,7 @@ def _of_batch(model: PreTrainedModel, inputs: BatchEncoding) -> list[list[Unifor
 def uniformity(x: torch.Tensor) -> Uniformity:
     """
     x (tokens, width), at least two tokens. `residual` is |x - 1 m^T| / |x| in the norm sqrt(|.|_1 |.|_inf), with the
-    mean over tokens for m, as Dong et al. computed it (the least squares choice; the norm itself has no closed one).
+    mean over tokens for m, as Dong et al. computed it (the least-squares choice; the norm's own has no closed form).
     `cosine` is the mean over all pairs of different tokens.
     """
     residual = composite_norm(x - x.mean(0)) / composite_norm(x)

@@ -1,4 +1,4 @@
-"""Baselines by the name that cards and reports give them."""
+"""Baselines by their name in cards and reports."""
 
 from autobert_hf.searchers.baselines.deepest_cut import deepest_cut
 from autobert_hf.searchers.baselines.default_rule import best_default

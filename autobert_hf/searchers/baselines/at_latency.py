@@ -1,4 +1,4 @@
-"""What a network found within a latency limit has to beat there."""
+"""Baselines of a network found within a latency limit."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ def baselines_within(
     limit: float, supernet: SlicedSupernet, start: TeacherStart, latency: PredictedLatency, evaluator: SupernetLoss
 ) -> tuple[dict[str, PreTrainedModel], dict[str, float]]:
     """
-    Networks to be trained like the one that was found, and their predicted times: BERT's own rule, from the same
-    supernet, and whole layers of the teacher.
+    Networks within the limit to train like the found one, and their predicted latencies: BERT's rule of thumb, from
+    the same supernet, and whole layers of the teacher.
     """
     models: dict[str, PreTrainedModel] = {}
     predicted: dict[str, float] = {}
@@ -33,6 +33,6 @@ def baselines_within(
 
 
 def untrained(teacher: Teacher, text: Text) -> dict[str, Any]:
-    """What the teacher gives without any training."""
-    table = StaticTable(teacher.model, text.some("static"), text.tokenizer.all_special_ids)
+    """Baselines from the teacher that need no training."""
+    table = StaticTable(teacher.model, text.fitting_batches("static"), text.tokenizer.all_special_ids)
     return {"teacher in int8": in_int8(teacher.model), "static table": table}

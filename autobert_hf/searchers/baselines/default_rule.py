@@ -1,4 +1,4 @@
-"""BERT's own rule of thumb: d_qkv = d_m, d_f = 4 d_m."""
+"""Baseline: BERT's rule of thumb, d_qkv = d_m and d_f = 4 d_m."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ Score = Callable[[Architecture], float]
 
 
 def default_rules(space: AutoTinyBertSpace) -> list[Architecture]:
-    """Every network of BERT's rule that the supernet holds: d_qkv = d_m, d_f = 4 d_m; widths on no grid but heads'."""
+    """All networks in the supernet with d_qkv = d_m and d_f = 4 d_m; widths follow from the heads, not from a grid."""
     heads, dims = max(space.num_attention_heads), max(space.head_dim)
     whole = len(space.num_attention_heads) > 1
     shapes = [(n, dims) for n in space.num_attention_heads] if whole else [(heads, dim) for dim in range(1, dims + 1)]
@@ -25,7 +25,7 @@ def default_rules(space: AutoTinyBertSpace) -> list[Architecture]:
 
 
 def slowest_defaults(space: AutoTinyBertSpace, latency: Score, limit: float) -> list[Architecture]:
-    """Of each number of layers the slowest network of BERT's rule within the limit."""
+    """For each number of layers, the slowest network of BERT's rule within the limit."""
     slowest: dict[int, Architecture] = {}
     for one in sorted(default_rules(space), key=latency):
         if latency(one) <= limit:
@@ -34,5 +34,5 @@ def slowest_defaults(space: AutoTinyBertSpace, latency: Score, limit: float) -> 
 
 
 def best_default(space: AutoTinyBertSpace, latency: Score, limit: float, loss: Score) -> Architecture | None:
-    """Of each number of layers the slowest within the limit; of these the one with the least loss."""
+    """The one of `slowest_defaults` with the lowest loss; None if there is none."""
     return min(slowest_defaults(space, latency, limit), key=loss, default=None)

@@ -1,4 +1,4 @@
-"""BERT at the size of what was found."""
+"""Baseline: BERT at the size of the found network."""
 
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
@@ -7,15 +7,15 @@ from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 def equal_bert(base: AutoBertConfig, found: AutoBertConfig) -> AutoBertConfig:
     """
     Standard attention in every layer of `base`, with the feed-forward width that makes it (nearly) as large as the
-    network that was found.
+    found network.
     """
     return with_parameters(base, count_parameters(found, "masked_lm"))
 
 
 def with_parameters(config: AutoBertConfig, parameters: int) -> AutoBertConfig:
     """
-    The same network with the feed-forward width (a multiple of 8, the same in all layers) that comes closest to
-    `parameters` of its masked language model.
+    The same network with the feed-forward width (a multiple of 8, the same in all layers) that brings its masked
+    language model closest to `parameters`.
     """
 
     def with_width(width: int) -> AutoBertConfig:

@@ -1,4 +1,4 @@
-"""What a teacher gives without any training: itself in 8 bits, and a table of word vectors."""
+"""Baselines from a teacher without training: the teacher in int8, and a table of static word vectors."""
 
 import copy
 import warnings
@@ -17,16 +17,16 @@ SIF = 1e-3  # a of the weights a / (a + frequency) (Arora et al., 2017)
 
 
 def in_int8(teacher: PreTrainedModel) -> PreTrainedModel:
-    """Weights of linear maps in 8 bits, activations scaled as they come, by torch itself."""
+    """The teacher with torch's dynamic quantization: int8 weights of linear maps, activations scaled at run time."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that torch will move this elsewhere
+        warnings.simplefilter("ignore")  # deprecation: torch is moving this function
         return torch.ao.quantization.quantize_dynamic(copy.deepcopy(teacher).cpu(), {nn.Linear}, dtype=torch.qint8)
 
 
 class StaticTable(nn.Module):
     """
-    A vector for each word and no network: the teacher's word embeddings, rare words weighing more, the direction that
-    all texts share taken out. Mean pooling of its "hidden states" gives sentence vectors.
+    One vector per token and no network: the teacher's word embeddings with higher weights for rare tokens and without
+    the direction common to all texts. Mean pooling of its "hidden states" gives sentence vectors.
     """
 
     table: Tensor

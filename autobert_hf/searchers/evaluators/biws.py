@@ -1,6 +1,6 @@
 """
 Bi-branch weight sharing (BIWS, AutoBERT-Zero section 3.2): a candidate inherits its weights from the supernet, trains
-for a few steps, is scored, and, once it becomes a parent, hands what it learned back.
+for a few steps, is scored, and, if it becomes a parent, writes its weights back.
 """
 
 import shutil
@@ -19,10 +19,10 @@ from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Trainer, load_tensors, named_tensors
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.files import read_tensors, write_tensors
-from autobert_hf.records.goals import arithmetic_scores
 from autobert_hf.records.journal import JournalError
 from autobert_hf.records.run_folder import RunError
 from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.evaluators.arithmetic import arithmetic_on
 from autobert_hf.searchers.evaluators.candidate_tasks import CandidateTasks
 from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
 from autobert_hf.searchers.supernets.branched import BranchedSupernet
@@ -30,11 +30,11 @@ from autobert_hf.searchers.supernets.branched import BranchedSupernet
 
 class Biws(Evaluator):
     """
-    All children of a round start from the round's weights and see the same batches. Each finished child lies in
-    `folder` before its journal line is written; a round's end writes the next parents back, worst first and best
-    last, into the weights of the next round, a file that names the number of journal lines it contains. So a
-    process may die anywhere: what is there is enough to go on, and nothing counts twice. Parameters of the loss start
-    anew with every child.
+    All children of a round start from the round's weights and see the same batches. A finished child is saved in
+    `folder` before its journal line is written. The end of a round writes the next parents back, worst first and best
+    last, into the weights of the next round; that file records the number of journal lines it covers. A process may
+    therefore be killed at any time: the files suffice to resume, and nothing is applied twice. Parameters of the loss
+    start anew with every child.
     """
 
     def __init__(
@@ -55,12 +55,13 @@ class Biws(Evaluator):
         self.folder = folder
         self.tasks = tasks
         self.held_out = HeldOut(loss, text.held_out, team)
+        self.arithmetic = arithmetic_on(supernet.base)
         self.round = 0
         self.tensors: dict[str, Tensor] = {}
         self.seen_tokens = 0
 
     def begun(self) -> bool:
-        """Whether there are weights of some round: those of round 0 are what the warm-up leaves."""
+        """Whether weights of any round exist; the warm-up saves those of round 0."""
         return any(self.folder.glob("round-*.safetensors"))
 
     def start_round(self, number: int) -> None:
@@ -68,12 +69,12 @@ class Biws(Evaluator):
         Loads the weights that every child of this round starts from.
 
         Raises:
-            JournalError: if they are gone, as when the journal was cut back behind the end of a round.
+            JournalError: if they are missing, e.g. because the journal was cut back to before the end of a round.
         """
         if not self.round_file(number).exists():
             raise JournalError(
-                f"{self.folder} holds no weights of round {number}, where the journal stands: restore both from one "
-                "copy, or start again in a new --output-dir."
+                f"{self.folder} holds no weights of round {number}, which the journal has reached: restore both from "
+                "one copy, or start again in a new --output-dir."
             )
         self.round = number
         self.tensors, metadata = read_tensors(self.round_file(number))
@@ -81,10 +82,10 @@ class Biws(Evaluator):
 
     def go_on_in(self, folder: Path) -> None:
         """
-        Takes the last round's weights from a copy in `folder`; the folder of before stays as it is.
+        Continues with a copy of the last round's weights in `folder`; the previous folder stays unchanged.
 
         Raises:
-            RunError: if there are none yet.
+            RunError: if no round has weights yet.
         """
         if not self.begun():
             raise RunError(f"{self.folder} holds no warmed-up supernet: let the search go on first.")
@@ -96,11 +97,11 @@ class Biws(Evaluator):
         self.restore()
 
     def restore(self) -> None:
-        """Supernet and loss have the round's weights again."""
+        """Restores the round's weights in the supernet and the loss."""
         load_tensors(self.tensors, self.supernet.module, self.loss)
 
     def known(self, architecture: Architecture) -> Scores:
-        return arithmetic_scores(architecture.to_config(self.supernet.base))
+        return self.arithmetic(architecture)
 
     def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
         """Held-out `loss`, and with proxy tasks each task's score and `task_score`, their mean."""
@@ -122,7 +123,7 @@ class Biws(Evaluator):
         return scores, cost
 
     def untouched_loss(self, architecture: Architecture) -> float:
-        """The held-out loss with the round's weights as they are."""
+        """The held-out loss with the round's weights, without training."""
         self.restore()
         return self.held_out(self.supernet.network(architecture, training=False))
 
@@ -141,7 +142,7 @@ class Biws(Evaluator):
                     path.unlink()
 
     def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None:
-        """Writes this round's children that became parents back; does nothing when that is done."""
+        """Writes back this round's children that became parents, unless that was done before."""
         if self.team.is_main and not self.round_file(number + 1).exists():
             self.start_round(number)
             self.restore()
@@ -155,14 +156,14 @@ class Biws(Evaluator):
             self.round_file(number).unlink(missing_ok=True)
 
     def _save_round(self, number: int, journal_lines: int, tokens: int) -> None:
-        """The supernet's present weights become those of round `number`; the loss keeps its own of before."""
+        """Saves the supernet's current weights for round `number`, with the loss's parameters of this round."""
         learned = {f"model.{name}": tensor for name, tensor in named_tensors(self.supernet.module).items()}
         path = self.round_file(number)
         write_tensors(path, self.tensors | learned, journal_lines=journal_lines, tokens=tokens)
 
     @torch.no_grad()
     def inherit(self, trial: Trial) -> None:
-        """The supernet takes the weights of a candidate's short training; FileNotFoundError if they are gone."""
+        """Loads the weights of a candidate's short training into the supernet; FileNotFoundError without them."""
         state, _ = read_tensors(self.child_file(trial.id))
         self.supernet.write(trial.architecture, state)
 

@@ -14,7 +14,7 @@ from autobert_hf.lab.training.team import Team
 
 @dataclass(frozen=True)
 class CandidateTasks:
-    """Proxy tasks by their specifications: `glue/sst2`, a folder and the like."""
+    """Proxy tasks by their specifications: `glue/sst2`, a folder, ... (see `load_task`)."""
 
     specifications: Sequence[str]
     tokenizer: PreTrainedTokenizerBase
@@ -25,7 +25,7 @@ class CandidateTasks:
 
     def load(self) -> None:
         """
-        Before anything is trained.
+        Loads the tasks; called before any training.
 
         Raises:
             TaskError: if one cannot be loaded.

@@ -1,4 +1,4 @@
-"""From an architecture to its scores."""
+"""The interface of evaluators: from an architecture to its scores."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,37 +13,37 @@ Report = Callable[[int, Scores], bool]
 
 class Evaluator(ABC):
     """
-    Owns what candidates inherit and hand back; what it keeps between trials is committed by round. `exclusive`: it
-    measures this machine, so that one process at a time may be at work.
+    Owns the weights that candidates inherit and write back; its state between trials is committed once per round.
+    `exclusive`: it measures this machine, so only one process may evaluate at a time.
     """
 
     exclusive: bool = False
 
     def known(self, architecture: Architecture) -> Scores:
-        """Scores that cost nothing: by them limits are checked before anything is trained."""
+        """Scores that need no training; limits on them are checked before a candidate is trained."""
         return {}
 
     @abstractmethod
     def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
         """
-        The other scores, and what they cost (seconds, tokens and the like). `report(step, scores)` takes partial
-        scores and says whether to go on; if not, those of that step are returned.
+        The other scores, and their cost (seconds, tokens, ...). `report(step, scores)` records partial scores and
+        returns whether to continue; if not, the scores of that step are returned.
 
         Raises:
             TrainingError: if the candidate cannot be scored: it becomes a failed trial with this reason.
         """
 
     def weights(self) -> str:
-        """The version of the shared weights that judge now; scores of different ones are not compared as they are."""
+        """The version of the shared weights used now; scores from different versions are not directly comparable."""
         return ""
 
     def start_round(self, number: int) -> None:  # noqa: B027 (nothing to do is the default, here and below)
-        """Before the first candidate of a round that is evaluated."""
+        """Called before the first evaluation in a round."""
 
     def release_except(self, trials: Sequence[Trial], known: int) -> None:  # noqa: B027
-        """Of the first `known` trials only these are needed from now on: the others may free their space."""
+        """Called when only these of the first `known` trials are still needed: files of the others may be deleted."""
 
     def end_round(  # noqa: B027
         self, number: int, born_parents: Sequence[Trial], journal_lines: int
     ) -> None:
-        """All trials of the round are in the journal; `born_parents`, best first, have become parents."""
+        """Called when the round is in the journal; `born_parents`: its trials that became parents, best first."""

@@ -13,9 +13,9 @@ from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
 
 class FunctionEvaluator(Evaluator):
     """
-    `function(architecture)` returns a score for each of `goals`, and others if it likes. Where it has an argument
-    `report`, `report(step, scores)` takes scores on the way and says whether to go on. Its exceptions go to the
-    caller, but for those that `catch` names: they make failed trials, as do scores that are not finite.
+    `function(architecture)` returns a score for each of `goals`, and optionally others. If it has an argument
+    `report`, `report(step, scores)` records intermediate scores and returns whether to continue. Exceptions listed in
+    `catch` make failed trials, as do scores that are not finite; other exceptions propagate.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class FunctionEvaluator(Evaluator):
     def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
         """
         Raises:
-            ValueError: if the function returns no number for one of the goals.
+            ValueError: if the function does not return a number for every goal.
         """
         started = time.monotonic()
         more = {"report": report} if self.takes_report else {}
@@ -58,23 +58,23 @@ class FunctionEvaluator(Evaluator):
 
 
 def name_of(function: object) -> str:
-    """What the record of a run calls a function, or an object of a class."""
+    """The name of a function, or of an object's class, in the record of a run."""
     return getattr(function, "__name__", type(function).__name__)
 
 
 def source_digest(code: Callable) -> str:
     """
-    What names a function, or a class, in the record of a run, so that an edited one does not go on with old scores.
-    What it calls is not in it.
+    Identifies a function or class in the record of a run, so that an edited one does not resume with old scores.
+    Functions that it calls are not covered.
 
     Raises:
-        ValueError: if its source cannot be read; then its author names a version.
+        ValueError: if its source cannot be read; the user must then give a version.
     """
     try:
         source = inspect.getsource(code)
     except (OSError, TypeError) as error:
         raise ValueError(
-            f"The source of {code!r} cannot be read, so that nobody would notice a change of it: give version=, a "
-            "text that you change with it."
+            f"The source of {code!r} cannot be read, so changes to it would go unnoticed: give version=, a text "
+            "that you change with it."
         ) from error
     return hashlib.sha256(source.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Stand-alone training: an architecture learns from scratch; the score that cheaper ones stand in for."""
+"""Stand-alone training: an architecture is trained from scratch, the reference for cheaper scores."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
 
 
-HALVINGS = 4  # the loss is also taken at a half, a quarter, ... of the training
+HALVINGS = 4  # the loss is also recorded after a half, a quarter, ... of the training
 LOSS_AT = "loss at "
 
 
@@ -25,7 +25,7 @@ LOSS_AT = "loss at "
 class StandAlone(Evaluator):
     """
     Trains a new network of each architecture, made by `fresh(architecture, seed)`. All that share a seed see the same
-    batches in the same order; the held-out questions are the same for all seeds. The loss on the way is reported after
+    batches in the same order; the held-out batches are the same for all seeds. The intermediate loss is reported after
     a sixteenth, an eighth, ... of the steps.
     """
 
@@ -43,7 +43,7 @@ class StandAlone(Evaluator):
 
     @property
     def points(self) -> dict[int, int]:
-        """After which steps the loss is taken before the end, and how many tokens that is."""
+        """Steps before the end after which the loss is recorded, with their number of tokens."""
         steps = {self.recipe.steps >> halving for halving in range(1, HALVINGS + 1)} - {0, self.recipe.steps}
         return {step: step * self.text.train.tokens_per_batch for step in sorted(steps)}
 

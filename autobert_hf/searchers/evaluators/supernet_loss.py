@@ -1,4 +1,4 @@
-"""A sub-network judged with the supernet's weights as they are (AutoTinyBERT, section 3.3)."""
+"""Scores a sub-network with the supernet's weights, without training (AutoTinyBERT, section 3.3)."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.goals import arithmetic_scores
+from autobert_hf.searchers.evaluators.arithmetic import arithmetic_on
 from autobert_hf.searchers.evaluators.candidate_tasks import CandidateTasks
 from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
 from autobert_hf.searchers.supernets.supernet import Supernet
@@ -14,8 +14,8 @@ from autobert_hf.searchers.supernets.supernet import Supernet
 
 class SupernetLoss(Evaluator):
     """
-    Nothing is trained and nothing handed back, so that rounds leave no trace. `predicted` are further scores that cost
-    nothing, such as a predicted `latency`.
+    Nothing is trained or written back, so rounds have no effect. `predicted`: further scores that need no evaluation,
+    such as a predicted `latency`.
     """
 
     def __init__(
@@ -28,13 +28,13 @@ class SupernetLoss(Evaluator):
     ) -> None:
         self.supernet = supernet
         self.held_out = held_out
-        self.base = base
+        self.arithmetic = arithmetic_on(base)
         self.predicted = predicted or {}
         self.tasks = tasks
 
     def known(self, architecture: Architecture) -> Scores:
         predicted = {name: predict(architecture) for name, predict in self.predicted.items()}
-        return arithmetic_scores(architecture.to_config(self.base)) | predicted
+        return self.arithmetic(architecture) | predicted
 
     def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
         """Held-out `loss`; with proxy tasks their scores."""

@@ -1,4 +1,4 @@
-"""Methods by the name that the command line knows; each brings the settings it takes."""
+"""Methods by their command-line name; each defines its settings."""
 
 from autobert_hf.searchers.methods.autobert_zero import AutoBertZero
 from autobert_hf.searchers.methods.autotinybert import AutoTinyBert

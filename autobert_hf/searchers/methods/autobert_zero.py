@@ -1,7 +1,7 @@
 """
 AutoBERT-Zero (Gao et al., AAAI 2022): a bi-branch supernet is warmed up, OP-NAS searches a formula or a convolution
-for every layer, the winner is trained from scratch. The paper's sections, our files and every deviation:
-docs/methods.md.
+for every layer, and the winner is trained from scratch. docs/methods.md maps the paper's sections to our files, with
+every deviation.
 """
 
 from dataclasses import dataclass
@@ -35,16 +35,16 @@ from autobert_hf.searchers.supernets.supernet import sampled
 class AutoBertZeroSettings(TextSettings, NetworkSettings):
     strategy: Literal["op-nas", "evolution", "random"] = described("How candidates are chosen.", "op-nas")
     population: int = described("Random candidates of the first round.", 25, least=1)
-    parents: int = described("Best candidates that have children in a round (K of the paper).", 5, least=1)
+    parents: int = described("Best candidates that have children in each round (K of the paper).", 5, least=1)
     children: int = described("Children of each parent.", 5, least=1)
     alpha: float = described("Weight of exploration in the upper confidence bound (op-nas).", 0.5, least=0)
-    temperature: float = described("Of the softmax over upper confidence bounds (op-nas).", 0.5)
+    temperature: float = described("Temperature of the softmax over upper confidence bounds (op-nas).", 0.5)
     min_path: int = described("Fewest primitives of a formula.", 3, least=1)
     max_path: int = described("Most primitives of a formula.", 12, least=1)
 
     warmup_steps: int = described("Single-path training steps of the supernet before the search.", 400, least=0)
     candidate_steps: int = described("Training steps of each candidate, from inherited weights.", 20, least=0)
-    candidate_learning_rate: float = described("Rate of the candidates.", 5e-4)
+    candidate_learning_rate: float = described("Learning rate of the candidates.", 5e-4)
     final_training: Literal["scratch", "inherit"] = described("What the winner starts from.", "scratch")
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class AutoBertZeroSettings(TextSettings, NetworkSettings):
         if self.min_path > self.max_path:
             raise ValueError(f"min_path is {self.min_path}, more than max_path, {self.max_path}: swap them.")
         if self.needs_teacher:
-            raise ValueError(f"--loss {self.loss} learns from a teacher, which this method has not: give --loss mlm.")
+            raise ValueError(f"--loss {self.loss} needs a teacher, which this method does not have: give --loss mlm.")
 
 
 class AutoBertZero(Method):
@@ -93,7 +93,7 @@ class AutoBertZero(Method):
         return study
 
     def warm_up(self) -> None:
-        """Section 3.2: single-path training of the supernet; its end is the weights of round 0."""
+        """Section 3.2: single-path training of the supernet; it ends with the weights of round 0."""
         s, run, name = self.settings, self.run, "supernet/round-0000"
         if self.evaluator.begun() and not run.has_trained(name):  # later rounds have taken its place
             return
@@ -105,7 +105,7 @@ class AutoBertZero(Method):
         run.train(name, trainer, self.text.stream("warm-up"))
 
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
-        """Section 4.1: the winner learns from scratch, and beside it a BERT of equal size on as many tokens."""
+        """Section 4.1: trains the winner from scratch, and a BERT of equal size on as many tokens."""
         s, run = self.settings, self.run
         if train is False:
             return self.inherited(trial)
@@ -136,13 +136,13 @@ class AutoBertZero(Method):
     def inherited(self, trial: Trial) -> AutoBertPreTrainedModel:
         """
         Raises:
-            StudyError: if its weights were not kept: they are kept of the winner and of the front.
+            StudyError: if the trial's weights were not kept; only those of the winner and the Pareto front are.
         """
         try:
             self.evaluator.inherit(trial)
         except FileNotFoundError as error:
             raise StudyError(
-                f"The weights of trial {trial.id} were not kept: weights are kept of the winner and of what "
-                "--trade-off asked for. With --train it is trained again from scratch."
+                f"The weights of trial {trial.id} were not kept, only those of the winner and of the Pareto front "
+                "(--trade-off). Give --train to train it from scratch."
             ) from error
         return self.supernet.extract(trial.architecture)

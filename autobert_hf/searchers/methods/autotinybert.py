@@ -1,6 +1,6 @@
 """
-AutoTinyBERT (Yin et al., ACL 2021): one supernet is trained by slices, sub-networks are judged with its weights, the
-best within each latency limit is trained further. Paper to code, with every deviation: docs/methods.md.
+AutoTinyBERT (Yin et al., ACL 2021): a supernet is trained by slices, sub-networks are scored with its weights, and the
+best within each latency limit is trained further. docs/methods.md maps the paper to the code, with every deviation.
 """
 
 from dataclasses import dataclass, replace
@@ -36,25 +36,23 @@ from autobert_hf.searchers.timed_comparison import TimedComparison
 
 @dataclass
 class AutoTinyBertSettings(LatencySettings, TeacherSettings):
-    learning_rate: float = described("Peak rate of all trainings; from scratch 1e-3 is better.", 3e-4)
+    learning_rate: float = described("Peak learning rate of all trainings; 1e-3 is better from scratch.", 3e-4)
     supernet_steps: int = described("Training steps of the supernet.", 1000, least=1)
     subnetworks: int = described("Sub-networks in each shard of a batch (M of the paper).", 3, least=1)
-    identical: bool = described("All layers of a network alike (ILS); False: the HAT-like baseline.", True)
+    identical: bool = described("Identical layers in a network (ILS); False: the HAT-like baseline.", True)
     width_step: int = described("Step of the width's grid, even.", 16, least=2)
     inner_step: int = described("Step of the feed-forward width's grid.", 32, least=1)
-    stock: bool = described("Only networks that a plain BERT configuration expresses.", False)
-    strategy: Literal["evolution", "fast", "exhaustive", "random"] = described(
-        "How candidates are chosen.", "evolution"
-    )
+    stock: bool = described("Only networks that a plain BERT configuration can express.", False)
+    strategy: Literal["evolution", "fast", "exhaustive", "random"] = described("Choice of candidates.", "evolution")
     population: int = described("Candidates of a generation (S of the paper).", 25, least=1)
-    baselines: bool = described("Train and measure what each model found has to beat.", True)
+    baselines: bool = described("Train and measure baselines of each found model.", True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.width_step % 2:
             raise ValueError(f"width_step is {self.width_step}: give an even number.")
         if not self.identical and (self.stock or self.strategy == "fast"):
-            raise ValueError("--stock and --strategy fast need layers that are alike: leave --identical out.")
+            raise ValueError("--stock and --strategy fast need identical layers: leave --identical out.")
 
 
 class AutoTinyBert(Method):
@@ -94,7 +92,7 @@ class AutoTinyBert(Method):
         return self.run.study(strategy, self.evaluator, self.goals, trials)
 
     def train_supernet(self) -> None:
-        """Algorithm 1."""
+        """Trains the supernet (algorithm 1)."""
         s, run = self.settings, self.run
         self.start.prepare(self.supernet)
         policy, trained = BatchWise(self.windows.allowed_space, s.seed, s.subnetworks), self.supernet.module
@@ -104,18 +102,16 @@ class AutoTinyBert(Method):
         run.train("supernet/weights", trainer, self.text.stream("supernet"))
 
     def picks(self, study: Study, limits: Limits | None = None) -> dict[str, Trial]:
-        """The best of each limit; the limits but the first stand in the folders' names."""
+        """The best trial within each limit; all folder names but the first contain the limit."""
         if limits is not None:
             return super().picks(study, limits)
-        slack, (first, *others) = self.settings.slack, self.settings.limits_of_latency
+        first, *others = self.settings.limits_of_latency
         folders = {"model": first} | {f"model-{limit:g}": limit for limit in others}
-        return {
-            folder: super(AutoTinyBert, self).picks(study, Limits({"latency": slack * limit}))["model"]
-            for folder, limit in folders.items()
-        }
+        kept = {name: Limits({"latency": self.settings.slack * limit}) for name, limit in folders.items()}
+        return {name: super(AutoTinyBert, self).picks(study, limits)["model"] for name, limits in kept.items()}
 
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
-        """The further training of a candidate and of its baselines, and their times measured together."""
+        """Trains a candidate and its baselines further, and measures their latencies together."""
         s, latency = self.settings, self.latency
         self.start.load(self.supernet)
         found, limit = self.supernet.extract(trial.architecture), latency.limit_of(trial)
@@ -137,15 +133,15 @@ class AutoTinyBert(Method):
         return self.evaluator
 
     def final_loss(self, model: PreTrainedModel) -> Loss:
-        """With the best linear map for the model's present state; all of a trial's are shown the same batches."""
+        """Starts from the best linear map for the model's weights; all models of a trial see the same batches."""
         if self.teacher is not None:
             self.teacher.remember()
         loss = LOSSES[self.settings.final_loss](model.config, self.teacher)
-        loss.fit([model.eval()], self.text.some("ridge"))
+        loss.fit([model.eval()], self.text.fitting_batches("ridge"))
         return loss
 
     def plain(self, model: PreTrainedModel) -> PreTrainedModel:
-        """As transformers' own BERT, where that was asked for."""
+        """The model as a plain BERT of transformers if `stock` is set."""
         return to_bert(model) if self.settings.stock else model
 
     def save(self, model: PreTrainedModel, folder: Path) -> None:

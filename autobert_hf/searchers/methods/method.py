@@ -1,4 +1,4 @@
-"""What a published system has to be able to do, and what all of them do alike."""
+"""The interface of search methods, and what they share."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -24,8 +24,8 @@ from autobert_hf.searchers.supernets.supernet import Supernet
 
 class Method(ABC):
     """
-    One run of a published system. `Settings` is what it can be told; the attributes are what tools ask for, and a tool
-    refuses a run of a method that leaves one of them empty.
+    One run of a published method with its `Settings`. Tools read the attributes; a tool refuses the run of a method
+    that leaves an attribute empty which the tool needs.
     """
 
     Settings: ClassVar[type[SearchSettings]]
@@ -33,7 +33,7 @@ class Method(ABC):
     run: Run
     space: Space
     goals: Goals
-    base: AutoBertConfig | None = None  # what the search leaves alone
+    base: AutoBertConfig | None = None  # the configuration outside the searched part
     text: Text | None = None
     loss: Loss | None = None
     evaluator: Evaluator | None = None
@@ -44,41 +44,41 @@ class Method(ABC):
 
     @abstractmethod
     def study(self) -> Study:
-        """Searches to the end of the budget; called again it goes on where it was stopped."""
+        """Searches to the end of the budget; a repeated call resumes where the search was stopped."""
 
     @abstractmethod
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
         """
-        A candidate as an ordinary model: with its final training (`train`), with the weights it was judged by (False),
-        or as the method's runs end (None).
+        A candidate as an ordinary model: after its final training (`train` is True), with the weights that it was
+        scored with (False), or as the method's runs end (None).
 
         Raises:
-            StudyError: if the weights it was judged by were not kept.
+            StudyError: if the weights that it was scored with were not kept.
         """
 
     def open_evaluator(self, folder: Path) -> Evaluator:
         """
-        The evaluator with the shared weights that the run has come to, for tools that judge further candidates: what
-        it writes goes to `folder`, the run stays as it is.
+        The evaluator with the run's latest shared weights, for tools that score further candidates. It writes to
+        `folder` and leaves the run unchanged.
 
         Raises:
-            RunError: if the method has no evaluator, or the run no such weights yet.
+            RunError: if the method has no evaluator, or the run has no shared weights yet.
         """
         if self.evaluator is None:
             raise RunError(f"The method of {self.run.path} has no evaluator.")
         return self.evaluator
 
     def allowed(self, architecture: Architecture) -> bool:
-        """Whether it keeps the limits by what is known without training."""
+        """Whether the scores that are known without training are within the limits."""
         known = self.evaluator.known(architecture) if self.evaluator else {}
         return self.goals.limits.broken_by(known) is None
 
     def picks(self, study: Study, limits: Limits | None = None) -> dict[str, Trial]:
-        """The trials that become models, by the name of their folder: the best one, within further `limits`."""
+        """The trials that become models, by folder name: by default the best one within the further `limits`."""
         return {"model": study.goals.best(within(study, limits or Limits()))[0]}
 
     def save(self, model: PreTrainedModel, folder: Path) -> None:
-        """Weights, configuration, code, and the tokenizer where there is one."""
+        """Saves weights, configuration, code and, if there is one, the tokenizer (main process only)."""
         if self.run.team.is_main:
             save_model(model, self.text.tokenizer if self.text else None, folder)
 
@@ -88,7 +88,7 @@ def within(study: Study, limits: Limits) -> list[Trial]:
     The finished trials within the limits.
 
     Raises:
-        StudyError: if there are none, naming what comes closest.
+        StudyError: if there are none; the message names the closest values.
     """
     done = [trial for trial in study.trials if trial.ok]
     if not done:

@@ -12,8 +12,8 @@ from autobert_hf.searchers.spaces.space import Space
 @dataclass
 class BatchWise(Stateless):
     """
-    M = `number` sub-networks; other ones for every shard, as in the paper (its released code draws the same ones on
-    all processes).
+    M = `number` sub-networks, drawn separately for every shard, as in the paper (its released code draws the same ones
+    on all processes).
     """
 
     space: Space

@@ -1,4 +1,4 @@
-"""Which sub-networks of a supernet train when."""
+"""Policies: which sub-networks of a supernet train at each step."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -8,8 +8,8 @@ from autobert_hf.records.architecture import Architecture
 
 class Policy(Protocol):
     """
-    The architectures that train on a shard of a step's batch; nothing else decides, least of all the number of
-    processes. What a policy remembers is its `state`, which goes into the checkpoint of the training.
+    Selects the architectures that train on a shard of a step's batch. The choice depends on nothing else, in
+    particular not on the number of processes. A policy's `state` is saved in the checkpoint of the training.
     """
 
     def __call__(self, step: int, shard: int) -> Sequence[Architecture]: ...
@@ -19,13 +19,13 @@ class Policy(Protocol):
 
 
 class Stateless:
-    """A policy that remembers nothing."""
+    """A policy without state."""
 
     def after_step(self, step: int) -> None:
-        """Nothing to learn."""
+        """Does nothing."""
 
     def state(self) -> dict[str, Any]:
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
+        """Does nothing."""

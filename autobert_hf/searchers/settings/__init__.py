@@ -1,4 +1,4 @@
-"""Groups of settings, of which a method's own are made."""
+"""Groups of settings that methods combine."""
 
 from autobert_hf.searchers.settings.budget import SearchSettings
 from autobert_hf.searchers.settings.described import described, several

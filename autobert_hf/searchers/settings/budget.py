@@ -1,4 +1,4 @@
-"""What every search is told: where it lives, its seed, how much it may cost, and which networks it may find."""
+"""Settings of every search: its folder, seed, budget, goals and limits."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -12,21 +12,21 @@ from autobert_hf.searchers.settings.described import Quantity, described, severa
 class SearchSettings:
     """
     Raises:
-        ValueError: for numbers that no run can have.
+        ValueError: for values out of range, or an unknown goal.
     """
 
-    output_dir: str = field(metadata={"help": "Folder of this run; the same command goes on with it.", "local": True})
-    method: str = described("Published system whose search this is.", "autobert-zero")
-    seed: int = described("Every random draw derives from it.", 0)
+    output_dir: str = field(metadata={"help": "Folder of this run; the same command resumes it.", "local": True})
+    method: str = described("Published search method to run.", "autobert-zero")
+    seed: int = described("Seed of all random draws.", 0)
     num_trials: int = described("Candidates to evaluate, failed ones included.", 100, least=1, local=True)
 
-    trade_off: list[str] = several("Also make small: parameters, flops. The non-dominated set is kept.")
-    max_params: Quantity | None = described("Most parameters of the masked language model, e.g. 5M.", None)
-    max_flops: Quantity | None = described("Most FLOPs of a row of 128 tokens, e.g. 1.2G.", None)
+    trade_off: list[str] = several("Also minimize: parameters, flops. The Pareto front is kept.")
+    max_params: Quantity | None = described("Maximum parameters of the masked language model, e.g. 5M.", None)
+    max_flops: Quantity | None = described("Maximum FLOPs for a row of 128 tokens, e.g. 1.2G.", None)
 
-    shards: int = described("Shares of a training batch: at least the number of processes.", 2, least=1)
+    shards: int = described("Shards of a training batch: at least the number of processes.", 2, least=1)
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = described("auto: bf16 where it is fast.", "auto")
-    cpu: bool = described("Stay on the CPU.", False, local=True)
+    cpu: bool = described("Use the CPU even if there is a GPU.", False, local=True)
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -44,13 +44,13 @@ class SearchSettings:
         return Limits({name: most for name, most in given.items() if most is not None})
 
     def goals(self, unit: str) -> Goals:
-        """The held-out loss, in `unit`, and what it is traded off against."""
+        """The held-out loss, in `unit`, and the goals that it is traded off against."""
         return Goals.named("loss", self.trade_off, self.limits, unit)
 
     def recorded(self) -> dict[str, Any]:
-        """What a run publishes of its settings: nothing of this machine."""
+        """The settings that a run records and publishes: all but those local to this machine."""
         return {item.name: getattr(self, item.name) for item in fields(self) if not item.metadata.get("local")}
 
     def inputs(self) -> dict[str, str]:
-        """What a run reads, by name, files with their sha256."""
+        """The inputs of a run by name, files with their sha256."""
         return {}

@@ -1,4 +1,4 @@
-"""How a setting is written down: its help, its smallest value, and whether it says something of this machine only."""
+"""Dataclass fields for settings: help text, smallest value, and whether the setting is local to this machine."""
 
 import re
 from dataclasses import field
@@ -20,10 +20,10 @@ class Quantity(float):
 
 
 def described(text: str, default: T, least: float | None = None, local: bool = False) -> T:
-    """`local`: may change between two calls of one run, and is not published."""
+    """A field with help `text` and smallest value `least`; `local`: may change on resuming, and is not published."""
     return field(default=default, metadata={"help": text, "least": least, "local": local})
 
 
 def several(text: str, local: bool = False) -> Any:  # noqa: ANN401 (dataclasses take any default)
-    """A setting with several values, after one another or each with the option's name before it."""
+    """A list setting: `--name a b` or `--name a --name b` on the command line."""
     return field(default_factory=list, metadata={"help": text, "action": "extend", "local": local})

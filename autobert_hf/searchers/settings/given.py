@@ -1,4 +1,4 @@
-"""Settings from values of Python, as a script gives them."""
+"""Settings from Python values, as passed by a script."""
 
 import types
 from collections.abc import Iterable, Mapping
@@ -17,11 +17,11 @@ KINDS = {int: "a whole number", float: "a number", bool: "True or False", str: "
 
 def settings_from(kind: type[S], given: Mapping[str, Any]) -> S:
     """
-    `kind` with these values: one value where a setting has several, several where they are one text, numbers, paths;
-    None leaves the default.
+    Settings of class `kind` with these values. A list setting takes a single value too, a text setting also numbers,
+    paths and lists of them (joined by commas); None keeps the default.
 
     Raises:
-        ValueError: for a setting that there is not, naming those that are called alike, or a value that it cannot be.
+        ValueError: for an unknown setting, with similar names in the message, or an invalid value.
     """
     kinds = get_type_hints(kind)
     refuse_unknown(given, [field.name for field in fields(kind)])
@@ -60,6 +60,6 @@ def _as(kind: Any, name: str, value: Any) -> Any:  # noqa: ANN401 (any setting)
 
 
 def _several(value: Any) -> list[Any]:  # noqa: ANN401
-    """What was given alone is one of one."""
+    """The values as a list; a single value becomes a list of one."""
     alone = isinstance(value, str | Path) or not isinstance(value, Iterable)
     return [value] if alone else [*value]

@@ -1,4 +1,4 @@
-"""A limit on time, and how time is measured and predicted."""
+"""Settings of latency limits, and of how latency is measured and predicted."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,12 +14,12 @@ from autobert_hf.searchers.settings.described import described
 
 @dataclass
 class LatencySettings(SearchSettings):
-    max_latency: str = described("Most time over the reference's; several: 0.5,0.33,0.25, a model for each.", "0.5")
-    window_low: float = described("Least share of the limit that a candidate may take.", 0.85)
-    window_high: float = described("Most share of it. AutoTinyBERT's window ends at 1.10.", 1.0)
-    latency_reference: str = described("Encoder to compare with. Without: the teacher, else BERT-base.", "")
+    max_latency: str = described("Maximum latency relative to the reference; 0.5,0.33 gives two models.", "0.5")
+    window_low: float = described("Lower end of a candidate's latency window, as a share of the limit.", 0.85)
+    window_high: float = described("Upper end of the window; 1.10 in AutoTinyBERT.", 1.0)
+    latency_reference: str = described("Encoder to compare with. Default: the teacher, else BERT-base.", "")
     latency_predictor: Literal["linear", "network"] = described(
-        "Linear in physical features; HAT's network, made for thousands of samples.", "linear"
+        "linear: in physical features; network: HAT's, made for thousands of samples.", "linear"
     )
     latency_samples: int = described("Networks measured for the predictor.", 30, least=5)
     latency_error: float = described("Largest standard error of a measured time, relative to it.", 0.03, local=True)
@@ -30,14 +30,14 @@ class LatencySettings(SearchSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.workload  # noqa: B018 (whether it can be)
+        self.workload  # noqa: B018 (raises if invalid)
         if not 0 < self.window_low < self.window_high:
             raise ValueError(f"The window {self.window_low} to {self.window_high} is empty: give the lower end first.")
-        self.limits_of_latency  # noqa: B018 (whether it can be read)
+        self.limits_of_latency  # noqa: B018 (raises if invalid)
 
     @property
     def limits_of_latency(self) -> list[float]:
-        """The largest first."""
+        """The limits, largest first."""
         try:
             limits = sorted({float(part) for part in self.max_latency.split(",")}, reverse=True)
         except ValueError as error:
@@ -48,7 +48,7 @@ class LatencySettings(SearchSettings):
 
     @property
     def slack(self) -> float:
-        """How many times a limit a network may take, by prediction, that counts as keeping it."""
+        """The factor of a limit up to which a predicted latency counts as meeting it."""
         return max(self.window_high, 1.0)
 
     @property
@@ -58,7 +58,7 @@ class LatencySettings(SearchSettings):
         )
 
     def reference(self, teacher: Teacher | None) -> tuple[PreTrainedModel, str]:
-        """What times are compared with, and what it is called."""
+        """The model that latencies are relative to, and its name."""
         if self.latency_reference:
             return load_teacher(self.latency_reference), self.latency_reference
         if teacher is not None:

@@ -1,4 +1,4 @@
-"""The network around what is searched."""
+"""Settings of the network outside the searched part."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -29,13 +29,13 @@ class NetworkSettings(TokenSettings):
             )
 
     def base(self, tokenizer: PreTrainedTokenizerBase, team: Team) -> AutoBertConfig:
-        """What the search leaves alone, with the attention that trains fastest here."""
+        """The configuration outside the searched part, with the attention implementation that trains fastest here."""
         config = self.base_config(len(tokenizer), tokenizer.pad_token_id)
         config._attn_implementation = fastest_attention(team.accelerator)
         return config
 
     def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
-        """No dropout: it costs much on a CPU and helps nothing in trainings this short."""
+        """Without dropout, which is slow on a CPU and does not help in trainings this short."""
         return AutoBertConfig(
             vocab_size=vocab_size,
             pad_token_id=pad_token_id,

@@ -1,4 +1,4 @@
-"""The encoder that networks learn from, and that they may begin as."""
+"""Settings of the teacher: the encoder that networks learn from and may be initialized from."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,13 +17,13 @@ from autobert_hf.searchers.settings.text import TextSettings
 @dataclass
 class TeacherSettings(TextSettings, NetworkSettings):
     loss: str = described(
-        "What is learned. Of a teacher: paper (its last attention's scores and last states), relations (of queries, "
-        "keys, values, and states), sentences (cosines of sentences, and states); of text: mlm, mlm+nsp. Without: "
+        "Training loss. From a teacher: paper (scores of the last attention, and last states), relations (of queries, "
+        "keys, values, and states), sentences (cosines of sentences, and states); from text: mlm, mlm+nsp. Default: "
         "paper with a teacher, else mlm.",
         "",
     )
-    teacher: str = described("Encoder to learn from, id or folder. Without: masked words, from scratch.", "")
-    start: Literal["teacher", "scratch"] = described("Whose weights and sizes the supernet has.", "teacher")
+    teacher: str = described("Encoder to learn from, id or folder. Default: none, masked tokens only.", "")
+    start: Literal["teacher", "scratch"] = described("Initial weights and sizes of the supernet.", "teacher")
 
     def __post_init__(self) -> None:
         self.loss = self.loss or ("paper" if self.teacher else "mlm")
@@ -45,7 +45,7 @@ class TeacherSettings(TextSettings, NetworkSettings):
         return super().inputs() | (teacher_inputs(self.teacher) if self.teacher else {})
 
     def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
-        """Of a teacher whose weights are taken the sizes too; without its dropout."""
+        """With a teacher's weights, also its sizes, but not its dropout."""
         if not self.from_teacher:
             return super().base_config(vocab_size, pad_token_id)
         try:

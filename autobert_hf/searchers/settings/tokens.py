@@ -1,4 +1,4 @@
-"""How text becomes tokens, and how long a row of them is."""
+"""Settings of the tokenizer and of the length of a row."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,6 @@ from autobert_hf.searchers.settings.described import described
 
 @dataclass
 class TokenSettings(SearchSettings):
-    tokenizer: str = described("Tokenizer id or folder. Without: a WordPiece one is trained on the text.", "")
-    vocab_size: int = described("Words of the tokenizer that is trained.", 4000, least=1)
+    tokenizer: str = described("Tokenizer id or folder. Default: a WordPiece one, trained on the text.", "")
+    vocab_size: int = described("Vocabulary size of the trained tokenizer.", 4000, least=1)
     length: int = described("Tokens in a row.", 128, least=3)

@@ -1,4 +1,4 @@
-"""Search spaces by the name that the command line knows."""
+"""Search spaces by name."""
 
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace

@@ -19,7 +19,7 @@ FIELDS = {"conv": ("conv_kernel_size",), "full_attention": ("attention_formula",
 
 @dataclass(frozen=True)
 class AutoBertZeroSpace:
-    """Every layer on its own: light-weight convolution with one of seven kernels, or attention with a formula."""
+    """Each layer independently: a light-weight convolution with one of seven kernels, or attention with a formula."""
 
     num_hidden_layers: int = 12
     kernels: tuple[int, ...] = KERNELS
@@ -30,7 +30,7 @@ class AutoBertZeroSpace:
 
     def genes(self, architecture: Architecture) -> list[tuple[Hashable, object]]:
         """
-        What each position holds. `("path", j)` is shared by all attention layers, so that each of them adds its own
+        The value at each position. `("path", j)` is shared by all attention layers, each of which adds its own
         sample; `("kernel", i)` belongs to layer i (section 3.3 of the paper).
         """
         genes: list[tuple[Hashable, object]] = []
@@ -47,8 +47,8 @@ class AutoBertZeroSpace:
 
     def mutate(self, architecture: Architecture, rng: Random, draw: Draw = uniform) -> Architecture:
         """
-        Between layers: each flips its kind with probability 1/L, always at random. Inside layers: one layer gets
-        another kernel or a changed path, both through `draw`.
+        Between layers: each layer flips its kind with probability 1/L, without guidance. Inside layers: one layer gets
+        another kernel or a changed path, drawn with `draw`.
         """
         child = architecture
         for index in range(self.num_hidden_layers):
@@ -68,13 +68,13 @@ class AutoBertZeroSpace:
         return fits and all(self._holds(layer) for layer in layers)
 
     def smallest(self) -> Architecture:
-        """Convolutions: attention with two projections is as small but for a few taps, and none is smaller."""
+        """Convolutions only: attention with two projections has a few taps fewer or more, never much fewer."""
         return Architecture.of(
             [{"layer_type": "conv", "conv_kernel_size": min(self.kernels)}] * self.num_hidden_layers
         )
 
     def largest(self) -> Architecture:
-        """A network with every projection in every layer: attention costs more than any convolution here."""
+        """Attention with every projection in every layer, which costs more than any convolution here."""
         formula = "softmax(q @ (k + p).T / sqrt(d)) @ v"
         layer = {"layer_type": "full_attention", "attention_formula": format_formula(parse_formula(formula))}
         return Architecture.of([layer] * self.num_hidden_layers)

@@ -1,4 +1,4 @@
-"""The AutoTinyBERT space (Yin et al., 2021, section 3.1 and appendix): sizes of a BERT whose layers are alike."""
+"""The AutoTinyBERT space (Yin et al., 2021, section 3.1 and appendix): sizes of a BERT with identical layers."""
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ class AutoTinyBertSpace:
     narrows each of them: `num_attention_heads=range(12, 13), head_dim=range(15, 65)` (47.5 million).
 
     With `identical=False` feed-forward width and heads differ from layer to layer (the baseline, as in HAT, Wang et
-    al., 2020); the width of the network stays one.
+    al., 2020); the network keeps a single width.
     """
 
     num_hidden_layers: Sequence[int] = range(1, 9)
@@ -59,12 +59,12 @@ class AutoTinyBertSpace:
         stock: bool = False,
     ) -> "AutoTinyBertSpace":
         """
-        The paper's bounds in proportion to another largest network: widths from 1/6, feed-forward widths from 1/24 of
-        the largest, in the steps of the released code; heads dropped whole, or (`part_of_heads`, for a teacher whose
-        heads are compared one by one) all of them narrowed down to 15/64. `stock`: widths that heads can make up.
+        The paper's bounds scaled to another largest network: widths from 1/6 and feed-forward widths from 1/24 of the
+        largest, in the steps of the released code; whole heads dropped, or (`part_of_heads`, for a teacher whose heads
+        are compared one by one) all heads narrowed, down to 15/64. `stock`: only widths that equal heads times size.
 
         Raises:
-            ValueError: if no network of these is one that plain BERT could be, and that is asked for.
+            ValueError: if `stock` is set and `largest` is not expressible as a plain BERT.
         """
         if stock and (refusal := stock_refusal(largest)):
             raise ValueError(f"--stock: {refusal} in a plain BERT. Give --norm-position post.")
@@ -93,14 +93,14 @@ class AutoTinyBertSpace:
         return len(self.hidden_size) * sum(of_depth)
 
     def enumerate(self) -> Iterator[Architecture]:
-        """All architectures, made one by one as they are asked for."""
+        """All architectures, generated lazily."""
         layers = [dict(zip(IN_LAYER, sizes, strict=True)) for sizes in product(*map(self.grid, IN_LAYER))]
         for depth, hidden_size in product(self.num_hidden_layers, self.hidden_size):
             for chosen in product(layers, repeat=1 if self.identical else depth):
                 yield self._build(depth, hidden_size, chosen)
 
     def genes(self, architecture: Architecture) -> list[tuple[Hashable, object]]:
-        """What each position holds: names of variables, with the layer's number where layers differ."""
+        """The value at each position: the variable's name, with the layer's number if layers differ."""
         depth, hidden_size, layers = self._read(architecture)
         genes: list[tuple[Hashable, object]] = [("num_hidden_layers", depth), ("hidden_size", hidden_size)]
         for index, layer in enumerate(layers):
@@ -108,12 +108,12 @@ class AutoTinyBertSpace:
         return genes
 
     def sample(self, rng: Random) -> Architecture:
-        """Each variable uniformly and by itself (section 3.2, released code)."""
+        """Each variable drawn uniformly and independently (section 3.2, released code)."""
         depth, hidden_size = rng.choice(self.num_hidden_layers), rng.choice(self.hidden_size)
         return self._build(depth, hidden_size, [self._layer(rng) for _ in range(1 if self.identical else depth)])
 
     def mutate(self, architecture: Architecture, rng: Random, draw: Draw = uniform) -> Architecture:
-        """Some variables go some steps up or down their grids (`MOVES`); drawn again while nothing has changed."""
+        """Moves some variables up or down their grids (`MOVES`); repeated until something changes."""
         child = architecture
         while child == architecture and self.size > 1:
             depth, hidden_size, layers = self._read(architecture)
@@ -132,7 +132,7 @@ class AutoTinyBertSpace:
         return child
 
     def crossover(self, one: Architecture, other: Architecture, rng: Random) -> Architecture:
-        """Each variable from either parent; a layer that only one of them has is that one's."""
+        """Each variable from either parent; a layer that only one parent has comes from that parent."""
         parents = [self._read(one), self._read(other)]
         depth, hidden_size = rng.choice(parents)[0], rng.choice(parents)[1]
         layers = []
@@ -191,12 +191,12 @@ class AutoTinyBertSpace:
 
 
 def is_stock(architecture: Architecture) -> bool:
-    """Whether a plain BERT is as wide as this network, whose layers are alike: its width is that of its heads."""
+    """Whether a plain BERT can have these sizes (identical layers): the width equals heads times head size."""
     sizes = dict(architecture.settings)
     return sizes["num_attention_heads"] * sizes["head_dim"] == sizes["hidden_size"]
 
 
 def _grid(largest: int, least: float, step: int) -> range:
-    """From `least` or a little more to `largest`, which is always on the grid."""
+    """Ascending, from `least` or slightly above to `largest`, which is always on the grid."""
     steps = int((largest - least) // step)
     return range(largest - steps * step, largest + 1, step)

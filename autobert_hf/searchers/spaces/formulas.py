@@ -14,30 +14,30 @@ LEAVES = tuple(INPUTS)
 OPERATIONS = tuple(PRIMITIVES)
 Draw = Callable[[Hashable, Sequence, Random], object]
 
-# How a path changes (not in the paper; argued defaults): another operation, another operand, a longer or shorter path.
+# How a path changes (not in the paper; our defaults): another operation, another operand, a longer or shorter path.
 MUTATIONS = {"replace": 0.5, "rewire": 0.2, "insert": 0.15, "delete": 0.15}
 MAX_ATTEMPTS = 10_000
-# Operations that are good one by one may hardly ever fit together; then the plain draw decides.
+# Operations that score well separately may rarely form a legal formula; then draws become uniform.
 GUIDED_ATTEMPTS = 500
 
 
 def uniform(position: Hashable, choices: Sequence, rng: Random) -> object:
-    """The draw that nothing guides."""
+    """The unguided draw."""
     return rng.choice(choices)
 
 
 class SpaceError(ValueError):
-    """The limits of a space leave nothing, or next to nothing, in it."""
+    """The limits of a space leave no, or almost no, architecture."""
 
 
 @dataclass(frozen=True)
 class FormulaSampler:
     """
     Formulas with `min_path` to `max_path` primitives over `min_inputs` to 4 of q, k, v, p (the paper gives no path
-    limits). `drawn` counts accepted and rejected draws by reason, so that legality cannot win by refusing.
+    limits). `drawn` counts accepted and rejected draws by reason, to show what the rules reject.
 
     Raises:
-        SpaceError: if ten thousand draws hold no legal formula.
+        SpaceError: if no draw of ten thousand is a legal formula.
     """
 
     min_path: int = 3
@@ -58,7 +58,7 @@ class FormulaSampler:
     def _until_legal(self, propose: Callable[[Draw], list[Node]], draw: Draw, unlike: Graph | None = None) -> Graph:
         for attempt in range(MAX_ATTEMPTS):
             nodes = propose(draw if attempt < GUIDED_ATTEMPTS else uniform)
-            # Nearly all draws end here, before the canonical order, which costs more than all the rest.
+            # Nearly all draws are rejected here, before the canonical order, the most expensive step.
             refusal = self._misfit(_needed(nodes))
             if refusal is None:
                 try:
@@ -87,7 +87,7 @@ class FormulaSampler:
         return None
 
     def _misfit(self, nodes: Sequence[Node]) -> str | None:
-        """What is wrong with the needed nodes whatever their order, and with equal ones merged or not."""
+        """Why the needed nodes are illegal, regardless of order and of merging equal nodes; None if they are not."""
         if sum(not args for _, args in nodes) < self.min_inputs:
             return "too few inputs"
         try:
@@ -109,7 +109,7 @@ class FormulaSampler:
 
 
 def _needed(nodes: Sequence[Node]) -> list[Node]:
-    """The nodes that the last one depends on, and itself, in the same order."""
+    """The last node and those that it depends on, in the same order."""
     needed = {len(nodes) - 1}
     for index in range(len(nodes) - 1, -1, -1):
         if index in needed:
@@ -119,7 +119,7 @@ def _needed(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _operand(rng: Random, known: int, unused: list[int]) -> int:
-    """Mostly something that nothing uses yet, so that most of what is drawn ends up in the formula."""
+    """Mostly a node that is not used yet, so that most drawn nodes end up in the formula."""
     return rng.choice(unused) if unused and rng.random() < 0.75 else rng.randrange(known)
 
 
@@ -159,7 +159,7 @@ def _rewired(nodes: list[Node], target: int, rng: Random) -> list[Node]:
 
 
 def _inserted(nodes: list[Node], target: int, operation: str, rng: Random) -> list[Node]:
-    """The new primitive takes over one operand of `target`; what stands behind it moves up by one."""
+    """The new primitive takes over one operand of `target`; later nodes move up by one."""
     old, args = nodes[target]
     which = rng.randrange(len(args))
     operands = [args[which], *(rng.randrange(target) for _ in range(PRIMITIVES[operation].arity - 1))]
@@ -170,7 +170,7 @@ def _inserted(nodes: list[Node], target: int, operation: str, rng: Random) -> li
 
 
 def _deleted(nodes: list[Node], target: int, rng: Random) -> list[Node]:
-    """Whoever used `target` gets one of its operands; a deleted output leaves the operand as the output."""
+    """Users of `target` get one of its operands instead; if it was the output, that operand becomes the output."""
     heir = rng.choice(nodes[target][1])
     kept = [
         (op, tuple(heir if arg == target else arg - (arg > target) for arg in args))

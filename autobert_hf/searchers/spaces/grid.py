@@ -1,4 +1,4 @@
-"""A space of a user's own: names, and the values that each may have."""
+"""A user-defined space: names, and the values of each."""
 
 import json
 import math
@@ -17,11 +17,11 @@ Scalar = str | int | float | bool | None
 
 class GridSpace:
     """
-    Every combination of the choices, e.g. `GridSpace(layers=[2, 4, 6], width=[64, 128])`. An architecture of it has
-    settings and no layers: `architecture["width"]`. Where the names are fields of `AutoBertConfig`, it is a network.
+    Every combination of the choices, e.g. `GridSpace(layers=[2, 4, 6], width=[64, 128])`. Architectures have
+    settings and no layers: `architecture["width"]`. If the names are fields of `AutoBertConfig`, they are networks.
 
     Raises:
-        ValueError: for a name without choices, a choice that stands there twice, or one that JSON cannot hold.
+        ValueError: for a name without choices, a repeated choice, or one that JSON cannot represent.
     """
 
     def __init__(self, /, **choices: Sequence[Scalar]) -> None:
@@ -39,7 +39,7 @@ class GridSpace:
         return math.prod(map(len, self.choices.values()))
 
     def enumerate(self) -> Iterator[Architecture]:
-        """All of them, made one by one as they are asked for; the last name changes fastest."""
+        """All architectures, generated lazily; the last name changes fastest."""
         for values in product(*self.choices.values()):
             yield self._build(dict(zip(self.choices, values, strict=True)))
 
@@ -51,7 +51,7 @@ class GridSpace:
         return self._build({name: rng.choice(values) for name, values in self.choices.items()})
 
     def mutate(self, architecture: Architecture, rng: Random, draw: Draw = uniform) -> Architecture:
-        """One name that has a choice gets another value."""
+        """Changes the value of one name; names with a single choice never change."""
         free = [name for name, values in self.choices.items() if len(values) > 1]
         if not free:
             return architecture
@@ -71,11 +71,11 @@ class GridSpace:
         )
 
     def smallest(self) -> Architecture:
-        """Of numbers the least, of texts the first."""
+        """The smallest of numbers, the first of other choices."""
         return self._build({name: sorted(values, key=_size)[0] for name, values in self.choices.items()})
 
     def largest(self) -> Architecture:
-        """Of numbers the greatest, of texts the last."""
+        """The largest of numbers, the last of other choices."""
         return self._build({name: sorted(values, key=_size)[-1] for name, values in self.choices.items()})
 
     def _build(self, values: Mapping[str, Any]) -> Architecture:
@@ -98,5 +98,5 @@ def _checked(name: str, values: Sequence[Scalar]) -> tuple[Scalar, ...]:
 
 
 def _size(value: Scalar) -> float:
-    """Of a number itself; others are equally large, and stay in their order."""
+    """Sort key: a number itself, 0 for anything else, which therefore keeps its order."""
     return value if isinstance(value, int | float) else 0

@@ -1,4 +1,4 @@
-"""The part of a space that is as slow as a limit allows."""
+"""The networks of a space just within a latency limit."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -15,7 +15,7 @@ SAMPLES = 200
 
 
 class LatencyWindows:
-    """For each limit the networks of `space` that are `allowed` and take nearly as long as the limit."""
+    """For each limit, the networks of `space` that are `allowed` and in the limit's latency window."""
 
     def __init__(
         self,

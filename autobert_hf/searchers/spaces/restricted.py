@@ -1,4 +1,4 @@
-"""A part of a space: what some condition allows, such as a window of latency."""
+"""A part of a space that fulfils a condition, such as a latency window."""
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ TRIES = 10_000
 
 
 class EmptyError(ValueError):
-    """(Almost) nothing of the space is allowed."""
+    """(Almost) no architecture of the space is allowed."""
 
 
 @dataclass(frozen=True)
 class RestrictedSpace:
     """
-    The architectures of `space` that are `allowed`: what is drawn is drawn again until it is.
+    The architectures of `space` that are `allowed`. Draws are repeated until one is; EmptyError after `TRIES` draws.
     """
 
     space: AutoTinyBertSpace
@@ -54,5 +54,5 @@ class RestrictedSpace:
             if self.allowed(found := propose()):
                 return found
         raise EmptyError(
-            f"None of {TRIES:,} random networks of the space is what was asked for: give another limit or finer steps."
+            f"None of {TRIES:,} random networks of the space is allowed: give another limit or finer steps."
         )

@@ -1,4 +1,4 @@
-"""What a searcher may ask of a space."""
+"""The interface of search spaces."""
 
 from collections.abc import Hashable
 from random import Random
@@ -10,8 +10,8 @@ from autobert_hf.searchers.spaces.formulas import Draw, uniform
 
 class Space(Protocol):
     """
-    What may vary. `genes` says what each position of an architecture holds; a guided searcher hands `mutate` a `draw`
-    of its own, which is asked `(position, choices, rng)` wherever something is chosen.
+    `genes` returns the value at each position of an architecture. A guided strategy passes its own `draw` to `mutate`,
+    which calls `draw(position, choices, rng)` for every choice.
     """
 
     def genes(self, architecture: Architecture) -> list[tuple[Hashable, object]]: ...

@@ -1,4 +1,4 @@
-"""Strategies (ask and tell) by name."""
+"""Search strategies by name."""
 
 from autobert_hf.searchers.strategies.evolution import Evolution
 from autobert_hf.searchers.strategies.fixed_list import FixedList

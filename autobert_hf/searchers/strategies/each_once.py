@@ -1,4 +1,4 @@
-"""Nothing is tried twice in a space that can be listed."""
+"""Avoids evaluating an architecture twice in a space that can be listed."""
 
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -24,8 +24,8 @@ class Listable(Space, Protocol):
 
 class EachOnce:
     """
-    Where `strategy` repeats itself, a random architecture stands in that is new, and once these are rare the first new
-    one of the list: after `space.size` trials everything has been tried.
+    Replaces an architecture that `strategy` proposes again with a new random one, or with the first new one of the
+    list once random draws find none: after `space.size` trials, every architecture has been tried.
     """
 
     def __init__(self, strategy: Strategy, space: Listable, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""All networks of a space, where they can be listed."""
+"""Exhaustive search: all networks of a space within the limits."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,10 +14,10 @@ def listed(
     space: RestrictedSpace, windows: Sequence[RestrictedSpace], latency: Callable[[Architecture], float]
 ) -> list[Architecture]:
     """
-    What some window holds, the fastest first.
+    The networks of `space` that lie in any of the `windows`, fastest first.
 
     Raises:
-        LimitError: if the space is too large to be listed, or the windows are empty.
+        LimitError: if the space is too large to list, or the windows are empty.
     """
     if space.space.size > MOST:
         raise LimitError(

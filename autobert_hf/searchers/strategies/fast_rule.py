@@ -9,7 +9,7 @@ from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
 
 def keeps_rule(architecture: Architecture) -> bool:
-    """1.6 d_m <= d_f <= 1.9 d_m and 0.7 d_m <= d_q <= 1.0 d_m, of networks whose layers are alike."""
+    """Whether 1.6 d_m <= d_f <= 1.9 d_m and 0.7 d_m <= d_q <= 1.0 d_m, for a network with identical layers."""
     sizes = dict(architecture.settings)
     width, attention = sizes["hidden_size"], sizes["num_attention_heads"] * sizes["head_dim"]
     return 1.6 * width <= sizes["intermediate_size"] <= 1.9 * width and 0.7 * width <= attention <= width
@@ -22,10 +22,10 @@ def fast_rule(
     allowed: Callable[[Architecture], bool] = lambda architecture: True,
 ) -> list[Architecture]:
     """
-    For each limit, and each number of layers that has one, the slowest network within it that keeps the rule.
+    For each limit and number of layers, the slowest network within the limit that follows the rule, if any.
 
     Raises:
-        LimitError: if there is none.
+        LimitError: if no network within the limits follows the rule.
     """
     found: dict[Architecture, None] = {}
     for depth in space.num_hidden_layers:
@@ -41,6 +41,6 @@ def fast_rule(
 def slowest_within(
     choices: Sequence[Architecture], latency: Callable[[Architecture], float], limit: float
 ) -> list[Architecture]:
-    """One, or none."""
+    """The slowest choice within the limit, in a list; an empty list if there is none."""
     within = [one for one in choices if latency(one) <= limit]
     return [max(within, key=latency)] if within else []

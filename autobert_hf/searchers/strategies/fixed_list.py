@@ -1,4 +1,4 @@
-"""A list of architectures that is evaluated from the first to the last: exhaustive search, or a rule's choices."""
+"""A fixed list of architectures, evaluated in order: exhaustive search, or the choices of a rule."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from autobert_hf.records.trial import Proposal, Trial
 
 
 class FixedList:
-    """Ask and tell; all rounds but the last are `round` long. Asking beyond the end is an error of the caller."""
+    """Ask and tell in rounds of `round` trials. The caller must not ask beyond the end of the list (IndexError)."""
 
     def __init__(self, architectures: Sequence[Architecture], round: int = 25) -> None:
         self.architectures = architectures
@@ -21,7 +21,7 @@ class FixedList:
         return Proposal(self.architectures[trial_id], None, "list")
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Nothing is learned from them."""
+        """Does nothing: the list is fixed."""
 
     def survivors(self) -> list[Trial]:
         return []

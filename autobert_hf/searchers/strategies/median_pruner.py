@@ -1,4 +1,4 @@
-"""Candidates that are behind the median of the others at the same step are ended early."""
+"""Median pruning: stops candidates that score below the median of earlier ones at the same step."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -9,7 +9,7 @@ from autobert_hf.records.trial import Trial
 
 class MedianPruner:
     """
-    As Optuna's: nothing is pruned before `startup` trials have finished, nor before `warmup` steps of a candidate.
+    As in Optuna: nothing is pruned before `startup` trials have finished, nor before `warmup` steps of a candidate.
     """
 
     def __init__(self, goal: Goal, startup: int = 10, warmup: int = 0) -> None:

@@ -53,7 +53,7 @@ class OpNas(Evolution):
         }
 
     def bounds(self, position: Hashable, choices: Sequence) -> list[float]:
-        """u_i of every choice at this position; infinite where nobody tried it."""
+        """u_i of every choice at this position; infinite for untried operations."""
         at = self.tried.get(position, {})
         total = sum(number for _, number in at.values())
         return [

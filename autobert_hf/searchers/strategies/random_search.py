@@ -1,4 +1,4 @@
-"""Random search: the control that every guided search has to beat."""
+"""Random search: the baseline for every guided search."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -15,8 +15,8 @@ TRIES = 100
 
 class RandomSearch:
     """
-    Ask and tell. A round is asked as a whole and told as a whole, so that what a trial is depends on the seed, its
-    number and the rounds before, never on which of its round finished first.
+    Ask and tell, one round at a time: a trial depends on the seed, its number and the earlier rounds, not on the order
+    in which the trials of its round finish.
     """
 
     def __init__(
@@ -44,20 +44,20 @@ class RandomSearch:
         return self.parents_per_round * self.children
 
     def ask(self, trial_id: int) -> Proposal:
-        """The next proposal of the current round; trial ids are asked in order."""
+        """The next proposal of the current round; call it with consecutive trial ids."""
         rng = Random(derive(self.seed, trial_id, "sample"))
         return Proposal(self.unseen(lambda: self.space.sample(rng)))
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """All trials of the round, in order."""
+        """Reports all trials of the round, in order."""
         self.history.extend(trials)
 
     def survivors(self) -> list[Trial]:
-        """Whose weights the next round builds on: nobody's."""
+        """Empty: no weights are inherited."""
         return []
 
     def unseen(self, propose: Callable[[], Architecture]) -> Architecture:
-        """A new architecture within the limits, unless the space seems used up."""
+        """A new, allowed architecture; the last proposal if `TRIES` proposals were not, as in a small space."""
         architecture = propose()
         for _ in range(TRIES):
             if architecture not in self.seen and self.allowed(architecture):

@@ -14,8 +14,8 @@ EXPLORE = 0.5  # p_e: a new sample instead of a mutation
 
 class Roulette(RandomSearch):
     """
-    Generations of `population`. From the second on each candidate is a new sample or a mutation of one of the best
-    `population` of its space so far, drawn with the weight fitness - (worst fitness of these).
+    Generations of `population`. From the second on, each candidate is a new sample or a mutation of a parent. Parents
+    are the best `population` trials of the space so far, drawn with weight fitness - (worst fitness of a parent).
     """
 
     def round_size(self) -> int:
@@ -32,7 +32,7 @@ class Roulette(RandomSearch):
             return super().ask(trial_id)
         drawn: list[Trial] = []
 
-        def propose() -> Architecture:  # a parent whose neighbours are all known gives way to another
+        def propose() -> Architecture:  # draws a parent each time: all neighbours of one may be known
             drawn.append(rng.choices(self.parents, self.weights())[0])
             return self.space.mutate(drawn[-1].architecture, rng)
 
@@ -40,7 +40,7 @@ class Roulette(RandomSearch):
         return Proposal(child, drawn[-1].id, "mutate")
 
     def weights(self) -> list[float]:
-        """Of the parents; equal ones where all are equally fit."""
+        """Selection weights of the parents; equal if all are equally fit."""
         fitness = self.goals.fitness(self.parents)
         weights = [value - min(fitness) for value in fitness]
         return weights if any(weights) else [1.0] * len(weights)

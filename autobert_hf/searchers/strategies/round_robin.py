@@ -1,4 +1,4 @@
-"""Several searches with one journal: what one of them has had evaluated, all know."""
+"""Several searches with a shared journal: each one uses the trials of all."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from autobert_hf.searchers.strategies.random_search import RandomSearch
 
 class RoundRobin:
     """
-    Ask and tell. The strategies take turns, one round each; every one is told all trials. With one of them for each
-    limit, a candidate is scored once and counts for every limit it keeps.
+    Ask and tell. The strategies take turns, one round each; all trials are reported to every strategy. With one
+    strategy per limit, a candidate is scored once and counts for every limit that it meets.
     """
 
     def __init__(self, strategies: Sequence[RandomSearch]) -> None:
         self.strategies = strategies
         self.turn = 0
-        self.parents_per_round = 0  # nobody inherits
+        self.parents_per_round = 0  # no weights are inherited
 
     def round_size(self) -> int:
         return self.strategies[self.turn].round_size()

@@ -1,4 +1,4 @@
-"""Ask and tell."""
+"""The interfaces of search strategies (ask and tell) and pruners."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,8 +8,8 @@ from autobert_hf.records.trial import Proposal, Trial
 
 class Strategy(Protocol):
     """
-    A round is asked as a whole and told as a whole, so that a trial depends on the seed, its number and the rounds
-    before, never on which of its round finished first. `parents_per_round`: how many of the best may have children.
+    Asked for a round of proposals, then told all of its trials: a trial depends on the seed, its number and earlier
+    rounds, not on the order in which trials finish. `parents_per_round`: how many of the best trials have children.
     """
 
     @property
@@ -18,23 +18,23 @@ class Strategy(Protocol):
     def round_size(self) -> int: ...
 
     def ask(self, trial_id: int) -> Proposal:
-        """The next proposal of the current round; trial ids are asked in order."""
+        """The next proposal of the current round; called with consecutive trial ids."""
         ...
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """All trials of the round, in order."""
+        """Reports all trials of the round, in order."""
         ...
 
     def survivors(self) -> list[Trial]:
-        """The parents of the next round, best first: those whose weights it builds on."""
+        """The parents of the next round, best first: their weights are written back."""
         ...
 
 
 class Pruner(Protocol):
-    """Ends candidates early. What it knows moves only at `tell`, as a strategy's does."""
+    """Stops candidates early. Like a strategy's, its state changes only in `tell`."""
 
     def go_on(self, step: int, score: float) -> bool:
-        """Whether a candidate with this value of the main goal (higher is better) after `step` steps is worth more."""
+        """Whether to continue a candidate with this value of the main goal (higher is better) after `step` steps."""
         ...
 
     def tell(self, trials: Sequence[Trial]) -> None: ...

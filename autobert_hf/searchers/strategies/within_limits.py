@@ -1,4 +1,4 @@
-"""AutoTinyBERT's ways to choose candidates within limits on latency (section 3.3)."""
+"""AutoTinyBERT's strategies for candidates within latency limits (section 3.3)."""
 
 from collections.abc import Callable
 
@@ -24,11 +24,11 @@ def within_limits(
     allowed: Callable[[Architecture], bool],
 ) -> tuple[Strategy, int]:
     """
-    The strategy `name`, and how many trials it is to have: `evolution` and `random` search for one limit after the
-    other, round by round; `fast` has a rule instead of a search; `exhaustive` tries everything.
+    The strategy `name` and its number of trials. `evolution` and `random` search one limit per round, in turn; `fast`
+    applies a rule instead of a search; `exhaustive` evaluates every network within the limits.
 
     Raises:
-        LimitError: if there is nothing within the limits, or too much to be listed.
+        LimitError: if no network is within the limits, or the space is too large to list.
     """
     limits = windows.latency.settings.limits_of_latency
     spaces = [windows.space(limit) for limit in limits]

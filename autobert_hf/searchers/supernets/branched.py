@@ -1,4 +1,4 @@
-"""The bi-branch supernet of AutoBERT-Zero (section 3.2): in each layer the largest attention and kernel."""
+"""The bi-branch supernet of AutoBERT-Zero (section 3.2): each layer holds the largest attention and kernel."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def centre(kernel: torch.Tensor, size: int) -> torch.Tensor:
 
 
 class BranchedLayer(AutoBertLayer):
-    """A layer whose mixer is attention with all four projections, or beside it the convolution."""
+    """A layer with two branches, attention with all four projections and a convolution; one is active."""
 
     def __init__(
         self, config: AutoBertConfig, layer_idx: int, width_in: int, network: AutoBertConfig, kernels: tuple[int, ...]
@@ -105,7 +105,7 @@ class BranchedNetwork:
 
     @property
     def config(self) -> AutoBertConfig:
-        """The supernet's: widths and heads are the same for all of its networks."""
+        """The supernet's configuration: all of its networks have the same widths and heads."""
         return self.supernet.module.config
 
     def __call__(self, **batch: Any) -> Any:  # noqa: ANN401 (what the head gives)
@@ -118,7 +118,7 @@ class BranchedNetwork:
 class BranchedSupernet:
     """
     The weights of every architecture of an AutoBERT-Zero space: `module` is an ordinary language model that
-    runs the active architecture; `extract` gives that network as one of its own.
+    runs the active architecture; `extract` returns an architecture as a separate model.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class BranchedSupernet:
         self.make = network
         config = space.largest().to_config(base)
         module = network(config)
-        assert isinstance(module, AutoBertLanguageModel)  # what has layers and a word table
+        assert isinstance(module, AutoBertLanguageModel)  # a model with layers and word embeddings
         self.module = module
         self.layers: list[BranchedLayer] = []
         with torch.random.fork_rng(devices=[]):
@@ -157,7 +157,7 @@ class BranchedSupernet:
             self.active = architecture
 
     def views(self, architecture: Architecture) -> dict[str, torch.Tensor]:
-        """Views of what the architecture uses: its projections, its centre taps and their transform."""
+        """Views of the parameters that the architecture uses: projections, or centre taps and their transform."""
         self.activate(architecture)
         views = {}
         for name, parameter in self.module.named_parameters():
@@ -180,7 +180,7 @@ class BranchedSupernet:
 
     @torch.no_grad()
     def write(self, architecture: Architecture, state: dict[str, torch.Tensor]) -> None:
-        """Puts what a child trained back in its place (weight write-back of BIWS)."""
+        """Copies the trained tensors of a child into the shared weights (weight write-back of BIWS)."""
         for name, view in self.views(architecture).items():
             view.copy_(state[name])
 

@@ -1,4 +1,4 @@
-"""Which layers of a pretrained network a shallower one keeps: seen on unlabelled text, not the first ones."""
+"""Chooses which layers of a pretrained network a shallower one keeps, by the loss on unlabelled text."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,8 +9,8 @@ from autobert_hf.modeling.subnetwork import Sliceable, SubNetwork
 
 def choose_layers(network: Sliceable, loss: Callable[[SubNetwork], float]) -> dict[int, list[int]]:
     """
-    Depth -> layers, from all of them down to one: each time the layer goes whose absence hurts the loss least. So the
-    layers of a depth are among those of the next.
+    The layers kept for each depth, from all layers down to one. Each step drops the layer whose removal raises the
+    loss least, so the layers of a depth are a subset of those of the next larger depth.
     """
     kept = list(range(len(network.cut.layers)))
     table = {len(kept): kept}
@@ -22,5 +22,5 @@ def choose_layers(network: Sliceable, loss: Callable[[SubNetwork], float]) -> di
 
 
 def of_layers(whole: Cut, layers: list[int]) -> Cut:
-    """The cut in full width."""
+    """The cut that keeps these layers of `whole`, in full width."""
     return replace(whole, layers=tuple(whole.layers[layer] for layer in layers))

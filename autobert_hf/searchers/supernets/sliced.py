@@ -14,9 +14,9 @@ from autobert_hf.searchers.spaces.autotinybert import IN_LAYER, AutoTinyBertSpac
 
 class SlicedSupernet:
     """
-    Every architecture of an AutoTinyBERT space on the weights of `module`. `depths` names the layers of a network with
-    so many; without, the first ones, which suits a supernet that is trained from scratch only: of a pretrained network
-    they are the worst choice.
+    Every architecture of an AutoTinyBERT space as a slice of the weights of `module`. `depths` maps a number of layers
+    to the layers used. The default, the first ones, suits only a supernet trained from scratch: for a pretrained
+    network they are the worst choice.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class SlicedSupernet:
         return self.sliceable.part(self.cut(architecture), training)
 
     def views(self, architecture: Architecture) -> dict[str, Tensor]:
-        """Weights of narrowed heads are copies, since no slice of a matrix holds part of each of its heads."""
+        """Views; weights of narrowed heads are copies, as no slice of a matrix holds a part of each head."""
         return slice_state(self.sliceable.state(), self.sliceable.cut, self.cut(architecture))
 
     def extract(self, architecture: Architecture) -> PreTrainedModel:

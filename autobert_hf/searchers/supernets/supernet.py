@@ -13,7 +13,7 @@ from autobert_hf.searchers.spaces.space import Space
 
 
 class Supernet(Protocol):
-    """`module` owns the weights; what `network` computes and what `extract` gives agree to 1e-5 in fp32."""
+    """`module` owns the weights; the outputs of `network` and of the `extract`ed model agree to 1e-5 in fp32."""
 
     @property
     def module(self) -> nn.Module: ...
@@ -23,20 +23,20 @@ class Supernet(Protocol):
 
     def network(self, architecture: Architecture, training: bool = True) -> Network:
         """
-        The architecture on the shared weights, until the optimizer's next step; several may run in one step, each in
-        its own mode (`training`).
+        The architecture on the shared weights, valid until the optimizer's next step. Several may run in one step,
+        each in its own mode (`training`).
         """
         ...
 
     def views(self, architecture: Architecture) -> dict[str, Tensor]:
-        """The architecture's weights in the shared ones, by name: what a child inherits and writes back."""
+        """The architecture's part of the shared weights, by name: what a child inherits and writes back."""
         ...
 
     def extract(self, architecture: Architecture) -> PreTrainedModel:
-        """The architecture as an ordinary model of its own, with these weights, in evaluation mode."""
+        """The architecture as a separate model with the shared weights, in evaluation mode."""
         ...
 
 
 def sampled(supernet: Supernet, policy: Policy) -> Callable[[int, int], list[Network]]:
-    """What a trainer trains: the networks that the policy names for a shard."""
+    """For a trainer: maps (step, shard) to the networks that the policy selects."""
     return lambda step, shard: [supernet.network(architecture) for architecture in policy(step, shard)]

@@ -1,4 +1,4 @@
-"""How a supernet begins: as a pretrained teacher put in order, or with new weights."""
+"""Initial weights of a supernet: those of a pretrained teacher, reordered by importance, or new ones."""
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.distilling.teacher import Teacher
@@ -20,7 +20,7 @@ DEPTH_BATCHES = 4
 
 
 class TeacherStart:
-    """`teacher` is the encoder whose weights the supernet takes; None for new ones."""
+    """`teacher`: the encoder whose weights the supernet starts from; None for new weights."""
 
     def __init__(self, run: Run, text: Text, loss: Loss, base: AutoBertConfig, teacher: Teacher | None) -> None:
         self.run = run
@@ -30,7 +30,7 @@ class TeacherStart:
         self.teacher = teacher
 
     def model(self) -> AutoBertPreTrainedModel:
-        """The largest network before its training."""
+        """The largest network, before training."""
         model = self.run.fresh(lambda: self.loss.network(self.base), "supernet")
         if self.teacher is not None:
             model.load_state_dict(from_bert(as_bert(self.teacher.model)).state_dict())
@@ -39,23 +39,23 @@ class TeacherStart:
 
     def prepare(self, supernet: SlicedSupernet) -> None:
         """
-        Before the training: slices of a pretrained network keep what it uses most, the loss's map to the teacher
-        follows, and the layers of shallower networks are chosen, once, on text that nobody trains on.
+        Prepares a supernet with a teacher's weights for training: orders units by use, so that slices keep the most
+        used ones, fits the loss's map to the teacher, and chooses the layers of shallower networks on held-out text.
         """
         if self.teacher is None:
             return
         if not self.run.has_trained(WEIGHTS):
-            order_by_use(supernet.module.eval(), self.text.some("order"))
-            self.loss.fit([supernet.module], self.text.some("ridge"))
+            order_by_use(supernet.module.eval(), self.text.fitting_batches("order"))
+            self.loss.fit([supernet.module], self.text.fitting_batches("ridge"))
         self.run.once("depths", lambda: self._depths(supernet))
         self._read_depths(supernet)
 
     def load(self, supernet: SlicedSupernet) -> None:
         """
-        The supernet after its training.
+        Loads the trained weights into the supernet.
 
         Raises:
-            RunError: if the training has not ended.
+            RunError: if the training has not finished.
         """
         self.run.load(WEIGHTS, supernet.module, self.loss)
         if self.teacher is not None:

@@ -191,11 +191,11 @@ def test_another_order_asks_the_same_questions(source: Source, tmp_path: Path) -
 
 def test_some_batches_have_a_purpose_of_their_own(source: Source, tmp_path: Path) -> None:
     text = opened(source, tmp_path)
-    some = text.some("order", 3)
+    some = text.fitting_batches("order", 3)
     assert all(equal(batch, text.stream("order")(step)) for step, batch in enumerate(some))
     assert len(some) == 3
-    assert not equal(some[0], text.some("ridge", 1)[0])
-    assert {tensor.device.type for batch in text.some("floor", 2) for tensor in batch.values()} == {"cpu"}
+    assert not equal(some[0], text.fitting_batches("ridge", 1)[0])
+    assert {tensor.device.type for batch in text.fitting_batches("floor", 2) for tensor in batch.values()} == {"cpu"}
 
 
 @pytest.mark.parametrize(("kind", "made"), [("packed", MaskedBatches), ("pairs", PairBatches), ("texts", TextBatches)])

@@ -140,7 +140,7 @@ def test_the_floor_is_that_of_a_network_without_mixing(
     teacher: Teacher, student: AutoBertModel, texts: Text, kind: type[Distillation]
 ) -> None:
     found = kind(student.config, teacher).floors(texts)
-    assert found == {"linear_floor": linear_floor(teacher.model, texts.some("floor"), texts.held_out)}
+    assert found == {"linear_floor": linear_floor(teacher.model, texts.fitting_batches("floor"), texts.held_out)}
     assert 0.01 < found["linear_floor"] < 1.1
 
 
@@ -150,7 +150,7 @@ def test_the_error_of_a_network_is_that_of_its_best_map(teacher: Teacher, studen
     before = loss.map.weight.detach().clone()
     found = loss.error(student.train(), texts)
     assert not student.training and torch.equal(loss.map.weight, before)
-    loss.fit([student], texts.some("ridge"))
+    loss.fit([student], texts.fitting_batches("ridge"))
     with torch.no_grad():
         pairs = [
             (student(**rows).last_hidden_state[real], teacher.signals(rows).hidden[real])

@@ -160,6 +160,21 @@ def test_a_loss_changes_nothing_that_is_not_its_own(loss: Loss, network: torch.n
     assert all(torch.equal(given[name], batch[name]) for name in given)
 
 
+@ALL
+def test_a_renewed_loss_asks_the_same_with_parameters_of_its_own(
+    loss: Loss, network: torch.nn.Module, batch: Batch
+) -> None:
+    other = loss.renewed(network.config)
+    assert type(other) is type(loss) and other.items(batch) == loss.items(batch)
+    other.load_state_dict(loss.state_dict())
+    found = alone(other, batch, network)
+    torch.testing.assert_close(found, alone(loss, batch, network), atol=0, rtol=0)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    assert all(parameter.abs().sum() > 0 for parameter in loss.parameters())
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_its_own_head_is_what_it_makes(name: str, loss: Loss, network: torch.nn.Module) -> None:
     assert type(network) is loss.head

@@ -200,22 +200,35 @@ def test_shards_add_up_to_the_whole_batch(
     assert_close(*found)
 
 
+def test_a_batch_with_fewer_rows_than_shards_is_cut_into_rows(
+    model: AutoBertForMaskedLM, batch: Callable[[int], Batch], team: Team
+) -> None:
+    """With several processes some of them have nothing to do."""
+    rows = {name: tensor[:2] for name, tensor in batch(0).items()}
+    whole = trainer_of(model, team, Recipe(1)).differentiate(rows)
+    assert trainer_of(model, team, Recipe(1, shards=5)).differentiate(rows) == pytest.approx(whole, rel=1e-5)
+    models = [new_model(AutoBertConfig.from_dict(model.config.to_dict())) for _ in range(3)]
+    found = together(3, lambda own: trainer_of(models[own.rank], own, Recipe(1, shards=3)).differentiate(rows))
+    assert found == pytest.approx([whole] * 3, rel=1e-5)
+
+
 @pytest.mark.parametrize("processes", [2, 3])
 def test_any_number_of_processes_trains_the_same_network(
     config: AutoBertConfig, batch: Callable[[int], Batch], team: Team, processes: int
 ) -> None:
     """One process with so many shards is what several processes are; the loss's own parameter learns as well."""
     recipe = Recipe(3, learning_rate=5e-3, shards=3)
+    made = [batch(step) for step in range(3)]  # each process makes its own, but threads would share the generator
 
     def work(team: Team) -> tuple[dict[str, torch.Tensor], list[float], float]:
         model = models[team.rank]
         loss = Tilted(model.config)
         trainer, values = trainer_of(model, team, recipe, loss), []
-        trainer.differentiate(batch(0))
+        trainer.differentiate(made[0])
         found = gradients(model) | gradients(loss)
         model.zero_grad()
         loss.zero_grad()
-        trainer.run(batch, on_step=lambda step, value: values.append(value))
+        trainer.run(made.__getitem__, on_step=lambda step, value: values.append(value))
         return found, values, loss.scale.item()
 
     models = [new_model(config)]

@@ -155,7 +155,7 @@ def test_what_a_child_learned_can_be_had_later(biws: Biws, space: AutoBertZeroSp
 
 
 def test_a_round_that_is_gone_is_named(biws: Biws) -> None:
-    with pytest.raises(JournalError, match="holds no weights of round 7, where the journal stands: restore both"):
+    with pytest.raises(JournalError, match="holds no weights of round 7, which the journal has reached: restore both"):
         biws.start_round(7)
 
 

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,14 @@ from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.files import read_tensors
 from autobert_hf.searchers.predicted_latency import mean_sizes
 
+from ..conftest import Runner, options
+
 
 ROOT = Path(__file__).parents[3]
 SMALL = {
     "length": 24,
     "batch_size": 8,
-    "held-out-rows": 16,
+    "held_out_rows": 16,
     "supernet_steps": 3,
     "num_trials": 8,
     "population": 2,
@@ -52,16 +53,19 @@ class Search:
 
     def __call__(self, folder: Path, *, kill: dict[str, Any] | None = None, slower: float = 1, **settings: Any) -> int:
         """The exit code."""
-        text = {"method": "autotinybert", "teacher": self.teacher, "train_file": self.runner.text(120)}
         request = {"flops_clock": True, "slower": slower} | ({"kill": kill} if kill else {})
-        return self.runner.search(folder, SMALL | text | settings, **request)
+        return self.runner(["search", "--cpu", *self.options(folder, settings)], **request)
+
+    def options(self, folder: Path, settings: dict[str, Any]) -> list[str]:
+        text = {"method": "autotinybert", "teacher": self.teacher, "train_file": self.runner.text(120)}
+        return options({"output_dir": folder} | SMALL | text | settings)
 
     def send(self, command: list[str]) -> int:
         return self.runner(command, flops_clock=True)
 
     @property
     def log(self) -> str:
-        return self.search.log
+        return self.runner.log
 
     def refused(self, folder: Path, **settings: Any) -> str:
         assert self(folder, **settings) == 1, self.log
@@ -92,6 +96,11 @@ def report(folder: Path, name: str) -> Any:  # noqa: ANN401 (JSON)
     return json.loads((folder / "report" / f"{name}.json").read_text())
 
 
+def trainings(folder: Path) -> list[dict[str, Any]]:
+    """The reports of final trainings, by the numbers of their trials."""
+    return [json.loads(path.read_text()) for path in sorted((folder / "report").glob("training-*.json"))]
+
+
 def assert_same(folder: Path, other: Path) -> None:
     assert trials(folder) == trials(other)
     names = {path.relative_to(other) for path in other.rglob("*")}
@@ -102,6 +111,7 @@ def assert_same(folder: Path, other: Path) -> None:
             assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
     for name in ("depths", "baselines", "latency"):
         assert report(folder, name) == report(other, name)
+    assert trainings(folder) == trainings(other)
 
 
 def test_a_model_for_each_limit(finished: Path) -> None:
@@ -124,14 +134,20 @@ def test_trials_lie_in_the_windows_by_turns(finished: Path) -> None:
     assert above == [True, True, False, False] * 2
 
 
-def test_rivals_stand_beside_the_network_that_was_found(finished: Path) -> None:
-    first, second = report(finished, "rivals").values()
+def test_baselines_stand_beside_the_network_that_was_found(finished: Path) -> None:
+    first, second = report(finished, "baselines").values()
     assert (first["limit"], second["limit"]) == (0.6, 0.3)
     assert set(first["networks"]) == {"found", "default rule", "cut", "teacher in int8", "static table"}
     assert all(row["sentence_error"] >= 0 for row in first["networks"].values())
     assert first["networks"]["default rule"]["time"] <= 0.61
-    curves = report(finished, "distillation")["curves"]
-    assert len({tuple(tokens for tokens, _ in curve) for curve in curves.values()}) == 1, "unequal training"
+    for training in trainings(finished):
+        curves = training["curves"]
+        assert set(curves) == {"found", "default rule", "cut"}
+        assert len({tuple(tokens for tokens, _ in curve) for curve in curves.values()}) == 1, "unequal training"
+        assert set(training["errors"]) == set(curves)
+        assert all(error > 0 for error in (training["linear_floor"], *training["errors"].values()))
+    kept = {path.name.rpartition("-")[0] for path in (finished / "baselines").iterdir()}
+    assert kept == {"default-rule", "cut"}
 
 
 def test_a_shallow_network_keeps_the_layers_that_text_asks_for(finished: Path) -> None:
@@ -159,7 +175,7 @@ CHAINS = {
     "in the search and after": [
         ("line", 8, True),
         ("step", 1, False),
-        ("save default rule", 0, True),
+        ("save training-default rule", 0, True),
         ("write latency.json", 0, True),
         ("rename model-0.3", 0, False),
     ],
@@ -184,11 +200,11 @@ def loss_of(row: dict[str, Any]) -> float:
 def test_two_processes_make_the_trials_of_one(search: Search, tmp_path: Path) -> None:
     """Times are measured here, so that both runs are given the same predictor; the machine must not be asked again."""
     one, two = tmp_path / "one", tmp_path / "two"
-    given = SMALL | {"teacher": str(runner.teacher), "rivals": False, "latency-error": 1.0, "max-latency": "0.8"}
-    assert launch(runner, one, given, ["--cpu", "--num_machines=1", "--num_processes=1"]) == 0, search.log
+    given = {"baselines": False, "latency_error": 1.0, "max_latency": "0.8"}
+    assert launch(search, one, given, ["--cpu", "--num_machines=1", "--num_processes=1"]) == 0, search.log
     prepared = {"run.json", "local.json", "text", "latency"}
     shutil.copytree(one, two, ignore=lambda path, names: {n for n in names if path == str(one)} - prepared)
-    assert launch(runner, two, given, ["--config_file", str(ROOT / "examples/cpu2.yaml")]) == 0, search.log
+    assert launch(search, two, given, ["--config_file", str(ROOT / "examples/cpu2.yaml")]) == 0, search.log
     assert [row["architecture"] for row in trials(two)] == [row["architecture"] for row in trials(one)]
     for ours, theirs in zip(trials(two), trials(one), strict=True):
         assert ours["scores"] == pytest.approx(theirs["scores"], rel=1e-5)
@@ -199,13 +215,11 @@ def test_two_processes_make_the_trials_of_one(search: Search, tmp_path: Path) ->
 
 
 def launch(search: Search, folder: Path, given: dict[str, Any], how: list[str]) -> int:
+    """As `search`, by Accelerate."""
     command = [sys.executable, "-m", "accelerate.commands.launch", *how, "--main_process_port=0", "-m", "autobert_hf"]
-    command += ["search", "--cpu", "--method", "autotinybert", "--output-dir", str(folder)]
-    command += ["--train-file", str(runner.work / "text.txt")]
-    for name, value in given.items():
-        command += [f"--{name}", str(value)]
+    command += ["search", "--cpu", *search.options(folder, given)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    runner.file.write_text(done.stderr)
+    search.runner.file.write_text(done.stderr)
     return done.returncode
 
 
@@ -224,7 +238,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 
 @pytest.mark.parametrize(
     ("event", "nth", "lines"),
-    [("line", 10, 3), pytest.param("write distillation.json", 0, 8, marks=pytest.mark.slow)],
+    [("line", 10, 3), pytest.param("write training", 0, 8, marks=pytest.mark.slow)],
     ids=["in the search", "in the final training"],
 )
 def test_on_another_machine_latencies_are_measured_again_and_trials_not_mixed(
@@ -243,7 +257,7 @@ def test_on_another_machine_latencies_are_measured_again_and_trials_not_mixed(
 
 def test_stock_winners_are_plain_berts_and_sentence_transformers(search: Search, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    assert search(folder, stock=True, loss="sentences", rivals=False, max_latency="0.6") == 0, search.log
+    assert search(folder, stock=True, loss="sentences", baselines=False, max_latency="0.6") == 0, search.log
     model = AutoModel.from_pretrained(folder / "model")
     assert type(model) is BertModel
     pooling = json.loads((folder / "model" / "1_Pooling" / "config.json").read_text())
@@ -264,8 +278,8 @@ def test_stock_winners_are_plain_berts_and_sentence_transformers(search: Search,
 def test_a_limit_that_is_missed_in_the_end_is_said_with_the_next_point(search: Search, tmp_path: Path) -> None:
     """Finished networks are a quarter slower than predicted."""
     folder = tmp_path / "run"
-    assert search(folder, rivals=False, slower=1.25, max_latency="0.6") == 0, search.log
-    row = report(folder, "latency")["this network"]
+    assert search(folder, baselines=False, slower=1.25, max_latency="0.6") == 0, search.log
+    row = next(iter(report(folder, "latency").values()))
     assert row["ratio"] == pytest.approx(1.25 * row["predicted"], rel=0.02)
     assert f"Measured, it takes {row['ratio']:.3f}" in search.log
     (said,) = (line for line in search.log.splitlines() if "over the limit of 0.6" in line)
@@ -281,7 +295,7 @@ def test_a_limit_that_is_missed_in_the_end_is_said_with_the_next_point(search: S
 
 def test_layers_that_differ_are_judged_by_a_task(search: Search, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    given = {"identical": False, "proxy_task": "builtin/topic", "proxy_rows": 64, "num_trials": 4, "rivals": False}
+    given = {"identical": False, "proxy_task": "builtin/topic", "proxy_rows": 64, "num_trials": 4, "baselines": False}
     assert search(folder, max_latency="0.8", **given) == 0, search.log
     for row in trials(folder):
         assert 0 <= row["scores"]["task_score"] == row["scores"]["builtin/topic"] <= 1
@@ -296,7 +310,8 @@ def test_layers_that_differ_are_judged_by_a_task(search: Search, tmp_path: Path)
 @pytest.mark.timeout(600)
 def test_the_papers_predictor(search: Search, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    assert search(folder, latency_predictor="network", rivals=False, num_trials=4, max_latency="0.8") == 0, search.log
+    given = {"latency_predictor": "network", "baselines": False, "num_trials": 4, "max_latency": "0.8"}
+    assert search(folder, **given) == 0, search.log
     found = report(folder, "predictor")
     assert found["error"] > 0
     assert "predictor" not in found
@@ -308,14 +323,14 @@ def test_the_papers_predictor(search: Search, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strategy", ["fast", pytest.param("random", marks=pytest.mark.slow)])
 def test_other_strategies(search: Search, tmp_path: Path, strategy: str) -> None:
-    given = {"strategy": strategy, "rivals": False, "inner_step": 2, "num_trials": 4}
+    given = {"strategy": strategy, "baselines": False, "inner_step": 2, "num_trials": 4}
     assert search(tmp_path / "run", **given) == 0, search.log
     assert len({json.dumps(row["architecture"]) for row in trials(tmp_path / "run")}) == len(trials(tmp_path / "run"))
 
 
 @pytest.mark.slow
 def test_exhaustive_search_takes_the_fastest_first(search: Search, tmp_path: Path) -> None:
-    given = {"width_step": 20, "inner_step": 40, "strategy": "exhaustive", "rivals": False, "max_latency": "0.3"}
+    given = {"width_step": 20, "inner_step": 40, "strategy": "exhaustive", "baselines": False, "max_latency": "0.3"}
     assert search(tmp_path / "run", **given) == 0, search.log
     times = [row["scores"]["latency"] for row in trials(tmp_path / "run")]
     assert times == sorted(times)
@@ -325,7 +340,8 @@ def test_without_a_teacher_masked_words_are_learned_from_scratch(search: Search,
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     given = sizes | {"teacher": "", "vocab_size": 200, "max_latency": "0.5", "final_tokens": 400}
     assert search(tmp_path / "run", **given) == 0, search.log
-    assert set(report(tmp_path / "run", "training")["curves"]) == {"found", "default rule"}
+    (training,) = trainings(tmp_path / "run")
+    assert set(training["curves"]) == {"found", "default rule"}
     assert "depths.json" not in os.listdir(tmp_path / "run" / "report")
 
 
@@ -353,7 +369,7 @@ def test_a_relative_of_bert_lends_its_weights(search: Search, tiny_teacher: Path
     RobertaModel(RobertaConfig(**sizes, **special), add_pooling_layer=False).save_pretrained(teacher)
     tokenizer.save_pretrained(teacher)
     folder = tmp_path / "run"
-    assert search(folder, teacher=str(teacher), rivals=False, num_trials=4, max_latency="0.8") == 0, search.log
+    assert search(folder, teacher=str(teacher), baselines=False, num_trials=4, max_latency="0.8") == 0, search.log
     assert len(report(folder, "depths")["3"]) == 3
     found = AutoModel.from_pretrained(folder / "model")
     assert found(**tokenizer("a dog", return_tensors="pt")).last_hidden_state.isfinite().all()
@@ -371,7 +387,7 @@ def test_another_tokenizer_than_the_teachers_is_refused(search: Search, tmp_path
         ({"max_latency": "half"}, "max_latency is 'half': write 0.5"),
         ({"max_latency": "0.5,-1"}, "give shares above 0"),
         ({"window_low": 2.0}, "The window 2.0 to 1.0 is empty"),
-        ({"latency_samples": 2}, "latency_samples at least 5"),
+        ({"latency_samples": 2}, "latency_samples is 2: give at least 5"),
         ({"strategy": "exhaustive", "width_step": 2, "inner_step": 1}, "more than the 20,000 that are listed"),
     ],
 )

@@ -18,9 +18,12 @@ def search(kind, seed=0):
     trials = []
     for _ in range(SPACE.size // 6):
         asked = [strategy.ask(len(trials) + at) for at in range(strategy.round_size())]
-        done = [Trial(len(trials) + at, one, 0, {"loss": 1 / one.architecture["width"]}) for at, one in enumerate(asked)]
-        strategy.tell(done)
-        trials += done
+        told = [
+            Trial(number, proposal, 0, {"loss": 1 / proposal.architecture["width"]})
+            for number, proposal in enumerate(asked, start=len(trials))
+        ]
+        strategy.tell(told)
+        trials += told
     return trials
 
 

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from pathlib import Path
 from random import Random
 from statistics import fmean

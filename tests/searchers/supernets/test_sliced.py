@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 import torch
-from accelerate import Accelerator, debug_launcher
+from accelerate import debug_launcher
 from transformers import BertConfig, BertModel
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM, AutoBertModel
@@ -19,6 +19,8 @@ from autobert_hf.modeling.slicing import Cut
 from autobert_hf.searchers.policies.batch_wise import BatchWise
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.supernets import SlicedSupernet, sampled
+
+from ..several import team_of
 
 
 BASE = AutoBertConfig(
@@ -134,19 +136,22 @@ def test_the_map_to_the_teacher_is_trained_saved_and_taken_up_again(teacher, tea
         torch.testing.assert_close(one, other, atol=0, rtol=0)
 
 
-def train_on_one_process(path: str) -> None:
+def train(team: Team, path: str) -> None:
     """Three steps on this process's share; the first process writes the weights."""
-    team = Team(Accelerator(cpu=True, mixed_precision="no"))
     trained = new_trainer(new_supernet(), team)
     trained.run(batch)
     if team.is_main:
         torch.save(dict(trained.trained.named_parameters()), path)
 
 
+def train_on_one_of_two(path: str) -> None:
+    train(team_of(2), path)
+
+
 @pytest.mark.slow
-def test_two_processes_train_as_one(tmp_path):
-    train_on_one_process(str(tmp_path / "one.pt"))
-    debug_launcher(train_on_one_process, (str(tmp_path / "two.pt"),), num_processes=2)
+def test_two_processes_train_as_one(team, tmp_path):
+    train(team, str(tmp_path / "one.pt"))
+    debug_launcher(train_on_one_of_two, (str(tmp_path / "two.pt"),), num_processes=2)
     one, two = (torch.load(tmp_path / name) for name in ("one.pt", "two.pt"))
     assert one.keys() == two.keys()
     for name in one:

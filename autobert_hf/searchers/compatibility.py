@@ -1,0 +1,45 @@
+"""Which parts go together. A test builds every pair; docs/methods.md shows the tables."""
+
+from collections.abc import Mapping
+
+
+Pair = tuple[str, str]
+
+_ONE_SIZE = "its networks have layers of several sizes, the branched supernet has one"
+_FORMULAS = "slices share one kind of layer, its layers are formulas and convolutions"
+_NO_NETWORK = "its architectures name no layers"
+_NO_SCORES = "a branched supernet needs a language model, and formulas have no attention scores to distil"
+
+# Space and supernet: "" where they go together, else why they do not.
+SPACE_AND_SUPERNET: Mapping[Pair, str] = {
+    ("autobert-zero", "branched"): "",
+    ("autobert-zero", "sliced"): _FORMULAS,
+    ("autotinybert", "branched"): _ONE_SIZE,
+    ("autotinybert", "sliced"): "",
+    ("grid", "branched"): _NO_NETWORK,
+    ("grid", "sliced"): _NO_NETWORK,
+}
+
+# Loss and the supernet whose networks learn it.
+LOSS_AND_SUPERNET: Mapping[Pair, str] = {
+    ("mlm", "branched"): "",
+    ("mlm", "sliced"): "",
+    ("mlm+nsp", "branched"): "",
+    ("mlm+nsp", "sliced"): "",
+    ("paper", "branched"): _NO_SCORES,
+    ("paper", "sliced"): "",
+    ("relations", "branched"): _NO_SCORES,
+    ("relations", "sliced"): "",
+    ("sentences", "branched"): _NO_SCORES,
+    ("sentences", "sliced"): "",
+}
+
+
+def as_markdown(pairs: Mapping[Pair, str], corner: str) -> str:
+    """The table with a row for each first and a column for each second name."""
+    rows, columns = (list(dict.fromkeys(pair[place] for pair in pairs)) for place in (0, 1))
+    lines = [f"| {corner} | {' | '.join(f'`{name}`' for name in columns)} |", "| --- " * (len(columns) + 1) + "|"]
+    for row in rows:
+        cells = [f"no: {pairs[row, column]}" if pairs[row, column] else "yes" for column in columns]
+        lines.append(f"| `{row}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
