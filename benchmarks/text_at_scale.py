@@ -43,14 +43,14 @@ IN_MEMORY = 8  # files of rows that the training step has in memory too
 
 
 def paragraphs() -> Iterator[str]:
-    """For ever: made-up words, as frequent as those of prose (Zipf), in sentences of 15."""
+    """For ever: made-up words, as frequent as those of prose (Zipf), in sentences of 15; each comes ten times."""
     rng = np.random.default_rng(0)
     letters = np.array(list("eeettaaooiinnsshhrrddlluccmmwwffggyyppbbvk"))
     words = np.array(["".join(rng.choice(letters, 1 + n)) for n in rng.poisson(4.5, WORDS)])
     while True:
         drawn = words[(WORDS ** rng.random((10_000, 75))).astype(int) - 1]
-        for paragraph in drawn:
-            yield " ".join(" ".join(part).capitalize() + "." for part in paragraph.reshape(5, 15)) + "\n\n"
+        made = [" ".join(" ".join(part).capitalize() + "." for part in one.reshape(5, 15)) + "\n\n" for one in drawn]
+        yield from (made[at] for _ in range(10) for at in rng.permutation(len(made)))
 
 
 def write_text(path: Path, size: int) -> None:
