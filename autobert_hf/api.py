@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from inspect import signature
 from pathlib import Path
 from typing import Any, overload
@@ -25,11 +26,13 @@ from autobert_hf.searchers.own_function import OwnSearch
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import SearchSettings
 from autobert_hf.searchers.settings.given import refuse_unknown, settings_from
-from autobert_hf.searchers.space_summary import SpaceSummary, space_summary
+from autobert_hf.searchers.space_summary import space_summary
 from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.searchers.strategies.strategy import Pruner, Strategy
 from autobert_hf.study import Study, load_study, reopen
 
+
+PATIENCE = timedelta(days=7)  # of the processes that wait while the first one makes rows of a large text
 
 __all__ = ["Study", "load_study", "open_run", "reopen", "search", "search_run"]
 
@@ -104,7 +107,7 @@ def search_function(output_dir: str | Path, **given: Any) -> Study:
 
 def search_run(
     settings: SearchSettings,
-    on_summary: Callable[[SpaceSummary], object] = id,
+    on_summary: Callable[[object], object] = id,
     kind: type[Method] | None = None,
     version: str = "",
 ) -> Study:
@@ -156,7 +159,7 @@ def open_run(settings: SearchSettings, code: Mapping[str, str] | None = None) ->
     warn_of_missing_processes()
     # On a CPU Accelerate joins processes only if told to; else each would search alone, in the same folder.
     settings.cpu = settings.cpu or not torch.accelerator.is_available()
-    state = PartialState(cpu=settings.cpu)
+    state = PartialState(cpu=settings.cpu, timeout=PATIENCE)
     if settings.mixed_precision == "auto":  # what a run records is what it ran with, here and on the next machine
         settings.mixed_precision = default_precision(settings.cpu)
     folder = RunFolder(Path(settings.output_dir))
@@ -171,14 +174,18 @@ def open_run(settings: SearchSettings, code: Mapping[str, str] | None = None) ->
     return Run(folder.path, settings.seed, team), folder
 
 
-def summarize(method: Method, on_summary: Callable[[SpaceSummary], object]) -> None:
-    """What there is to choose from, counted before anything is trained; told once in a run."""
+def summarize(method: Method, on_summary: Callable[[object], object]) -> None:
+    """What there is to learn from and to choose from, counted before anything is trained; told once in a run."""
     base, run = method.base, method.run
     if base is None or (run.path / "report" / "space.json").exists():
         return
     limits = Limits({name: most for name, most in method.goals.limits.most.items() if name in ("parameters", "flops")})
     found = space_summary(method.space, lambda one: arithmetic_scores(one.to_config(base)), limits, run.seed)
     run.team.wait()
+    if method.text is not None:
+        run.record("text", method.text.facts)
     run.record("space", found.to_dict())
     if run.team.is_main:
-        on_summary(found)
+        for summary in (method.text, found):
+            if summary is not None:
+                on_summary(summary)

@@ -17,7 +17,9 @@ from transformers import AutoTokenizer
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
 from autobert_hf.lab.data.batches import Stream
+from autobert_hf.lab.data.corpus import row_tables
 from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.data.row_files import RowFiles
 from autobert_hf.lab.losses.masked_words import MaskedWords
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe, default_precision, fastest_attention
@@ -25,7 +27,6 @@ from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.variants import ablations
-from autobert_hf.records.files import read_tensors
 from autobert_hf.records.model_folder import save_model
 from autobert_hf.records.run_folder import write_json
 from autobert_hf.records.seeds import derive
@@ -86,8 +87,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/networks.json"))
     given = parser.parse_args()
     found = AutoBertConfig.from_pretrained(given.run / "model")
-    rows, _ = read_tensors(given.run / "text" / "rows.safetensors")
     tokenizer = AutoTokenizer.from_pretrained(given.run / "text" / "tokenizer")
+    tables = {side: row_tables(given.run / "text", side) for side in ("train", "held_out")}
+    rows = {side: RowFiles(table, tokenizer.pad_token_id) for side, table in tables.items()}
     team = Team(Accelerator(cpu=True, mixed_precision=default_precision(use_cpu=True)))
     asked = MaskedBatches(rows["held_out"], tokenizer, 32, derive(0, "held-out")).held_out(256)
     held_out = HeldOut(MaskedWords(found), asked, team)

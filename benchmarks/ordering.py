@@ -7,12 +7,13 @@ Scores as in students.py; `--text` is what use is counted on, 512 texts of it.
 """
 
 import argparse
+from itertools import islice
 from pathlib import Path
 
 from students import BATCH, Pairs
 from transformers import AutoTokenizer
 
-from autobert_hf.lab.data.text import read_documents
+from autobert_hf.lab.data.documents import read_documents
 from autobert_hf.lab.distilling.teacher import load_teacher
 from autobert_hf.modeling.convert import from_bert
 from autobert_hf.modeling.ordering import order_by_use
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/ordering.json"))
     given = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(given.teacher)
-    pairs, texts = Pairs(given.pairs, tokenizer), read_documents([given.text])[:TEXTS]
+    pairs, texts = Pairs(given.pairs, tokenizer), [*islice(read_documents([given.text]), TEXTS)]
     plain, ordered = (Sliceable(from_bert(load_teacher(given.teacher)).eval()) for _ in range(2))
     parts = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
     order_by_use(

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from students import Pairs, ahead, networks
 from tiny_runs import best_within, opened, train_further
-from torch.nn.functional import pad
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.data.corpus import row_tables
+from autobert_hf.lab.data.documents import read_documents
+from autobert_hf.lab.data.row_files import RowFiles, table_of
 from autobert_hf.lab.data.single_texts import text_rows
-from autobert_hf.lab.data.text import read_documents
 from autobert_hf.modeling.ordering import order_by_use
 from autobert_hf.records.run_folder import write_json
 from autobert_hf.records.study import Study
@@ -36,13 +36,11 @@ LONGER = 2
 REMEDIES = ("longer", "more text", "from the teacher", "second best")
 
 
-def with_more_text(text: Text, files: Sequence[Path], length: int) -> Text:
+def with_more_text(run: Path, text: Text, files: Sequence[Path], length: int) -> Text:
     """What the run trains on, and these; nothing of it is held out."""
-    more = text_rows(read_documents(files), text.tokenizer, length)
-    width = max(more.shape[1], text.train.rows.shape[1])
-    both = (text.train.rows, more)
-    rows = [pad(part, (0, width - part.shape[1]), value=text.tokenizer.pad_token_id) for part in both]
-    return replace(text, train=replace(text.train, rows=torch.cat(rows)))
+    more = table_of(text_rows([*read_documents(files)], text.tokenizer, length))
+    rows = RowFiles([*row_tables(run / "text", "train"), more], text.tokenizer.pad_token_id)
+    return replace(text, train=replace(text.train, rows=rows))
 
 
 def remedied(run: Path, limit: float, remedy: str, more_text: Sequence[Path]) -> PreTrainedModel:
@@ -58,7 +56,7 @@ def remedied(run: Path, limit: float, remedy: str, more_text: Sequence[Path]) ->
         search.start.load(search.supernet)
     model = search.supernet.extract(best.architecture)
     if remedy == "more text":
-        text = with_more_text(text, more_text, search.settings.length)
+        text = with_more_text(run, text, more_text, search.settings.length)
     recipe = search.settings.final_recipe(text)
     if remedy in ("longer", "more text"):
         recipe = replace(recipe, steps=LONGER * recipe.steps)

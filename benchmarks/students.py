@@ -26,10 +26,11 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 
 import autobert_hf  # noqa: F401 (AutoModel knows AutoBert)
 from autobert_hf.commands.measure import bert_base
+from autobert_hf.lab.data.corpus import row_tables
+from autobert_hf.lab.data.row_files import RowFiles
 from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.distilling.teacher import load_teacher
 from autobert_hf.lab.measuring.latency import measure_latency
-from autobert_hf.records.files import read_tensors
 from autobert_hf.records.run_folder import write_json
 from autobert_hf.searchers.baselines.untrained import StaticTable, in_int8
 
@@ -93,8 +94,8 @@ def baseline_folder(run: Path, name: str, trial: int) -> Path:
 
 def untrained(teacher: PreTrainedModel, run: Path, pairs: Pairs) -> dict[str, Any]:
     """The teacher and what it gives without any training."""
-    rows, _ = read_tensors(run / "text" / "rows.safetensors")
-    batches = TextBatches(rows["train"], pairs.tokenizer, 32, 0)
+    rows = RowFiles(row_tables(run / "text", "train"), pairs.tokenizer.pad_token_id)
+    batches = TextBatches(rows, pairs.tokenizer, 32, 0)
     static = StaticTable(
         teacher, [batches.batch("static", step=step) for step in range(30)], pairs.tokenizer.all_special_ids
     )

@@ -3,6 +3,7 @@
 import argparse
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -11,7 +12,8 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 
 from autobert_hf import AutoBertConfig, AutoBertModel
 from autobert_hf.lab.data.builtin_text import corpus
-from autobert_hf.lab.data.text import read_documents, train_tokenizer
+from autobert_hf.lab.data.documents import read_documents
+from autobert_hf.lab.data.text import train_tokenizer
 from autobert_hf.modeling.zoo import ZOO
 from autobert_hf.records.files import write_text
 from autobert_hf.records.run_folder import RunFolder, write_json
@@ -85,7 +87,7 @@ def tokens_command(given: argparse.Namespace) -> int:
     from autobert_hf.searchers.analysis.token_uniformity import token_uniformity
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    documents = read_documents([given.text]) if given.text else corpus(given.samples, seed=0)
+    documents = [*islice(read_documents([given.text]), given.samples)] if given.text else corpus(given.samples, seed=0)
     texts = documents[: given.samples]
     found = {}
     for source in tqdm(given.models, desc="models", unit="model"):

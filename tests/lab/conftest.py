@@ -8,6 +8,7 @@ from transformers import BertConfig, BertModel, BertTokenizer
 
 from autobert_hf import AutoBertConfig, AutoBertModel
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.data.row_files import RowFiles, table_of
 from autobert_hf.lab.data.single_texts import TextBatches, text_rows
 from autobert_hf.lab.distilling.teacher import Teacher
 
@@ -42,5 +43,6 @@ def texts(tokenizer: BertTokenizer) -> Text:
     """What a student of a teacher is shown: texts of one to nine words."""
     written = [" ".join(f"w{(start + word) % 55}" for word in range(1 + start % 9)) for start in range(60)]
     rows = text_rows(written, tokenizer, 12)
-    train, held_out = TextBatches(rows[:48], tokenizer, 8, seed=0), TextBatches(rows[48:], tokenizer, 5, seed=0)
+    train, held_out = (RowFiles([table_of(part)], tokenizer.pad_token_id) for part in (rows[:48], rows[48:]))
+    train, held_out = TextBatches(train, tokenizer, 8, seed=0), TextBatches(held_out, tokenizer, 5, seed=0)
     return Text(tokenizer, train, held_out.held_out(12), floor=3.0, device=torch.device("cpu"))

@@ -1,7 +1,7 @@
 """The text of a run as batches: which batch a step gets depends on nothing but its number and what it is for."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -43,7 +43,8 @@ class Stream:
 class Text:
     """
     What a run learns from and is tested on. `train` makes batches by step, `held_out` are the questions that all
-    networks are asked, `floor` is the loss of knowing word frequencies alone, in nats.
+    networks are asked, `floor` is the loss of knowing word frequencies alone, in nats, `facts` say how much text there
+    is and which share of its words is unknown.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -51,6 +52,13 @@ class Text:
     held_out: list[Batch]
     floor: float
     device: torch.device
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        rows, length = self.train.rows.shape
+        most = "" if self.train.tokens_per_batch == self.train.batch_size * length else "at most "
+        unknown = f", {self.facts['unknown']:.1%} unknown words" if self.facts else ""
+        return f"Text: {rows:,} rows of {most}{length} tokens{unknown}."
 
     def stream(self, *purpose: object) -> Stream:
         return Stream(self.train, purpose)

@@ -1,150 +1,167 @@
-"""The text of a run: documents in, tokenizer and packed rows out, kept in the run's folder."""
+"""The text of a run: documents in, tokenizer and rows out, kept in the run's folder."""
 
+import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import torch
+from tqdm.auto import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from autobert_hf.lab.data import builtin_text
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.data.masked_words import MaskedBatches
-from autobert_hf.lab.data.sentence_pairs import PairBatches, pair_rows
-from autobert_hf.lab.data.single_texts import TextBatches, text_rows
-from autobert_hf.lab.data.text import (
-    TextError,
-    load_documents,
-    pack,
-    read_documents,
-    sha256_of,
-    split_documents,
-    train_tokenizer,
-    unigram_floor,
-)
-from autobert_hf.records.files import disk_errors, read_tensors, write_tensors
+from autobert_hf.lab.data.row_files import RowFiles, read_metadata, read_rows, write_rows
+from autobert_hf.lab.data.row_making import RowMaker, chunks, in_order
+from autobert_hf.lab.data.sentence_pairs import PairBatches
+from autobert_hf.lab.data.single_texts import TextBatches
+from autobert_hf.lab.data.source import Source
+from autobert_hf.lab.data.text import unigram_floor
+from autobert_hf.lab.data.tokenizers import tokenizer_of
+from autobert_hf.records.files import write_text
 from autobert_hf.records.seeds import derive
 
 
-BUILTIN_DOCUMENTS = 20_000
+NAMES = {"train": "training", "held_out": "held-out"}
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where the text comes from: files, a data set, or neither for the built-in text."""
+def prepare(source: Source, folder: Path, processes: int | None = None) -> None:
+    """
+    Reads, tokenizes and packs once; a later call finds it in the folder. Killed in between, it goes on at the same
+    document. `processes`: of tokenizing; without, one a core, but on macOS a single one, where forking is not safe.
 
-    train_files: Sequence[str]
-    validation_files: Sequence[str]
-    dataset: str
-    tokenizer: str
-    vocab_size: int
-    length: int
-    seed: int
-    rows: str = "packed"  # or "pairs" of sentences; or "texts": each row is one document
-
-    def inputs(self) -> Mapping[str, str]:
-        """Every input by name, files with their sha256: what a run records, free of this machine's paths."""
-        if self.train_files and self.dataset:
-            raise TextError("Both --train-file and --dataset were given: choose one.")
-        inputs: dict[str, str] = {}
-        for file in (*self.train_files, *self.validation_files):
-            if not Path(file).is_file():
-                raise TextError(f"{file} is not there, or is no file: check the path.")
-            digest = sha256_of(file)
-            if inputs.setdefault(Path(file).name, digest) != digest:
-                raise TextError(f"Two of the files are called {Path(file).name}, as {file} is: rename one of them.")
-        if self.dataset:
-            inputs["dataset"] = self.dataset
-        elif not self.train_files:
-            inputs["built-in text"] = f"{BUILTIN_DOCUMENTS} documents"
-        return inputs
-
-    def documents(self) -> tuple[list[str], list[str]]:
-        """Training and held-out documents."""
-        if self.train_files:
-            documents = read_documents(self.train_files)
-        elif self.dataset:
-            documents = load_documents(self.dataset)
-        else:
-            documents = builtin_text.corpus(BUILTIN_DOCUMENTS, self.seed)
-        if self.validation_files:
-            return documents, read_documents(self.validation_files)
-        return split_documents(documents, seed=self.seed)
+    Raises:
+        TextError: if the text cannot be read, or makes no row.
+    """
+    if (folder / "text.json").exists():
+        return
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    tokenizer = tokenizer_of(source, folder)
+    for side, documents in source.sides.items():
+        splits = side == "train" and not source.validation_files
+        maker = RowMaker(tokenizer, source.rows, source.length, source.seed, splits)
+        _make_rows(source, maker, side, documents, folder / "rows", processes or cores)
+    facts = _facts(source, folder, tokenizer)
+    write_text(folder / "text.json", json.dumps(facts, indent=2) + "\n")
 
 
-def prepare(source: Source, folder: Path) -> None:
-    """Reads, tokenizes and packs once; a later call finds it in the folder."""
-    if not (folder / "rows.safetensors").exists():
-        train, held_out = source.documents()
-        tokenizer = _tokenizer(source, train)
-        with disk_errors(folder):
-            tokenizer.save_pretrained(folder / "tokenizer")
-        write_tensors(folder / "rows.safetensors", _rows(source, train, held_out, tokenizer))
+def _make_rows(
+    source: Source, maker: RowMaker, side: str, documents: Iterator[str], folder: Path, processes: int
+) -> None:
+    """One file a chunk; a chunk whose last file is there is done."""
+    done = _files(folder, side)
+    start = int(read_metadata(done[-1])["documents"]) if done else 0
+    most = _most_tokens(source, side)
+    tokens = sum(int(read_metadata(file)["tokens"]) for file in done)
+    if most is not None and tokens >= most:
+        return
+    given = chunks(documents, source.rows, len(done), start)
+    bar = tqdm(desc=f"{NAMES[side]} text", unit="token", unit_scale=True, initial=tokens, disable=None)
+    with bar:
+        for chunk, made in in_order(maker, given, processes):
+            named = made if side == "train" else {side: made["train"]}
+            for name, rows in reversed(named.items()):  # of the two sides of a chunk the training rows come last
+                facts = {"documents": chunk.end, "tokens": len(rows["ids"].combine_chunks().values)}
+                write_rows(folder / f"{name}-{chunk.number:05d}.arrow", rows, **facts)
+            new = facts["tokens"]
+            tokens += new
+            bar.update(new)
+            if most is not None and tokens >= most:
+                break
+
+
+def _files(folder: Path, side: str) -> list[Path]:
+    """In order, up to the first that is not there."""
+    found = sorted(folder.glob(f"{side}-*.arrow"))
+    return [file for number, file in enumerate(found) if file.name == f"{side}-{number:05d}.arrow"]
 
 
 def open_text(
     source: Source, folder: Path, batch_size: int, held_out_rows: int, seed: int, device: torch.device
 ) -> Text:
-    """
-    What `prepare` has left in the folder, as batches. `floor` is the loss of knowing word frequencies alone, in nats;
-    of pairs it contains the ln 2 of guessing.
-    """
+    """What `prepare` has left in the folder, as batches."""
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
-    rows, _ = read_tensors(folder / "rows.safetensors")
-    floor = unigram_floor(rows["train"], rows["held_out"], len(tokenizer), tokenizer.all_special_ids)
-    floor += math.log(2) if source.rows == "pairs" else 0.0
-    train = _batches(source.rows, rows, "train", tokenizer, batch_size, derive(seed, "batches"))
+    facts = read_facts(folder)
+    rows = {
+        side: RowFiles(row_tables(folder, side), tokenizer.pad_token_id, _most_tokens(source, side))
+        for side in ("train", "held_out")
+    }
+    train = _batches(source.rows, rows["train"], tokenizer, batch_size, derive(seed, "batches"))
     fewer = min(batch_size, len(rows["held_out"]))
-    held_out = _batches(source.rows, rows, "held_out", tokenizer, fewer, derive(seed, "held-out"))
-    return Text(tokenizer, train, held_out.held_out(held_out_rows), floor, device)
+    held_out = _batches(source.rows, rows["held_out"], tokenizer, fewer, derive(seed, "held-out"))
+    return Text(tokenizer, train, held_out.held_out(held_out_rows), facts["floor"], device, facts)
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "text.json").read_text(encoding="utf-8"))
 
 
 def _batches(
-    kind: str,
-    rows: Mapping[str, torch.Tensor],
-    side: str,
-    tokenizer: PreTrainedTokenizerBase,
-    batch_size: int,
-    seed: int,
+    kind: str, rows: RowFiles, tokenizer: PreTrainedTokenizerBase, batch_size: int, seed: int
 ) -> MaskedBatches:
-    if kind == "texts":
-        return TextBatches(rows[side], tokenizer, batch_size, seed)
-    if kind == "packed":
-        return MaskedBatches(rows[side], tokenizer, batch_size, seed)
-    return PairBatches(rows[side], tokenizer, batch_size, seed, rows[f"{side}_is_random"])
+    if rows.labels is not None:
+        return PairBatches(rows, tokenizer, batch_size, seed, rows.labels)
+    return (TextBatches if kind == "texts" else MaskedBatches)(rows, tokenizer, batch_size, seed)
 
 
-def _rows(
-    source: Source, train: Sequence[str], held_out: Sequence[str], tokenizer: PreTrainedTokenizerBase
-) -> dict[str, torch.Tensor]:
-    rows = {}
-    for side, documents in (("train", train), ("held_out", held_out)):
-        if source.rows == "packed":
-            rows[side] = pack(documents, tokenizer, source.length)
-        elif source.rows == "texts":
-            rows[side] = text_rows(documents, tokenizer, source.length)
-        else:
-            seed = derive(source.seed, side)
-            rows[side], rows[f"{side}_is_random"] = pair_rows(documents, tokenizer, source.length, seed)
-    return rows
+def row_tables(folder: Path, side: str) -> list[pa.Table]:
+    """Of the side `train` or `held_out`, from the folder that `prepare` was given."""
+    return [*map(read_rows, _files(folder / "rows", side))]
 
 
-def _tokenizer(source: Source, documents: Sequence[str]) -> PreTrainedTokenizerBase:
-    if not source.tokenizer:
-        return train_tokenizer(documents, source.vocab_size, max(source.length, 128))
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.tokenizer)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise TextError(
-            f"The tokenizer {source.tokenizer} cannot be loaded ({reason}): check its name or folder, or leave "
-            "--tokenizer out to have one trained."
-        ) from error
-    for name in ("pad_token_id", "mask_token_id", "cls_token_id", "sep_token_id"):
-        if getattr(tokenizer, name) is None:
-            raise TextError(
-                f"The tokenizer {source.tokenizer} has no {name.removesuffix('_id')}: masked-language training needs "
-                "one. Leave --tokenizer out to have one trained."
-            )
-    return tokenizer
+def _facts(source: Source, folder: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """
+    How much text there is, the share of unknown words, and the loss of knowing word frequencies alone (`floor`, nats;
+    of pairs with the ln 2 of guessing).
+
+    Raises:
+        TextError: if one side has no row, or none of its words is known.
+    """
+    rows, counts = {}, {}
+    for side in ("train", "held_out"):
+        rows[side], counts[side] = _counted(_files(folder / "rows", side), len(tokenizer), _most_tokens(source, side))
+        if reason := _unfit(rows[side], counts[side], tokenizer, source.length):
+            shutil.rmtree(folder)  # more text makes another tokenizer, another length other rows
+            raise TextError(f"The {NAMES[side]} text {reason}.")
+    unknown = tokenizer.unk_token_id
+    words = np.delete(counts["train"], [i for i in tokenizer.all_special_ids if i != unknown]).sum()
+    floor = unigram_floor(counts["train"], counts["held_out"], tokenizer.all_special_ids)
+    return {
+        "train_rows": rows["train"],
+        "held_out_rows": rows["held_out"],
+        "train_tokens": int(counts["train"].sum()),
+        "unknown": 0.0 if unknown is None else float(counts["train"][unknown] / words),
+        "floor": floor + (math.log(2) if source.rows == "pairs" else 0.0),
+    }
+
+
+def _unfit(rows: int, counts: np.ndarray, tokenizer: PreTrainedTokenizerBase, length: int) -> str:
+    if not rows:
+        return (
+            f"is too short for one row of {length}, which needs at least {length - 2} tokens: give more text or a "
+            "smaller length"
+        )
+    if not np.delete(counts, tokenizer.all_special_ids).any():
+        return "has no word that the tokenizer knows: give a --tokenizer that knows the language and its script"
+    return ""
+
+
+def _counted(files: Sequence[Path], vocab_size: int, most: int | None) -> tuple[int, np.ndarray]:
+    """The number of rows and how often each word stands there. What is mapped counts as memory: one file at a time."""
+    number, counts = 0, np.zeros(vocab_size, dtype=np.int64)
+    for file in files:
+        rows = RowFiles([read_rows(file)], 0, None if most is None else most - int(counts.sum()))
+        number += len(rows)
+        counts += rows.counts(vocab_size)
+    return number, counts
+
+
+def _most_tokens(source: Source, side: str) -> int | None:
+    return source.max_train_tokens if side == "train" else None

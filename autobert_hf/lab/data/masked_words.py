@@ -5,17 +5,18 @@ from dataclasses import dataclass
 import torch
 from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerBase
 
+from autobert_hf.lab.data.row_files import RowFiles
 from autobert_hf.records.seeds import derive
 
 
 @dataclass
 class MaskedBatches:
     """
-    Batches from packed rows (rows, length). Rows come in a new random order each epoch; 15 % of the tokens are
-    labelled, of which 80 % become [MASK] and 10 % another word, as in BERT.
+    Batches from packed rows (rows, length), in memory or in files. Rows come in a new random order each epoch; 15 % of
+    the tokens are labelled, of which 80 % become [MASK] and 10 % another word, as in BERT.
     """
 
-    rows: torch.Tensor
+    rows: torch.Tensor | RowFiles
     tokenizer: PreTrainedTokenizerBase
     batch_size: int
     seed: int
@@ -27,6 +28,7 @@ class MaskedBatches:
                 f"{self.batch_size}: give more text, a smaller --batch-size or a smaller --length."
             )
         self.collator = DataCollatorForLanguageModeling(self.tokenizer, mlm_probability=0.15)
+        self.epoch: tuple[tuple[object, ...], torch.Tensor] = ((), torch.empty(0))
 
     @property
     def tokens_per_batch(self) -> int:
@@ -36,9 +38,14 @@ class MaskedBatches:
         """input_ids and labels, each (batch_size, length)."""
         per_epoch = len(self.rows) // self.batch_size
         epoch, index = divmod(step, per_epoch)
-        order = torch.randperm(len(self.rows), generator=generator(self.seed, *purpose, "order", epoch))
-        chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
+        chosen = self.shuffled(*purpose, "order", epoch)[index * self.batch_size : (index + 1) * self.batch_size]
         return self.mask(chosen, *purpose, "mask", step)
+
+    def shuffled(self, *purpose: object) -> torch.Tensor:
+        """The last order is remembered: drawing one of millions of rows takes longer than a step."""
+        if self.epoch[0] != purpose:
+            self.epoch = (purpose, torch.randperm(len(self.rows), generator=generator(self.seed, *purpose)))
+        return self.epoch[1]
 
     def held_out(self, num_rows: int) -> list[dict[str, torch.Tensor]]:
         """The first rows with fixed masks, so that every network answers the same questions."""

@@ -9,8 +9,9 @@ from itertools import chain
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.data.masked_words import MaskedBatches
-from autobert_hf.lab.data.text import TextError, token_lists
+from autobert_hf.lab.data.text import token_lists
 from autobert_hf.records.seeds import derive
 
 

@@ -8,21 +8,19 @@ from transformers import PreTrainedTokenizerBase
 
 from autobert_hf.lab.data.length_buckets import length_buckets
 from autobert_hf.lab.data.masked_words import MaskedBatches, generator
+from autobert_hf.lab.data.row_files import RowFiles
 
 
 Batch = dict[str, torch.Tensor]
 
 
-def text_rows(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, length: int) -> torch.Tensor:
-    """One document a row (rows, longest) int64, with the tokenizer's special tokens, cut at `length`, padded."""
+def text_rows(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, length: int) -> list[list[int]]:
+    """One document a row, with the tokenizer's special tokens, cut at `length`."""
     encoded = tokenizer(
         list(documents),
         truncation=True,
         max_length=length,
         split_special_tokens=True,  # "[MASK]" in a text is just text
-        padding="longest",
-        padding_side="right",
-        return_tensors="pt",
         return_token_type_ids=False,
         return_attention_mask=False,
         verbose=False,
@@ -33,13 +31,15 @@ def text_rows(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, leng
 @dataclass
 class TextBatches(MaskedBatches):
     """
-    Batches `{input_ids, attention_mask}` from padded rows (rows, length), each (batch_size, longest). Rows come
+    Batches `{input_ids, attention_mask}` from rows of any lengths, each (batch_size, longest). Rows come
     in a new order each epoch, those of nearly equal length together; what makes no whole batch is left out.
     """
 
+    rows: RowFiles
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.lengths = (self.rows != self.tokenizer.pad_token_id).sum(1).tolist()
+        self.lengths: list[int] = self.rows.lengths.tolist()
         self.orders: dict[tuple[object, ...], list[list[int]]] = {}
 
     @property
@@ -58,9 +58,8 @@ class TextBatches(MaskedBatches):
 
     def trim(self, chosen: Sequence[int]) -> Batch:
         lengths = torch.tensor([self.lengths[row] for row in chosen])
-        longest = int(lengths.max())
-        mask = (torch.arange(longest) < lengths[:, None]).long()
-        return {"input_ids": self.rows[torch.tensor(chosen), :longest], "attention_mask": mask}
+        mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
+        return {"input_ids": self.rows[torch.tensor(chosen)], "attention_mask": mask}
 
     def order(self, *purpose: object) -> list[list[int]]:
         """The last one is remembered: sorting a million rows for every step would take longer than the step."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autobert_hf.lab.data import builtin_text
-from autobert_hf.lab.data.text import TABLES
+from autobert_hf.lab.data.documents import TABLES
 from autobert_hf.records.seeds import derive
 
 

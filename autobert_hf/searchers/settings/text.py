@@ -1,11 +1,13 @@
 """Text, what is learned from it, and how candidates are judged on it."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autobert_hf.lab.data.batches import Text
-from autobert_hf.lab.data.corpus import Source, open_text, prepare
+from autobert_hf.lab.data.corpus import open_text, prepare, read_facts
+from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import sha256_of
 from autobert_hf.lab.losses import LOSSES
 from autobert_hf.lab.training.recipe import Recipe
@@ -13,15 +15,23 @@ from autobert_hf.lab.training.team import Team
 from autobert_hf.records.goals import Goals
 from autobert_hf.searchers.evaluators.candidate_tasks import CandidateTasks
 from autobert_hf.searchers.run import Run
-from autobert_hf.searchers.settings.described import described, several
+from autobert_hf.searchers.settings.described import Quantity, described, several
 from autobert_hf.searchers.settings.tokens import TokenSettings
+
+
+UNKNOWN = 0.05  # share of unknown words that is worth a warning
 
 
 @dataclass
 class TextSettings(TokenSettings):
-    train_file: list[str] = several("Text, parquet, csv or json files. Without: the built-in text.", local=True)
+    train_file: list[str] = several(
+        "Files or folders: text, parquet, csv, tsv, json, jsonl, ndjson, also .gz and .zst. Without: built-in text.",
+        local=True,
+    )
     validation_file: list[str] = several("Held-out text. Without: 5 percent of the documents.", local=True)
-    dataset: str = described("Hub data set with a `text` column, instead of files.", "")
+    dataset: str = described("Hub data set instead of files, read as it is needed.", "")
+    text_column: str = described("Column of tables and data sets that holds the text.", "text")
+    max_train_tokens: Quantity | None = described("Most tokens to train on, e.g. 100M: no more is read.", None)
 
     loss: str = described(f"What networks learn: {', '.join(LOSSES)}; the last three from a teacher.", "mlm")
     final_loss: str = described("What the winner learns in its final training. Without: as --loss.", "")
@@ -66,12 +76,16 @@ class TextSettings(TokenSettings):
             self.length,
             self.seed,
             LOSSES[self.loss].rows,
+            self.text_column,
+            None if self.max_train_tokens is None else int(self.max_train_tokens),
         )
 
     def open_text(self, run: Run) -> Text:
         folder = run.path / "text"
         with run.team.main_first():
             prepare(self.source(), folder)
+        if run.team.is_main and not (run.path / "report" / "text.json").exists():
+            warn_of_unknown_words(read_facts(folder)["unknown"])
         return open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
 
     def goals(self, unit: str) -> Goals:
@@ -96,6 +110,15 @@ class TextSettings(TokenSettings):
             for file in filter(Path.is_file, sorted(folder.glob("*"))):
                 inputs[f"{folder.name}/{file.name}"] = sha256_of(file)
         return inputs
+
+
+def warn_of_unknown_words(share: float) -> None:
+    if share > UNKNOWN:
+        warnings.warn(
+            f"{share:.1%} of the text are words that the tokenizer does not know: give a larger --vocab-size, or a "
+            "--tokenizer that knows the language and its script.",
+            stacklevel=2,
+        )
 
 
 def public_name(spec: str) -> str:

@@ -1,5 +1,6 @@
 """From files to rows once; the second start of a run reads what the first one prepared, and makes batches of it."""
 
+import json
 import math
 from dataclasses import replace
 from hashlib import sha256
@@ -9,15 +10,17 @@ import pytest
 import torch
 from transformers import BertTokenizer
 
-from autobert_hf.lab.data import corpus as module
+from autobert_hf.lab.data import source as module
 from autobert_hf.lab.data.batches import Batch, Text
 from autobert_hf.lab.data.builtin_text import corpus
-from autobert_hf.lab.data.corpus import Source, open_text, prepare
+from autobert_hf.lab.data.corpus import open_text, prepare, row_tables
+from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.data.row_files import RowFiles
 from autobert_hf.lab.data.sentence_pairs import PairBatches
 from autobert_hf.lab.data.single_texts import TextBatches
-from autobert_hf.lab.data.text import TextError, unigram_floor
-from autobert_hf.records.files import read_tensors
+from autobert_hf.lab.data.source import Source
+from autobert_hf.lab.data.text import split_documents, unigram_floor
 
 
 DOCUMENTS = corpus(80, seed=0)
@@ -42,8 +45,12 @@ def opened(source: Source, folder: Path, batch_size: int = 4, held_out_rows: int
     return open_text(source, folder, batch_size, held_out_rows, seed, torch.device("cpu"))
 
 
-def rows_of(folder: Path, side: str) -> torch.Tensor:
-    return read_tensors(folder / "rows.safetensors")[0][side]
+def rows_of(folder: Path, side: str) -> RowFiles:
+    return RowFiles(row_tables(folder, side), pad_id=0)
+
+
+def whole(rows: RowFiles) -> torch.Tensor:
+    return rows[torch.arange(len(rows))]
 
 
 def equal(one: Batch, other: Batch) -> bool:
@@ -51,10 +58,11 @@ def equal(one: Batch, other: Batch) -> bool:
 
 
 def same(one: Text, other: Text) -> bool:
-    rows = torch.equal(one.train.rows, other.train.rows)
+    rows = torch.equal(whole(one.train.rows), whole(other.train.rows))
     held_out = all(map(equal, one.held_out, other.held_out)) and len(one.held_out) == len(other.held_out)
     words = one.tokenizer.get_vocab() == other.tokenizer.get_vocab()
-    return rows and held_out and words and one.floor == other.floor and equal(one.stream("a")(5), other.stream("a")(5))
+    known = one.floor == other.floor and one.facts == other.facts
+    return rows and held_out and words and known and equal(one.stream("a")(5), other.stream("a")(5))
 
 
 def test_inputs_are_named_without_their_folders(source: Source, text: str, tmp_path: Path) -> None:
@@ -80,10 +88,17 @@ def test_two_files_of_one_name_are_told_apart_or_refused(source: Source, text: s
     assert len(replace(source, validation_files=[text]).inputs()) == 1
 
 
-@pytest.mark.parametrize("name", ["missing.txt", "."])
-def test_a_file_that_is_not_there(source: Source, tmp_path: Path, name: str) -> None:
-    with pytest.raises(TextError, match="is not there, or is no file: check the path"):
-        replace(source, validation_files=[str(tmp_path / name)]).inputs()
+def test_files_in_folders_are_named_by_their_places(source: Source, tmp_path: Path) -> None:
+    for name in ("in/a.txt", "in/deep/a.txt", "in/.hidden"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    inputs = replace(source, train_files=[str(tmp_path / "in")]).inputs()
+    assert inputs == {name: sha256(name.encode()).hexdigest() for name in ("in/a.txt", "in/deep/a.txt")}
+
+
+def test_a_file_that_is_not_there(source: Source, tmp_path: Path) -> None:
+    with pytest.raises(TextError, match=r"missing\.txt does not exist: check the path"):
+        replace(source, validation_files=[str(tmp_path / "missing.txt")]).inputs()
 
 
 def test_files_and_a_data_set(source: Source) -> None:
@@ -91,37 +106,60 @@ def test_files_and_a_data_set(source: Source) -> None:
         replace(source, dataset="some/set").inputs()
 
 
+def told(rows: RowFiles) -> list[int]:
+    """The tokens of packed rows without [CLS] and [SEP]."""
+    return whole(rows)[:, 1:-1].flatten().tolist()
+
+
+def is_start_of(found: list[int], documents: list[str], text: Text) -> bool:
+    """All but what fills no row."""
+    expected = [token for document in documents for token in text.tokenizer.encode(document, add_special_tokens=False)]
+    return found == expected[: len(found)] and 0 <= len(expected) - len(found) < 14
+
+
 def test_held_out_documents_are_others_or_those_of_the_validation_file(source: Source, tmp_path: Path) -> None:
-    train, held_out = source.documents()
-    assert len(held_out) == 4
-    assert sorted(train + held_out) == sorted(DOCUMENTS)
+    """Up to one chunk of text they are one in twenty of all documents."""
+    text = opened(source, tmp_path / "split")
+    for side, documents in zip(("train", "held_out"), split_documents(DOCUMENTS, seed=0), strict=True):
+        assert is_start_of(told(rows_of(tmp_path / "split", side)), documents, text)
     other = tmp_path / "held-out.txt"
-    other.write_text("Seen by nobody.")
-    assert replace(source, validation_files=[str(other)]).documents() == (DOCUMENTS, ["Seen by nobody."])
+    other.write_text("Seen by nobody. " * 20)
+    text = opened(replace(source, validation_files=[str(other)]), tmp_path / "given")
+    assert is_start_of(told(rows_of(tmp_path / "given", "held_out")), [other.read_text()], text)
+    assert is_start_of(told(rows_of(tmp_path / "given", "train")), DOCUMENTS, text)
 
 
 def test_the_built_in_text_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BUILTIN_DOCUMENTS", 40)
-    train, held_out = NOTHING.documents()
-    assert (len(train), len(held_out)) == (38, 2)
-    assert NOTHING.documents() == (train, held_out)
-    assert replace(NOTHING, seed=1).documents() != (train, held_out)
+    documents = [*NOTHING.documents()]
+    assert len(documents) == 40
+    assert [*NOTHING.documents()] == documents
+    assert [*replace(NOTHING, seed=1).documents()] != documents
 
 
 def test_rows_are_packed_text_and_the_floor_is_theirs(source: Source, tmp_path: Path) -> None:
     found = opened(source, tmp_path)
-    train, held_out = (rows_of(tmp_path, side) for side in ("train", "held_out"))
+    train, held_out = (whole(rows_of(tmp_path, side)) for side in ("train", "held_out"))
     assert train.shape[1] == held_out.shape[1] == 16
     assert len(train) > 10 * len(held_out)
-    assert torch.equal(found.train.rows, train)
-    assert found.tokenizer.decode(train[0][1:-1])[:10] == source.documents()[0][0].lower()[:10]
-    assert found.floor == unigram_floor(train, held_out, len(found.tokenizer), found.tokenizer.all_special_ids)
+    assert torch.equal(whole(found.train.rows), train)
+    first = split_documents(DOCUMENTS, seed=0)[0][0]
+    assert found.tokenizer.decode(train[0][1:-1])[:10] == first.lower()[:10]
+    assert found.floor == floor_of(tmp_path, found)
+    assert found.facts["train_rows"] == len(train)
+    assert found.facts["held_out_rows"] == len(held_out)
+    assert found.facts["train_tokens"] == train.numel()
+
+
+def floor_of(folder: Path, text: Text) -> float:
+    counts = [rows_of(folder, side).counts(len(text.tokenizer)) for side in ("train", "held_out")]
+    return unigram_floor(*counts, text.tokenizer.all_special_ids)
 
 
 def test_held_out_batches_are_the_first_held_out_rows(source: Source, tmp_path: Path) -> None:
     """Of a text with fewer rows than a batch they are one smaller batch."""
     held_out = rows_of_batches(opened(source, tmp_path, batch_size=4, held_out_rows=6).held_out)
-    assert torch.equal(held_out, rows_of(tmp_path, "held_out")[:6])
+    assert torch.equal(held_out, whole(rows_of(tmp_path, "held_out"))[:6])
     everything = len(rows_of(tmp_path, "held_out"))
     (one,) = opened(source, tmp_path, batch_size=everything + 1, held_out_rows=1000).held_out
     assert len(one["input_ids"]) == everything
@@ -167,18 +205,12 @@ def test_rows_are_of_the_kind_that_a_loss_reads(source: Source, tmp_path: Path, 
     first, second = opened(asked, tmp_path), opened(asked, tmp_path)
     assert type(first.train) is type(second.train) is made
     assert same(first, second)
-    words = unigram_floor(
-        rows_of(tmp_path, "train"),
-        rows_of(tmp_path, "held_out"),
-        len(first.tokenizer),
-        first.tokenizer.all_special_ids,
-    )
     guessing = math.log(2) if kind == "pairs" else 0.0
-    assert first.floor == pytest.approx(words + guessing)
+    assert first.floor == pytest.approx(floor_of(tmp_path, first) + guessing)
     if isinstance(first.train, PairBatches):
-        assert torch.equal(first.train.is_random, rows_of(tmp_path, "train_is_random"))
+        assert torch.equal(first.train.is_random, rows_of(tmp_path, "train").labels)
         labels = torch.cat([batch["next_sentence_label"] for batch in first.held_out])
-        assert torch.equal(labels, rows_of(tmp_path, "held_out_is_random")[: len(labels)])
+        assert torch.equal(labels, rows_of(tmp_path, "held_out").labels[: len(labels)])
 
 
 def test_prepared_once_and_equal_everywhere(source: Source, text: str, tmp_path: Path) -> None:
@@ -188,15 +220,50 @@ def test_prepared_once_and_equal_everywhere(source: Source, text: str, tmp_path:
     assert same(first, opened(source, tmp_path / "one"))
 
 
-def test_a_killed_preparation_starts_again(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-        raise KeyboardInterrupt
+def test_a_row_that_no_text_fills(source: Source, text: str, tmp_path: Path) -> None:
+    """Once there is more text the same folder serves."""
+    Path(text).write_text("only\n\nthree words")
+    with pytest.raises(
+        TextError, match="The training text is too short for one row of 16, which needs at least 14 tok"
+    ):
+        prepare(source, tmp_path / "one")
+    Path(text).write_text("\n\n".join(DOCUMENTS))
+    assert len(opened(source, tmp_path / "one").held_out[0]["input_ids"]) == 4
+    other = tmp_path / "held-out.txt"
+    other.write_text("short")
+    with pytest.raises(TextError, match="The held-out text is too short for one row of 16"):
+        prepare(replace(source, validation_files=[str(other)]), tmp_path / "two")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "write_tensors", killed)
-        with pytest.raises(KeyboardInterrupt):
-            prepare(replace(source, vocab_size=150), tmp_path / "one")
-    assert same(opened(source, tmp_path / "one"), opened(source, tmp_path / "two"))
+
+def test_one_document_cannot_be_held_out_from(source: Source, text: str, tmp_path: Path) -> None:
+    Path(text).write_text("only one")
+    with pytest.raises(TextError, match="There is only one document"):
+        prepare(source, tmp_path / "one")
+
+
+def test_the_share_of_unknown_words(source: Source, text: str, tmp_path: Path) -> None:
+    known = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "known"])}
+    BertTokenizer(vocab=known).save_pretrained(tmp_path / "tokenizer")
+    Path(text).write_text("\n\n".join(["known known known strange"] * 100))
+    found = opened(replace(source, tokenizer=str(tmp_path / "tokenizer"), length=6), tmp_path / "text")
+    assert found.facts["unknown"] == 0.25
+    assert str(found) == "Text: 95 rows of 6 tokens, 25.0% unknown words."
+    assert json.loads((tmp_path / "text/text.json").read_text()) == found.facts
+    assert opened(source, tmp_path / "trained").facts["unknown"] == 0
+
+
+def test_a_tokenizer_without_an_unknown_word(source: Source, tmp_path: Path) -> None:
+    tokenizer = opened(source, tmp_path / "one").tokenizer
+    tokenizer.unk_token = None
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    assert opened(replace(source, tokenizer=str(tmp_path / "tokenizer")), tmp_path / "two").facts["unknown"] == 0
+
+
+def test_texts_of_their_own_lengths_are_told_as_such(source: Source, tmp_path: Path) -> None:
+    text = opened(replace(source, rows="texts"), tmp_path)
+    assert str(text).startswith("Text: 76 rows of 16 tokens, ")
+    text = opened(replace(source, rows="texts", length=500), tmp_path / "long")
+    assert str(text).startswith(f"Text: 76 rows of at most {max(text.train.lengths)} tokens, ")
 
 
 def test_a_tokenizer_that_is_given(source: Source, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import BertTokenizer
 
+from autobert_hf.lab.data.row_files import RowFiles, table_of
 from autobert_hf.lab.data.single_texts import TextBatches, text_rows
 
 
@@ -12,21 +13,25 @@ TEXTS = [" ".join(f"w{(start + word) % 55}" for word in range(1 + start % 9)) fo
 
 @pytest.fixture
 def batches(tokenizer: BertTokenizer) -> TextBatches:
-    return TextBatches(text_rows(TEXTS, tokenizer, 8), tokenizer, batch_size=4, seed=0)
+    rows = RowFiles([table_of(text_rows(TEXTS, tokenizer, 8))], tokenizer.pad_token_id)
+    return TextBatches(rows, tokenizer, batch_size=4, seed=0)
 
 
-def test_rows_are_texts_cut_and_padded(tokenizer: BertTokenizer) -> None:
+def test_rows_are_texts_cut_and_a_batch_of_them_is_padded(tokenizer: BertTokenizer) -> None:
     rows = text_rows(["w1 w2", "w0 w1 w2 w3 w4 w5 w6", "[MASK]"], tokenizer, 6)
     cls, sep, pad = tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id
-    assert rows[0].tolist() == [cls, *tokenizer.convert_tokens_to_ids(["w1", "w2"]), sep, pad, pad]
-    assert rows[1].tolist() == [cls, *tokenizer.convert_tokens_to_ids(["w0", "w1", "w2", "w3"]), sep]
+    assert rows[0] == [cls, *tokenizer.convert_tokens_to_ids(["w1", "w2"]), sep]
+    assert rows[1] == [cls, *tokenizer.convert_tokens_to_ids(["w0", "w1", "w2", "w3"]), sep]
     assert tokenizer.mask_token_id not in rows[2]
+    (batch,) = TextBatches(RowFiles([table_of(rows[:2])], pad), tokenizer, 2, seed=0).held_out(2)
+    assert batch["input_ids"].tolist() == [rows[0] + [pad, pad], rows[1]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1, 0, 0], [1] * 6]
 
 
 def test_an_epoch_shows_each_row_once_but_for_the_rest(batches: TextBatches) -> None:
     shown = [tuple(row[row != 0].tolist()) for step in range(11) for row in batches.batch("a", step=step)["input_ids"]]
     assert len(shown) == 44
-    wanted = {tuple(row[row != 0].tolist()) for row in batches.rows}
+    wanted = {tuple(batches.rows.row(index).tolist()) for index in range(45)}
     assert len(set(shown)) >= 44 - (45 - len(wanted))
     assert set(shown) <= wanted
 
@@ -53,7 +58,7 @@ def test_the_same_purpose_and_step_is_the_same_batch(batches: TextBatches) -> No
 
 def test_held_out_rows_are_the_first_ones(batches: TextBatches) -> None:
     rows = [tuple(row[row != 0].tolist()) for batch in batches.held_out(10) for row in batch["input_ids"]]
-    assert sorted(rows) == sorted(tuple(row[row != 0].tolist()) for row in batches.rows[:10])
+    assert sorted(rows) == sorted(tuple(batches.rows.row(index).tolist()) for index in range(10))
 
 
 def test_tokens_are_counted_without_padding(batches: TextBatches) -> None:

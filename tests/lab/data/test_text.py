@@ -1,11 +1,10 @@
 import json
 import math
-import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,13 +12,10 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertTokenizer
 
 from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.data.text import (
     SPECIAL_TOKENS,
-    TextError,
-    load_documents,
     pack,
-    read_documents,
-    sha256_of,
     split_documents,
     token_stream,
     train_tokenizer,
@@ -27,124 +23,16 @@ from autobert_hf.lab.data.text import (
 )
 
 
-SHARED = Path(__file__).parents[3] / "shared/data"
 LETTERS = BertTokenizer(vocab={word: i for i, word in enumerate([*SPECIAL_TOKENS, *"abcdefgh"])})
 
 
-Write = Callable[[str, str | bytes], Path]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Write:
-    def write(name: str, content: str | bytes) -> Path:
-        (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
-        return tmp_path / name
-
-    return write
+def counts(rows: torch.Tensor, vocab_size: int) -> np.ndarray:
+    return np.bincount(rows.flatten(), minlength=vocab_size)
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> BertTokenizer:
     return train_tokenizer(corpus(200, seed=0), vocab_size=600, model_max_length=64)
-
-
-@pytest.mark.parametrize(
-    ("content", "documents"),
-    [
-        ("one\nline\n\ntwo  \t words\n \n\nthree\n", ["one line", "two words", "three"]),
-        ("\n\none\ntwo\n\n", ["one", "two"]),
-        ("one", ["one"]),
-        (b"\xef\xbb\xbfcaf\xc3\xa9\r\nline\r\n\r\ntwo\r\n", ["café line", "two"]),
-    ],
-)
-def test_paragraphs_or_lines_are_documents(file: Write, content: str | bytes, documents: list[str]) -> None:
-    assert read_documents([file("any.name", content)]) == documents
-
-
-def test_tables_need_only_a_text_column(file: Write) -> None:
-    comma = file("a.csv", 'label,text\n1,"one, two"\n2,\n3," three\nfour"\n')
-    lines = file("b[1].jsonl", '{"text": "five"}\n{"text": null}\n{"text": "six"}\n')
-    plain = file("c.txt", "seven")
-    assert read_documents([comma, str(lines), plain]) == ["one, two", "three four", "five", "six", "seven"]
-
-
-def test_parquet_is_read() -> None:
-    path = SHARED / "corpus_prose/validation.parquet"
-    if not path.exists():
-        pytest.skip("needs the shared corpus")
-    documents = read_documents([path])
-    assert len(documents) == 3075
-    assert sha256_of(path).startswith("8f715f3fab4a")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("empty.txt", "", r"empty\.txt is empty"),
-        ("blank.txt", " \n\n\t", r"blank\.txt holds nothing but white space"),
-        ("blank.csv", 'text\n" "\n" "\n', r"blank\.csv holds nothing but white space"),
-        ("binary.txt", b"abc\x00d", r"binary\.txt is binary: there is a null byte at offset 3"),
-        ("latin.txt", "caf\u00e9".encode("latin1"), r"byte 0xe9 at offset 3.*iconv -f LATIN1 -t UTF-8 latin\.txt"),
-        ("other.csv", "a,b\n1,2\n", r"other\.csv has no column `text`, only a, b"),
-        ("number.csv", "text\n1\n", r"`text` of .*number\.csv holds int64, not text"),
-        ("nested.jsonl", '{"text": ["a"]}\n', r"`text` of .*nested\.jsonl holds nested values, not text"),
-        ("broken.json", "{garbage", r"broken\.json cannot be loaded with `datasets` \(.*JSON parse error"),
-        (
-            "broken.parquet",
-            "garbage, not parquet",
-            r"broken\.parquet cannot be loaded with `datasets` \(.*not a parquet file",
-        ),
-    ],
-)
-def test_a_bad_file_is_one_clear_sentence(file: Write, name: str, content: str | bytes, message: str) -> None:
-    with pytest.raises(TextError, match=message) as caught:
-        read_documents([file("good.txt", "good"), file(name, content)])
-    assert "\n" not in str(caught.value)
-
-
-def test_a_path_that_is_no_file_is_one_clear_sentence(tmp_path: Path) -> None:
-    with pytest.raises(TextError, match="nowhere.txt does not exist"):
-        read_documents([tmp_path / "nowhere.txt"])
-    with pytest.raises(TextError, match="is a folder: name the files"):
-        read_documents([tmp_path])
-    with pytest.raises(TextError, match="No text file"):
-        read_documents([])
-
-
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
-def test_an_unreadable_file_is_one_clear_sentence(file: Write) -> None:
-    path = file("locked.txt", "text")
-    path.chmod(0)
-    with pytest.raises(TextError, match="cannot be read .*permissions"):
-        read_documents([path])
-
-
-def test_a_folder_is_a_data_set(tmp_path: Path, file: Write) -> None:
-    file("train.csv", "text,n\nhello,1\n")
-    file("test.csv", "text,n\nbye,1\n")
-    assert load_documents(str(tmp_path)) == ["hello"]
-    assert load_documents(str(tmp_path), split="test") == ["bye"]
-    with pytest.raises(TextError, match='Unknown split "dev"'):
-        load_documents(str(tmp_path), split="dev")
-    with pytest.raises(TextError, match="missing cannot be loaded"):
-        load_documents(str(tmp_path / "missing"))
-
-
-def test_a_configuration_stands_behind_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
-    import datasets
-
-    asked = []
-
-    def load_dataset(path: str, **options: object) -> datasets.Dataset:
-        asked.append((path, options))
-        return datasets.Dataset.from_dict({"text": ["one"]})
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    assert load_documents("owner/name:part-1") == load_documents("owner/name") == ["one"]
-    assert asked == [
-        ("owner/name", {"split": "train", "name": "part-1"}),
-        ("owner/name", {"split": "train", "name": None}),
-    ]
 
 
 @given(
@@ -221,17 +109,11 @@ def test_rows_hold_the_text_in_order(texts: list[str], length: int) -> None:
     spaced = [" ".join(text) for text in texts]
     ids = [LETTERS.convert_tokens_to_ids(letter) for text in spaced for letter in text.split()]
     assert token_stream(spaced, LETTERS, chunk=7).tolist() == ids
-    if len(ids) < length - 2:
-        with pytest.raises(
-            TextError, match=f"has {len(ids)} tokens, but a row of {length} needs at least {length - 2}"
-        ):
-            pack(spaced, LETTERS, length)
-        return
     rows = pack(spaced, LETTERS, length)
     assert rows.dtype == torch.int64
     assert rows.shape == (len(ids) // (length - 2), length)
-    assert set(rows[:, 0].tolist()) == {2}
-    assert set(rows[:, -1].tolist()) == {3}
+    assert set(rows[:, 0].tolist()) <= {2}
+    assert set(rows[:, -1].tolist()) <= {3}
     body = rows[:, 1:-1].flatten().tolist()
     assert body == ids[: len(body)]
 
@@ -246,19 +128,19 @@ def test_the_unigram_floor_is_the_loss_of_a_network_that_knows_frequencies() -> 
     train, validation = pack(["a a a b"], LETTERS, 6), pack(["a b c h"], LETTERS, 6)
     # Eight words, each seen once more than it was: a 4/12, b 2/12, c and h 1/12.
     expected = -(math.log(4 / 12) + math.log(2 / 12) + 2 * math.log(1 / 12)) / 4
-    assert unigram_floor(train, validation, len(LETTERS)) == pytest.approx(expected, rel=1e-6)
+    assert unigram_floor(*(counts(rows, len(LETTERS)) for rows in (train, validation))) == pytest.approx(expected)
     # The same with the special tokens elsewhere in a larger vocabulary.
     shifted = [101, 102, 0, 100, 103]
     moved = dict(zip(range(5), shifted, strict=True))
     rows = [rows.clone().apply_(lambda i: moved.get(i, i)) for rows in (train, validation)]
-    wide = unigram_floor(*rows, vocab_size=110, special_ids=shifted)
+    wide = unigram_floor(*(counts(one, 110) for one in rows), special_ids=shifted)
     words = 105
     expected = -(math.log(4 / (4 + words)) + math.log(2 / (4 + words)) + 2 * math.log(1 / (4 + words))) / 4
     assert wide == pytest.approx(expected, rel=1e-6)
 
 
 def test_more_training_text_lowers_the_floor(tokenizer: BertTokenizer) -> None:
-    validation = pack(corpus(50, seed=1), tokenizer)
-    floors = [unigram_floor(pack(corpus(n, seed=0), tokenizer), validation, 600) for n in (3, 30, 300)]
+    validation = counts(pack(corpus(50, seed=1), tokenizer), 600)
+    floors = [unigram_floor(counts(pack(corpus(n, seed=0), tokenizer), 600), validation) for n in (3, 30, 300)]
     assert floors[0] > floors[1] > floors[2]
     assert floors[2] < math.log(595)

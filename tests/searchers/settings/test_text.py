@@ -1,0 +1,82 @@
+"""Text that a tokenizer does not know is said so where a run begins."""
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+from transformers import BertTokenizer
+
+from autobert_hf.lab.data.documents import TextError
+from autobert_hf.lab.training.team import Team
+from autobert_hf.searchers.run import Run
+from autobert_hf.searchers.settings import TextSettings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> TextSettings:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "known"]
+    BertTokenizer(vocab={word: index for index, word in enumerate(words)}).save_pretrained(tmp_path / "tokenizer")
+    file = tmp_path / "text.txt"
+    return TextSettings("run", train_file=[str(file)], tokenizer=str(tmp_path / "tokenizer"), length=12, batch_size=2)
+
+
+def write(settings: TextSettings, unknown: int) -> None:
+    """A hundred documents; of every 50 words so many are strange."""
+    document = " ".join(["strange"] * unknown + ["known"] * (50 - unknown))
+    Path(settings.train_file[0]).write_text("\n\n".join([document] * 100))
+
+
+@pytest.mark.parametrize(("unknown", "share"), [(3, "6.0%"), (45, "90.0%")])
+def test_many_unknown_words_are_a_warning_that_says_what_to_do(
+    settings: TextSettings, unknown: int, share: str, tmp_path: Path, team: Team
+) -> None:
+    write(settings, unknown)
+    sentence = (
+        f"^{share} of the text are words .* does not know: give a larger --vocab-size, or a --tokenizer that knows"
+    )
+    with pytest.warns(UserWarning, match=sentence):
+        text = settings.open_text(Run(tmp_path / "run", 0, team))
+    assert str(text).endswith(f" rows of 12 tokens, {share} unknown words.")
+
+
+@pytest.mark.parametrize("side", ["training", "held-out"])
+def test_text_of_which_no_word_is_known_is_refused(
+    settings: TextSettings, tmp_path: Path, team: Team, side: str
+) -> None:
+    write(settings, 50 if side == "training" else 0)
+    if side == "held-out":
+        settings.validation_file = [str(tmp_path / "validation.txt")]
+        (tmp_path / "validation.txt").write_text("strange " * 50)
+    with pytest.raises(
+        TextError, match=f"The {side} text has no word that the tokenizer knows: give a --tokenizer that"
+    ):
+        settings.open_text(Run(tmp_path / "run", 0, team))
+
+
+def test_few_are_none(settings: TextSettings, tmp_path: Path, team: Team) -> None:
+    write(settings, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        text = settings.open_text(Run(tmp_path / "run", 0, team))
+    assert text.facts["unknown"] == pytest.approx(0.04)
+
+
+def test_once_it_is_told_a_tool_that_opens_the_run_is_silent(
+    settings: TextSettings, tmp_path: Path, team: Team
+) -> None:
+    write(settings, 45)
+    run = Run(tmp_path / "run", 0, team)
+    with pytest.warns(UserWarning, match="does not know"):
+        run.record("text", settings.open_text(run).facts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        settings.open_text(run)
+    assert json.loads((run.path / "report" / "text.json").read_text())["unknown"] == pytest.approx(0.9)
+
+
+def test_the_settings_are_where_the_text_comes_from(settings: TextSettings) -> None:
+    settings.text_column, settings.max_train_tokens = "body", 5e6
+    source = settings.source()
+    assert (source.column, source.max_train_tokens) == ("body", 5_000_000)
+    assert source.train_files == settings.train_file
