@@ -80,7 +80,9 @@ class TextSettings(TokenSettings):
         folder = run.path / "text"
         with run.team.main_first():
             prepare(self.source(), folder)
-        return open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
+        text = open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
+        run.tracking.constant("word_frequency_floor", text.floor)
+        return text
 
     def goals(self, unit: str) -> Goals:
         """The mean score of the proxy tasks where there are any comes first."""
