@@ -13,7 +13,7 @@ from autobert_hf.lab.training.team import LOST, Team
 
 
 BEAT = 2.0  # seconds between two signs of life
-QUIET = 30.0  # so long without one, and a process counts as dead: its machine may be off, which closes no connection
+QUIET = 45.0  # so long without one, and a process counts as dead: its machine may be off, which closes no connection
 GRACE = 5.0  # for a process that is ending by itself, to say why
 
 
@@ -82,8 +82,9 @@ class Partners:
         while len(lines) < self.team.size - 1:
             line, _ = server.accept()
             line.settimeout(QUIET)
-            if line.recv(len(word), socket.MSG_WAITALL) == word:  # others knock at open ports too
-                lines.append(line)
+            with suppress(OSError):  # others knock at open ports too
+                if line.recv(len(word), socket.MSG_WAITALL) == word:
+                    lines.append(line)
         return lines
 
     def _call(self, host: str, port: int, word: bytes) -> socket.socket:

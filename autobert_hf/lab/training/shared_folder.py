@@ -64,8 +64,8 @@ def check_shared(path: Path, team: Team) -> None:
         mark.rmdir()
     if blind := [who for who, sees in seen if not sees]:
         raise RunError(
-            f"Not every process sees the run's folder, {place}: {', '.join(blind)}, finds something else there. Give "
-            "an --output-dir that all machines share, on a network file system, say."
+            f"Not every process sees the run's folder, {place}: what the first process writes does not appear for "
+            f"{', '.join(blind)}. Give an --output-dir that all machines share, on a network file system, say."
         )
 
 

@@ -49,8 +49,8 @@ class SearchSettings:
         if number > self.shards:
             raise ValueError(
                 f"A batch is cut into {self.shards} shards, but there are {number} processes: give --shards {number}, "
-                f"and the same number wherever the run goes on. A run that has begun with {self.shards} goes on with "
-                f"at most {self.shards} processes."
+                "and the same number wherever the run goes on. A run that has begun keeps its shards: it goes on with "
+                "no more processes than these."
             )
 
     @property
