@@ -107,7 +107,7 @@ class Tracking:
             yield
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            warnings.warn(f"--report-to: the tracker has failed ({reason}); the run goes on without it.", stacklevel=2)
+            warnings.warn(f"--report-to: the tracker has failed ({reason}); the run goes on without it.", stacklevel=3)
             self._forget()
 
     def _forget(self) -> None:

@@ -5,13 +5,12 @@ import os
 import sqlite3
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from accelerate import Accelerator
-from accelerate.tracking import GeneralTracker
+from accelerate.tracking import GeneralTracker, get_available_trackers
 
 from autobert_hf import search
 from autobert_hf.lab.losses.masked_words import MaskedWords
@@ -28,9 +27,10 @@ from autobert_hf.searchers.tracking import Tracking
 from ..conftest import new_model
 
 
-needs_tensorboard = pytest.mark.skipif(find_spec("tensorboard") is None, reason="pip install tensorboard")
-needs_trackio = pytest.mark.skipif(find_spec("trackio") is None, reason="pip install trackio")
-needs_wandb = pytest.mark.skipif(find_spec("wandb") is None, reason="pip install wandb")
+def needs(name: str):
+    missing = name not in map(str, get_available_trackers())
+    return pytest.mark.skipif(missing, reason=f"pip install {name}, and an accelerate that knows it")
+
 
 SMALL = {
     "cpu": True, "mixed_precision": "no", "num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2,
@@ -62,7 +62,8 @@ class Recorder(GeneralTracker):
             raise OSError(28, "No space left on device")
 
     def start(self):
-        self._call("start")
+        if self.fails == "start":  # accelerate 1.7 has no such call
+            self._call("start")
 
     def store_init_configuration(self, values):
         self._call("config", values)
@@ -130,8 +131,8 @@ def test_what_is_told(train, run, team, tmp_path):
     train(tracking)
     study(Run(run.path, 0, team, tracking), 4)
     tracking.end()
-    assert [call[0] for call in tracker.calls] == ["start", "config", *["log"] * 11, "finish"]
-    assert tracker.calls[1][1] == {
+    assert [call[0] for call in tracker.calls] == ["config", *["log"] * 11, "finish"]
+    assert tracker.calls[0][1] == {
         "seed": 3, "trade_off": "flops, parameters", "max_params": None, "word_frequency_floor": 3.9
     }  # fmt: skip
     logs = [what for name, *what in tracker.calls if name == "log"]
@@ -162,7 +163,9 @@ def test_a_run_that_goes_on_repeats_no_step(train, run, team, tmp_path):
     assert third.logged == [("search/loss", step) for step in (2, 3, 4)]
 
 
-@pytest.mark.parametrize("fails", ["start", "config", "log", "finish"])
+@pytest.mark.parametrize(
+    "fails", [*(["start"] if hasattr(GeneralTracker, "start") else []), "config", "log", "finish"]
+)
 def test_a_tracker_that_fails_is_warned_of_once_and_left_alone(train, run, team, tmp_path, fails):
     tracker = Recorder(fails)
     tracking = told(tracker, tmp_path, seed=0)
@@ -213,7 +216,7 @@ def test_each_series_has_its_own_axis_in_wandb(tmp_path):
     tracking.log("supernet/weights", {"loss": 2.0}, 7)
     tracking.log("supernet/weights", {"loss": 1.0}, 8)
     tracking.log("search", {"loss": 3.0}, 0)
-    assert tracker.calls[2:] == [
+    assert tracker.calls[1:] == [
         ("axis", "supernet/weights/*", "supernet/weights/step"),
         ("log", {"supernet/weights/loss": 2.0, "supernet/weights/step": 7}, None),
         ("log", {"supernet/weights/loss": 1.0, "supernet/weights/step": 8}, None),
@@ -251,7 +254,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return found
 
 
-@needs_tensorboard
+@needs("tensorboard")
 def test_tensorboard_shows_a_killed_run_as_one_that_nobody_disturbed(runner, tmp_path):
     text = {"train_file": str(runner.text(120)), "report_to": "tensorboard"}
     given = {name: value for name, value in SMALL.items() if name != "cpu"} | text
@@ -300,7 +303,7 @@ def two_lives(tracker: str, folder: Path, **environment) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@needs_trackio
+@needs("trackio")
 def test_trackio_goes_on_in_one_run(tmp_path):
     two_lives("trackio", tmp_path / "run", TRACKIO_DIR=str(tmp_path / "trackio"))
     with sqlite3.connect(tmp_path / "trackio" / "autobert-hf.db") as data:
@@ -315,7 +318,7 @@ def test_trackio_goes_on_in_one_run(tmp_path):
     assert [(config["seed"], config["word_frequency_floor"]) for config in configs] == [(3, 3.9)]
 
 
-@needs_wandb
+@needs("wandb")
 def test_wandb_goes_on_in_one_run(tmp_path):
     two_lives("wandb", tmp_path / "run", WANDB_MODE="offline")
     name = json.loads((tmp_path / "run" / "trackers" / "logged.json").read_text())["name"]

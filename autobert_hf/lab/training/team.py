@@ -14,8 +14,8 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 
-# Of one exchange: the first process may prepare a text for hours while the others wait. A dead one is noticed sooner, by
-# Partners.
+# Of one exchange: the first process may prepare a text for hours while the others wait. Of one that is dead, Partners
+# tells.
 LONGEST_WAIT = timedelta(days=7)
 LOST = (
     "another process of this run has died; what is said of it tells why. Nothing that was finished is lost: the same "
