@@ -1,20 +1,21 @@
 """The library's face: a search, and the study that it leaves."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from inspect import signature
 from pathlib import Path
 from typing import Any, overload
 
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
 
 from autobert_hf.hub_cards.card import write_card
 from autobert_hf.lab.training.accelerate_state import AccelerateState
 from autobert_hf.lab.training.recipe import default_precision
-from autobert_hf.lab.training.team import Team, warn_of_missing_processes
+from autobert_hf.lab.training.shared_folder import shared_folder
+from autobert_hf.lab.training.team import Team, processes, warn_of_missing_processes
 from autobert_hf.records.files import disk_errors
 from autobert_hf.records.goals import Goals, Limits, arithmetic_scores
 from autobert_hf.records.run_folder import RunFolder
@@ -29,10 +30,9 @@ from autobert_hf.searchers.settings.given import refuse_unknown, settings_from
 from autobert_hf.searchers.space_summary import space_summary
 from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.searchers.strategies.strategy import Pruner, Strategy
+from autobert_hf.searchers.tracking import Tracking, check_installed
 from autobert_hf.study import Study, load_study, reopen
 
-
-PATIENCE = timedelta(days=7)  # of the processes that wait while the first one makes rows of a large text
 
 __all__ = ["Study", "load_study", "open_run", "reopen", "search", "search_run"]
 
@@ -92,17 +92,13 @@ def search_method(method: str | type[Method], version: str = "", **given: Any) -
 def search_function(output_dir: str | Path, **given: Any) -> Study:
     refuse_unknown(given, signature(OwnSearch).parameters)
     own = OwnSearch(**given)
-    state = PartialState(cpu=not torch.accelerator.is_available())
-    folder = RunFolder(Path(output_dir))
-    try:
-        if state.is_main_process:
-            folder.open(own.recorded(), {}, {"num_trials": own.number}, own.code())
-        state.wait_for_everyone()
-        # Of the processes alone: a function may have an Accelerator of its own, of whatever precision.
-        found = own.study(Run(folder.path, own.seed, Team(state)))
-    finally:
-        folder.release()
-    return Study(folder.path, found)
+    path = Path(output_dir)
+    # Of the processes alone: a function may have an Accelerator of its own, of whatever precision.
+    team = Team(processes(cpu=not torch.accelerator.is_available()))
+    local = {"num_trials": own.number}
+    with shared_folder(path, team, lambda folder: folder.open(own.recorded(), {}, local, own.code())):
+        found = own.study(Run(path, own.seed, team))
+    return Study(path, found)
 
 
 def search_run(
@@ -115,15 +111,11 @@ def search_run(
     kind = kind or method_named(settings.method)
     is_ours = kind.__module__.startswith("autobert_hf.")
     code = {} if is_ours else {settings.method: version or source_digest(kind)}
-    with AccelerateState() as state:
-        run, folder = open_run(settings, code)
-        try:
-            method = kind(run, settings)
-            summarize(method, on_summary)
-            study = Study(run.path, method.study(), kind, method, state)
-            save_picks(study, method)
-        finally:
-            folder.release()
+    with AccelerateState() as state, open_run(settings, code) as run:
+        method = kind(run, settings)
+        summarize(method, on_summary)
+        study = Study(run.path, method.study(), kind, method, state)
+        save_picks(study, method)
     return study
 
 
@@ -151,27 +143,36 @@ def method_named(name: str) -> type[Method]:
     return METHODS[name]
 
 
-def open_run(settings: SearchSettings, code: Mapping[str, str] | None = None) -> tuple[Run, RunFolder]:
+@contextmanager
+def open_run(settings: SearchSettings, code: Mapping[str, str] | None = None) -> Iterator[Run]:
     """
-    The folder and the processes of a run; defaults that depend on the machine are resolved here. `code` names, with a
-    version, what of the method is not ours.
+    The folder and the processes of a run, and what it tells its tracker; defaults that depend on the machine are
+    resolved here. `code` names, with a version, what of the method is not ours.
+
+    Raises:
+        ValueError: if this run cannot be, here or with so many processes.
     """
     warn_of_missing_processes()
-    # On a CPU Accelerate joins processes only if told to; else each would search alone, in the same folder.
+    check_installed(settings.report_to)
     settings.cpu = settings.cpu or not torch.accelerator.is_available()
-    state = PartialState(cpu=settings.cpu, timeout=PATIENCE)
+    team, path = Team(processes(settings.cpu)), Path(settings.output_dir)
+    settings.check_processes(team.size)
     if settings.mixed_precision == "auto":  # what a run records is what it ran with, here and on the next machine
         settings.mixed_precision = default_precision(settings.cpu)
-    folder = RunFolder(Path(settings.output_dir))
-    try:
-        if state.is_main_process:
-            folder.open(settings.recorded(), settings.inputs(), {"num_trials": settings.num_trials}, code)
-        state.wait_for_everyone()
-        team = Team(Accelerator(mixed_precision=settings.mixed_precision, cpu=settings.cpu))
-    except BaseException:
-        folder.release()
-        raise
-    return Run(folder.path, settings.seed, team), folder
+    local = {"num_trials": settings.num_trials}
+    with shared_folder(path, team, lambda folder: folder.open(settings.recorded(), settings.inputs(), local, code)):
+        tracker = None if settings.report_to == "none" else settings.report_to
+        accelerator = Accelerator(
+            mixed_precision=settings.mixed_precision,
+            cpu=settings.cpu,
+            log_with=tracker,
+            project_dir=str(path / "trackers"),
+        )
+        tracking = Tracking(accelerator, settings.recorded())
+        try:
+            yield Run(path, settings.seed, Team(accelerator), tracking)
+        finally:
+            tracking.end()
 
 
 def summarize(method: Method, on_summary: Callable[[object], object]) -> None:

@@ -16,7 +16,7 @@ from autobert_hf.commands.select import select_command
 from autobert_hf.commands.status import status_command
 from autobert_hf.commands.variants import ablate_command, scale_command
 from autobert_hf.commands.zoo import zoo_command
-from autobert_hf.lab.training.team import is_lost_process
+from autobert_hf.lab.training.team import LOST, is_lost_process
 from autobert_hf.lab.training.trainer import TrainingError, memory_errors
 
 
@@ -51,11 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RuntimeError as error:
         if not is_lost_process(error):
             raise
-        print(
-            f"\nautobert {command}: another process of this run has died; what is said of it tells why. Nothing that "
-            "was finished is lost: the same command goes on from here.",
-            file=sys.stderr,
-        )
+        print(f"\nautobert {command}: {LOST}", file=sys.stderr)
         return 1
     except Ended:
         print(

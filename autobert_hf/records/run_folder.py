@@ -17,7 +17,7 @@ from autobert_hf.records.machine import machine_name
 
 
 # What a folder holds before any training.
-PREPARED = {"run.json", "local.json", "text"}
+PREPARED = {"run.json", "local.json", "text", "trackers"}
 LIBRARIES = ("autobert-hf", "torch", "transformers", "accelerate", "datasets", "tokenizers")
 
 
@@ -67,7 +67,8 @@ class RunFolder:
         for left in list(self.path.rglob(".*.tmp")):  # unfinished files of a killed process
             shutil.rmtree(left, ignore_errors=True)
         if changed or not held:
-            shutil.rmtree(self.path / "text", ignore_errors=True)
+            for name in ("text", "trackers"):
+                shutil.rmtree(self.path / name, ignore_errors=True)
             versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
             machine = {"processor": machine_name(), "threads": torch.get_num_threads()}
             write_json(self.path / "run.json", run | {"versions": versions, "machine": machine})

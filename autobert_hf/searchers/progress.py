@@ -33,6 +33,10 @@ class TrialBar:
         if trial.id >= self.replayed:
             self.bar.update()
 
+    def best_score(self) -> dict[str, float]:
+        """By the main goal, so far."""
+        return {} if self.best is None else {f"best_{self.goal.name}": self.best.scores[self.goal.name]}
+
     def __enter__(self) -> "TrialBar":
         return self
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ from autobert_hf.searchers.evaluators.evaluator import Evaluator
 from autobert_hf.searchers.loop import Loop
 from autobert_hf.searchers.progress import TrialBar
 from autobert_hf.searchers.strategies.strategy import Pruner, Strategy
+from autobert_hf.searchers.tracking import Tracking
 
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class Run:
     path: Path
     seed: int
     team: Team
+    tracking: Tracking = field(default_factory=Tracking)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401 (JSON)
         """What `make` gives, as JSON in `report/NAME.json`: the first process makes it, all processes read it."""
@@ -101,7 +103,7 @@ class Run:
             return [(tokens, value) for tokens, value in json.loads(metadata["curve"])]
         curve = self._curve(trainer, checkpoint)
         end = trainer.recipe.steps if until is None else until
-        self._train(path.stem, trainer, batches, end, score, inherited, curve, checkpoint)
+        self._train(name, trainer, batches, end, score, inherited, curve, checkpoint)
         if self.team.is_main and end == trainer.recipe.steps:
             write_tensors(path, trainer.tensors(), steps=end, tokens=tokens, curve=json.dumps(curve))
             record_training(self.path, name, end, tokens, is_done=True)
@@ -130,14 +132,19 @@ class Run:
     ) -> None:
         per_step, is_main, clock = batches.tokens_per_batch, self.team.is_main, Clock(CHECKPOINT_SECONDS)
         points = curve_points(trainer.recipe.steps, per_step, inherited) if score is not None else set()
-        bar = tqdm(total=end, initial=trainer.step, desc=name, unit="step", smoothing=0.05, disable=not is_main)
+        bar = tqdm(
+            desc=Path(name).name, total=end, initial=trainer.step, unit="step", smoothing=0.05, disable=not is_main
+        )
 
         def after(step: int, value: float) -> None:
             bar.update()
             bar.set_postfix(loss=f"{value:.3f}")
+            values = {"loss": value}
             if step in points and score is not None:
-                curve.append((inherited + step * per_step, score()))
+                values["held_out"] = score()
+                curve.append((inherited + step * per_step, values["held_out"]))
                 trainer.trained.train()
+            self.tracking.log(name, values, step)
             if is_main and (step in points or clock.rings()):
                 trainer.save(checkpoint, curve=json.dumps(curve))
 
@@ -180,7 +187,12 @@ class Run:
         with self.team.main_first():
             journal = Journal(journal_file(self.path, name), writer=self.team.is_main)
         with TrialBar(trials, goals.main, len(journal.records), not self.team.is_main) as bar:
-            loop = Loop(strategy, evaluator, goals, journal, self.team, self.seed, pruner, bar.show)
+
+            def show(trial: Trial) -> None:
+                bar.show(trial)
+                self.tracking.log(name or "search", {**trial.scores, **bar.best_score()}, trial.id)
+
+            loop = Loop(strategy, evaluator, goals, journal, self.team, self.seed, pruner, show)
             found = loop.run(trials)
         if not any(trial.ok for trial in found):
             reason = found[-1].reason if found else "none was asked for"

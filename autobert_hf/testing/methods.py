@@ -76,18 +76,14 @@ def _in_pieces(
 
 def _live(kind: type[Method], settings: SearchSettings, events: Events) -> Outcome:
     """The run in one process, until its end or an interruption."""
-    with watched(events):
-        run, folder = open_run(settings)
-        try:
-            method = kind(run, settings)
-            study = method.study()
-            assert study.trials, "the study has no trials"
-            picks = method.picks(study)
-            models = {name: method.model(trial) for name, trial in picks.items()}
-            for name, model in models.items():
-                method.save(model, run.path / name)
-        finally:
-            folder.release()
+    with watched(events), open_run(settings) as run:
+        method = kind(run, settings)
+        study = method.study()
+        assert study.trials, "the study has no trials"
+        picks = method.picks(study)
+        models = {name: method.model(trial) for name, trial in picks.items()}
+        for name, model in models.items():
+            method.save(model, run.path / name)
     return Outcome(method, study, picks, {name: _state(model) for name, model in models.items()})
 
 

@@ -16,7 +16,7 @@ SECONDS = 30  # whoever waits longer is alone: the others have failed, or gather
 
 
 class OneOfSeveral:
-    """What a loop needs of a team."""
+    """What a loop and a folder need of a team."""
 
     def __init__(self, rank: int, barrier: Barrier, table: list[Sequence[Any]]) -> None:
         self.rank = rank
@@ -24,6 +24,9 @@ class OneOfSeveral:
         self.is_main = rank == 0
         self.barrier = barrier
         self.table = table
+
+    def wait(self) -> None:
+        self.barrier.wait(SECONDS)
 
     def gather_in_order(self, mine: Sequence[Any]) -> list[Any]:
         self.table[self.rank] = mine

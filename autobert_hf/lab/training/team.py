@@ -4,13 +4,23 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import gather_object
 from torch import Tensor, nn
+
+
+# Of one exchange: the first process may prepare a text for hours while the others wait. Of one that is dead, Partners
+# tells.
+LONGEST_WAIT = timedelta(days=7)
+LOST = (
+    "another process of this run has died; what is said of it tells why. Nothing that was finished is lost: the same "
+    "command goes on from here."
+)
 
 
 def is_lost_process(error: RuntimeError) -> bool:
@@ -27,6 +37,11 @@ def warn_of_missing_processes() -> None:
             "(`accelerate launch --config_file examples/cpu2.yaml ...`). This run goes on with one.",
             stacklevel=2,
         )
+
+
+def processes(cpu: bool) -> PartialState:
+    """On a CPU Accelerate joins processes only if told to; else each would search alone, in the same folder."""
+    return PartialState(cpu=cpu, timeout=LONGEST_WAIT)
 
 
 class Team:

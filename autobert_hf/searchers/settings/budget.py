@@ -27,6 +27,9 @@ class SearchSettings:
     shards: int = described("Shards of a training batch: at least the number of processes.", 2, least=1)
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = described("auto: bf16 where it is fast.", "auto")
     cpu: bool = described("Use the CPU even if there is a GPU.", False, local=True)
+    report_to: Literal["none", "tensorboard", "trackio", "wandb"] = described(
+        "Tracker that shows losses and scores while the run goes on.", "none", local=True
+    )
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -37,6 +40,18 @@ class SearchSettings:
                 raise ValueError(f"{item.name} is {value}: give a number above 0.")
         if unknown := set(self.trade_off) - {"parameters", "flops"}:
             raise ValueError(f"trade_off holds {', '.join(sorted(unknown))}: choose from parameters and flops.")
+
+    def check_processes(self, number: int) -> None:
+        """
+        Raises:
+            ValueError: if a batch has fewer shares than there are processes.
+        """
+        if number > self.shards:
+            raise ValueError(
+                f"A batch is cut into {self.shards} shards, but there are {number} processes: give --shards {number}, "
+                "and the same number wherever the run goes on. A run that has begun keeps its shards: it goes on with "
+                "no more processes than these."
+            )
 
     @property
     def limits(self) -> Limits:

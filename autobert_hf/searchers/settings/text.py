@@ -86,7 +86,9 @@ class TextSettings(TokenSettings):
             prepare(self.source(), folder)
         if run.team.is_main and not (run.path / "report" / "text.json").exists():
             warn_of_unknown_words(read_facts(folder)["unknown"])
-        return open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
+        text = open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
+        run.tracking.constant("word_frequency_floor", text.floor)
+        return text
 
     def goals(self, unit: str) -> Goals:
         """The mean score of the proxy tasks where there are any comes first."""

@@ -51,11 +51,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Pa
     sizes = {"width_step": 8, "inner_step": 8, "max_latency": "0.9", "batch_size": 8, "held_out_rows": 16}
     machine = {"shards": 2, "mixed_precision": "no", "cpu": True}
     settings = AutoTinyBertSettings(str(folder / "run"), "autotinybert", **text, **budget, **sizes, **machine)
-    run, lock = open_run(settings)
-    with pytest.MonkeyPatch.context() as patch:
+    with open_run(settings) as run, pytest.MonkeyPatch.context() as patch:
         patch.setattr(latency_samples, "measure_latency", count_work)
         METHODS["autotinybert"](run, settings).study()
-    lock.release()
     return run.path
 
 
