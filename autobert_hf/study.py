@@ -63,6 +63,10 @@ class Study:
 
     @property
     def trials(self) -> list[Trial]:
+        """
+        All trials, in order. Where shared weights improved from round to round, their scores are those that the last
+        weights gave or, for trials that were not scored again, would give (docs/methods.md).
+        """
         return self.data.trials
 
     @property
@@ -91,7 +95,7 @@ class Study:
 
     def front(self, limits: Limits | None = None) -> list[Trial]:
         """The Pareto front, best first by the main goal; with `limits`, the front of the trials within them."""
-        return self.goals.front(self.trials if limits is None else within(self.data, limits))
+        return self.data.front() if limits is None else self.goals.front(within(self.data, limits))
 
     def picks(self, limits: Limits | None = None) -> dict[str, Trial]:
         """The trials that become models, by folder name: the method's choice, or the best within `limits`."""

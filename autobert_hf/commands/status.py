@@ -7,9 +7,8 @@ from statistics import median
 
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.run_folder import RunFolder, read_report
-from autobert_hf.records.study import journal_file
+from autobert_hf.records.study import Study
 from autobert_hf.records.trainings import Training, read_trainings
-from autobert_hf.records.trial import Trial, read_trials
 
 
 def status_command(arguments: Sequence[str]) -> int:
@@ -22,13 +21,13 @@ def status_command(arguments: Sequence[str]) -> int:
 
 def status_lines(run: Path) -> list[str]:
     settings, local = RunFolder(run).read("run.json")["settings"], RunFolder(run).read("local.json")
-    trials = read_trials(journal_file(run))
     lines = [f"{run}: {settings.get('method', 'searched by a function')}, seed {settings['seed']}"]
     trainings = read_trainings(run)
     lines += [_training(training) for training in trainings if not training.is_final]
     # A search may end with fewer candidates than its budget.
     has_ended = read_report(run / "report" / "picks.json").get("num_trials") == local["num_trials"]
-    lines += _search(trials, len(trials) if has_ended else local["num_trials"], Goals.read(run))
+    study = Study.read(run) if Goals.read(run) is not None else None
+    lines += _search(study, has_ended, local["num_trials"])
     lines += [_training(training) for training in trainings if training.is_final and not training.is_done]
     if "method" not in settings:
         return lines
@@ -36,17 +35,23 @@ def status_lines(run: Path) -> list[str]:
     return [*lines, f"model: in {run / 'model'}" if done else "model: none yet; run the same command to resume"]
 
 
-def _search(trials: list[Trial], wanted: int, goals: Goals | None) -> list[str]:
+def _search(study: Study | None, has_ended: bool, budget: int) -> list[str]:
+    if study is None:
+        return [f"search: 0 of {budget} candidates, 0 failed", f"left: {budget} candidates"]
+    trials = study.trials
+    wanted = len(trials) if has_ended else budget
     pruned, failed = (sum(trial.status == status for trial in trials) for status in ("pruned", "failed"))
-    ended = f"{failed} failed" + (f", {pruned} pruned" if pruned else "")
-    lines = [f"search: {len(trials)} of {wanted} candidates, {ended}"]
-    if trials and trials[-1].weights:
-        lines.append(f"last judged with: {trials[-1].weights}")
+    counts = [f"{failed} failed"] + ([f"{pruned} pruned"] if pruned else [])
+    counts += [f"{len(study.rescorings)} scored again"] if study.rescorings else []
+    lines = [f"search: {len(trials)} of {wanted} candidates, {', '.join(counts)}"]
+    if trials and study.recorded[-1].weights:
+        lines.append(f"last judged with: {study.recorded[-1].weights}")
     left, time = max(wanted - len(trials), 0), ""
-    if goals is not None and (ranked := goals.best(trials)):
-        best = ranked[0]
-        lines.append(f"best so far: trial {best.id}, {goals.main.label} {best.scores[goals.main.name]:.4f}")
-        if left and (known := [trial.cost["seconds"] for trial in ranked if "seconds" in trial.cost]):
+    if any(trial.ok for trial in study.finalists):
+        main, best = study.goals.main, study.best
+        lines.append(f"best so far: trial {best.id}, {main.label} {best.scores[main.name]:.4f}")
+        known = [trial.cost["seconds"] for trial in trials if trial.ok and "seconds" in trial.cost]
+        if left and known:
             time = f", about {left * median(known) / 60:.0f} min at {median(known):.1f} s each on one process"
     return [*lines, f"left: {left} candidates{time}"]
 

@@ -91,8 +91,9 @@ class RunRecords:
 
     @cached_property
     def ranked(self) -> list[Trial]:
-        """The finished candidates, best first."""
-        return self.study.goals.best(self.done)
+        """The finished candidates, best first; the finalists come before the others."""
+        best = self.study.goals.best
+        return best(self.study.finalists) + [trial for trial in best(self.done) if trial not in self.study.finalists]
 
     @property
     def training(self) -> dict[str, Any] | None:
@@ -121,14 +122,17 @@ class RunRecords:
     @cached_property
     def new_weights(self) -> list[int]:
         """For each later version of the shared weights, the first trial that was scored with it."""
-        first = {trial.weights: trial.id for trial in reversed(self.done)}
+        first = {trial.weights: trial.id for trial in reversed(self.study.recorded) if trial.ok}
         return sorted(first.values())[1:]
 
     def count(self, status: str) -> int:
         return sum(trial.status == status for trial in self.trials)
 
     def cost(self, name: str) -> float:
-        return sum(trial.cost.get(name, 0) for trial in self.trials)
+        """Of all evaluations, those of trials that were scored again included."""
+        costs = [trial.cost for trial in self.study.recorded]
+        costs += [one.cost for one in (*self.study.rescorings, *self.study.last)]
+        return sum(cost.get(name, 0) for cost in costs)
 
 
 def found_first(names: Iterable[str]) -> list[str]:

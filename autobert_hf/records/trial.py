@@ -72,12 +72,18 @@ class Trial:
 
 def read_trials(journal: Path) -> list[Trial]:
     """
-    The trials of a journal file.
+    The trials of a journal file, as they were first scored.
 
     Raises:
-        JournalError: if a line is not a trial.
+        JournalError: if a line is neither a trial nor a rescoring.
     """
-    return [parse_trial(journal, number, record) for number, record in enumerate(journal_records(journal), start=1)]
+    lines = enumerate(journal_records(journal), start=1)
+    return [parse_trial(journal, number, record) for number, record in lines if not is_rescoring(record)]
+
+
+def is_rescoring(record: Mapping[str, Any]) -> bool:
+    """Whether a record of a journal is that of a trial scored again (see `rescoring.py`)."""
+    return "rescored" in record
 
 
 def parse_trial(journal: Path, line: int, record: Mapping[str, Any], check: Callable[[Trial], object] = id) -> Trial:

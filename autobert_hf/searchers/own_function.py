@@ -6,8 +6,8 @@ from itertools import islice
 from typing import Any
 
 from autobert_hf.records.goals import Goal, Goals
-from autobert_hf.records.journal import read_journal
 from autobert_hf.records.study import Study, journal_file
+from autobert_hf.records.trial import read_trials
 from autobert_hf.searchers.evaluators.evaluator import Evaluator
 from autobert_hf.searchers.evaluators.function import FunctionEvaluator, name_of, source_digest
 from autobert_hf.searchers.run import Run
@@ -78,7 +78,7 @@ class OwnSearch:
         return {name_of(self.evaluator): self.version or source_digest(code)}
 
     def study(self, run: Run) -> Study:
-        known = len(read_journal(journal_file(run.path)))
+        known = len(read_trials(journal_file(run.path)))
         return run.study(self._strategy(known), self._evaluator(), self.aims, self.number, self.pruner)
 
     def _evaluator(self) -> Evaluator:

@@ -1,5 +1,6 @@
 """The progress bar of a search: candidates, best so far, rate, time left."""
 
+from collections.abc import Sequence
 from types import TracebackType
 
 from tqdm.auto import tqdm
@@ -32,6 +33,10 @@ class TrialBar:
             self.bar.set_postfix(best=best, failed=self.failed, refresh=False)
         if trial.id >= self.replayed:
             self.bar.update()
+
+    def rescale(self, trials: Sequence[Trial]) -> None:
+        """After earlier trials were scored again: all so far, with comparable scores."""
+        self.best = max((trial for trial in trials if trial.ok), key=self.goal.value, default=None)
 
     def best_score(self) -> dict[str, float]:
         """By the main goal, so far."""

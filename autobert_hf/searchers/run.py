@@ -22,9 +22,9 @@ from autobert_hf.records.goals import Goals
 from autobert_hf.records.journal import Journal
 from autobert_hf.records.run_folder import RunError, read_report, write_json
 from autobert_hf.records.seeds import derive
-from autobert_hf.records.study import Study, journal_file
+from autobert_hf.records.study import Study, finalists_file, journal_file
 from autobert_hf.records.trainings import checkpoint_file, record_training, weights_file
-from autobert_hf.records.trial import Trial
+from autobert_hf.records.trial import Trial, is_rescoring
 from autobert_hf.searchers.curve import Curve, curve_points
 from autobert_hf.searchers.evaluators.evaluator import Evaluator
 from autobert_hf.searchers.loop import Loop
@@ -185,20 +185,24 @@ class Run:
         suffix = f"-{name}" if name else ""
         self.record(f"goals{suffix}", goals.to_json())
         with self.team.main_first():
-            journal = Journal(journal_file(self.path, name), writer=self.team.is_main)
-        with TrialBar(trials, goals.main, len(journal.records), not self.team.is_main) as bar:
+            journal, finalists = (
+                Journal(file(self.path, name), writer=self.team.is_main) for file in (journal_file, finalists_file)
+            )
+        replayed = sum(not is_rescoring(record) for record in journal.records)
+        with TrialBar(trials, goals.main, replayed, not self.team.is_main) as bar:
 
             def show(trial: Trial) -> None:
                 bar.show(trial)
                 self.tracking.log(name or "search", {**trial.scores, **bar.best_score()}, trial.id)
 
-            loop = Loop(strategy, evaluator, goals, journal, self.team, self.seed, pruner, show)
-            found = loop.run(trials)
-        if not any(trial.ok for trial in found):
-            reason = found[-1].reason if found else "none was asked for"
-            raise TrainingError(f"None of {len(found)} candidates could be trained; the last: {reason}.")
-        self.record(f"front{suffix}", {"trials": [trial.id for trial in goals.front(found)]})
-        return Study(name, goals, found)
+            journals = (journal, finalists)
+            loop = Loop(strategy, evaluator, goals, *journals, self.team, self.seed, pruner, show, bar.rescale)
+            study = replace(loop.run(trials), name=name)
+        if not any(trial.ok for trial in study.trials):
+            reason = study.trials[-1].reason if study.trials else "none was asked for"
+            raise TrainingError(f"None of {len(study.trials)} candidates could be trained; the last: {reason}.")
+        self.record(f"front{suffix}", {"trials": [trial.id for trial in study.front()]})
+        return study
 
     def final(
         self,

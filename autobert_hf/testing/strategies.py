@@ -32,8 +32,8 @@ def _play(strategy: Strategy, rounds: int) -> list[Trial]:
         told = [_trial(strategy.ask(number), number) for number in numbers]
         parents = [trial.proposal.parent for trial in told if trial.proposal.parent is not None]
         assert all(parent < len(history) for parent in parents), "a parent is not from an earlier round"
-        strategy.tell(told)
         history += told
+        strategy.tell(list(history))
         assert all(trial.ok for trial in strategy.survivors()), "a failed trial survives"
     return history
 

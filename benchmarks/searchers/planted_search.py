@@ -54,7 +54,7 @@ def trials(
     """
     kind = QuickOpNas if method == "op-nas" else STRATEGIES[method]
     strategy = kind(landscape.space, GOALS, landscape.seed, **options)
-    done = 0
+    done, history = 0, list[Trial]()
     while done < evaluations:
         proposals = [strategy.ask(done + i) for i in range(min(strategy.round_size(), evaluations - done))]
         told = []
@@ -63,7 +63,8 @@ def trials(
             observed = true + Random(derive(landscape.seed, number, "noise")).gauss(0, noise)
             told.append(Trial(number, proposal, 0, {"value": observed}))
             yield told[-1], true
-        strategy.tell(told)
+        history += told
+        strategy.tell(history)
         done += len(told)
 
 

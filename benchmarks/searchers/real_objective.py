@@ -73,13 +73,15 @@ def losses(method: str, objective: Still, pair: int, evaluations: int) -> Iterat
     networks = Random(derive(pair, "first population")).sample(objective.first, LOOP["population"])
     strategy.seen.update(networks)
     proposals, done, best = [Proposal(network) for network in networks], 0, float("inf")
+    history = list[Trial]()
     while done < evaluations:
         told = []
         for proposal in proposals[: evaluations - done]:
             told.append(objective.trial(done + len(told), proposal))
             best = min(best, told[-1].scores.get("loss", best))
             yield best
-        strategy.tell(told)
+        history += told
+        strategy.tell(history)
         done += len(told)
         proposals = [strategy.ask(done + index) for index in range(strategy.round_size())]
 

@@ -34,7 +34,6 @@ def search(strategy: Any, number: int) -> list[Trial]:
     trials: list[Trial] = []
     while len(trials) < number:
         asked = [strategy.ask(len(trials) + at) for at in range(strategy.round_size())]
-        done = [Trial(len(trials) + at, one, 0, {"loss": loss(one.architecture)}) for at, one in enumerate(asked)]
-        strategy.tell(done)
-        trials += done
+        trials += [Trial(len(trials) + at, one, 0, {"loss": loss(one.architecture)}) for at, one in enumerate(asked)]
+        strategy.tell(trials)
     return trials

@@ -41,7 +41,7 @@ class Paper(Evaluator):
         return {"parameters": float(len(str(architecture)))}
 
     def weights(self) -> str:
-        return f"round {self.round}"
+        return "the only ones"
 
     def evaluate(self, trial_id: int, architecture: Architecture, report: Report) -> tuple[Scores, Scores]:
         if trial_id == self.dies:
@@ -86,7 +86,8 @@ def run(team: Team) -> Any:
         goals: Goals = LOSS,
     ) -> list[Trial]:
         judge = evaluator or Paper()
-        return Loop(strategy_of(strategy, seed), judge, goals, Journal(path), team, seed).run(num_trials)
+        journals = Journal(path), Journal(path.with_name("finalists.jsonl"))
+        return Loop(strategy_of(strategy, seed), judge, goals, *journals, team, seed).run(num_trials).trials
 
     return run
 
@@ -98,7 +99,7 @@ def test_every_trial_is_on_the_disk_as_it_was_made(run: Any, path: Path) -> None
     assert len({trial.seed for trial in trials}) == 13
     assert all(trial.scores["loss"] > 0 and trial.cost == {"tokens": 7, "process": 0} for trial in trials)
     assert all(trial.scores["parameters"] == len(str(trial.architecture)) for trial in trials), "the known scores too"
-    assert [trial.weights for trial in trials] == ["round 0"] * 5 + ["round 1"] * 4 + ["round 2"] * 4
+    assert {trial.weights for trial in trials} == {"the only ones"}
 
 
 def test_the_order_of_a_search(run: Any, path: Path) -> None:

@@ -67,7 +67,9 @@ class Watched(MedianPruner):
 
 def search(path: Path, team: Team, evaluator: Falling | None = None, pruner: Watched | None = None) -> list[Trial]:
     journal = Journal(path, writer=team.is_main)
-    return Loop(strategy(), evaluator or Falling(), LOSS, journal, team, 0, pruner or Watched()).run(4 * ROUND)
+    finalists = Journal(path.with_name("finalists.jsonl"), writer=team.is_main)
+    loop = Loop(strategy(), evaluator or Falling(), LOSS, journal, finalists, team, 0, pruner or Watched())
+    return loop.run(4 * ROUND).trials
 
 
 @pytest.fixture
@@ -101,7 +103,7 @@ def test_a_pruner_learns_from_whole_rounds_only(team: Team, tmp_path: Path) -> N
     pruner = Watched()
     search(tmp_path / "journal.jsonl", team, pruner=pruner)
     told = [entry for entry in pruner.log if entry != "asked"]
-    assert told == [[*range(first, first + ROUND)] for first in range(0, 4 * ROUND, ROUND)]
+    assert told == [[*range(rounds * ROUND)] for rounds in (1, 2, 3, 4)]
     first_told = pruner.log.index(told[0])
     assert pruner.log[:first_told] == ["asked"] * 4 * ROUND
 
@@ -168,9 +170,10 @@ def trial(number: int, *losses: float, status: str = "done") -> Trial:
 
 def test_the_median_is_of_finished_trials_at_the_same_step() -> None:
     pruner = MedianPruner(GOALS["loss"], startup=3, warmup=1)
-    pruner.tell([trial(0, 9.0, 1.0), trial(1, 9.0, 2.0)])
+    trials = [trial(0, 9.0, 1.0), trial(1, 9.0, 2.0)]
+    pruner.tell(trials)
     assert pruner.go_on(1, -100.0), "two have finished, three are needed"
-    pruner.tell([trial(2, 9.0, 0.1, status="pruned"), trial(3, 9.0, 3.0), trial(4, 9.0)])
+    pruner.tell([*trials, trial(2, 9.0, 0.1, status="pruned"), trial(3, 9.0, 3.0), trial(4, 9.0)])
     assert pruner.go_on(1, -2.0), "on the median"
     assert not pruner.go_on(1, -2.1)
     assert pruner.go_on(0, -100.0), "too early"

@@ -49,7 +49,8 @@ class Machine(Evaluator):
 
 def search(path: Path, team: Team, evaluator: Evaluator, trials: int = 11) -> list[Trial]:
     strategy = Evolution(SPACE, LOSS, seed=0, population=5, parents=2, children=2)
-    return Loop(strategy, evaluator, LOSS, Journal(path, writer=team.is_main), team, seed=0).run(trials)
+    journals = (Journal(file, writer=team.is_main) for file in (path, path.with_name("finalists.jsonl")))
+    return Loop(strategy, evaluator, LOSS, *journals, team, seed=0).run(trials).trials
 
 
 def without_process(trials: list[Trial]) -> list[dict[str, Any]]:

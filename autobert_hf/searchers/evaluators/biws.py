@@ -30,11 +30,11 @@ from autobert_hf.searchers.supernets.branched import BranchedSupernet
 
 class Biws(Evaluator):
     """
-    All children of a round start from the round's weights and see the same batches. A finished child is saved in
-    `folder` before its journal line is written. The end of a round writes the next parents back, worst first and best
-    last, into the weights of the next round; that file records the number of journal lines it covers. A process may
-    therefore be killed at any time: the files suffice to resume, and nothing is applied twice. Parameters of the loss
-    start anew with every child.
+    All children of a round, and the parents that are scored again in it, start from the same weights and see the same
+    batches. A finished child is saved in `folder` before its journal line is written. The end of a round writes the
+    round's new parents back, worst first and best last, into the weights of the next round; that file records the
+    number of journal lines it covers. A process may therefore be killed at any time: the files suffice to resume, and
+    nothing is applied twice. Parameters of the loss start anew with every child.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Biws(Evaluator):
         self.held_out = HeldOut(loss, text.held_out, team)
         self.arithmetic = arithmetic_on(supernet.base)
         self.round = 0
+        self.version = 0  # the round that the weights were made for; one without new parents leaves them as they are
         self.tensors: dict[str, Tensor] = {}
         self.seen_tokens = 0
 
@@ -78,6 +79,7 @@ class Biws(Evaluator):
             )
         self.round = number
         self.tensors, metadata = read_tensors(self.round_file(number))
+        self.version = int(metadata.get("version", 0))  # the warm-up's file has none
         self.seen_tokens = int(metadata["tokens"])
 
     def go_on_in(self, folder: Path) -> None:
@@ -110,7 +112,7 @@ class Biws(Evaluator):
         child = self.supernet.network(architecture)
         team = self.team.alone()
         trainer = Trainer(self.supernet.module, self.loss, lambda step, shard: [child], self.recipe, team)
-        trainer.run(self.text.stream("round", self.round))
+        trainer.run(self.text.stream("round", self.version))
         scores = {"loss": self.held_out(self.supernet.network(architecture, training=False))}
         if self.tasks is not None and self.tasks.specifications:
             scores |= self.tasks.scores(self.supernet.extract(architecture))
@@ -128,7 +130,7 @@ class Biws(Evaluator):
         return self.held_out(self.supernet.network(architecture, training=False))
 
     def weights(self) -> str:
-        return f"round {self.round}"
+        return f"round {self.version}"
 
     @property
     def tokens_per_child(self) -> int:
@@ -149,17 +151,20 @@ class Biws(Evaluator):
             for trial in reversed(born_parents):
                 state, _ = read_tensors(self.child_file(trial.id))
                 self.supernet.write(trial.architecture, state)
-            seen = self.seen_tokens + (self.tokens_per_child if born_parents else 0)
-            self._save_round(number + 1, journal_lines, seen)
+            if born_parents:
+                self.version = number + 1
+                self.seen_tokens += self.tokens_per_child
+            self._save_round(number + 1, journal_lines)
         self.team.wait()
         if self.team.is_main:
             self.round_file(number).unlink(missing_ok=True)
 
-    def _save_round(self, number: int, journal_lines: int, tokens: int) -> None:
+    def _save_round(self, number: int, journal_lines: int) -> None:
         """Saves the supernet's current weights for round `number`, with the loss's parameters of this round."""
         learned = {f"model.{name}": tensor for name, tensor in named_tensors(self.supernet.module).items()}
         path = self.round_file(number)
-        write_tensors(path, self.tensors | learned, journal_lines=journal_lines, tokens=tokens)
+        more = {"journal_lines": journal_lines, "tokens": self.seen_tokens, "version": self.version}
+        write_tensors(path, self.tensors | learned, **more)
 
     @torch.no_grad()
     def inherit(self, trial: Trial) -> None:

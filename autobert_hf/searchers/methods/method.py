@@ -85,15 +85,15 @@ class Method(ABC):
 
 def within(study: Study, limits: Limits) -> list[Trial]:
     """
-    The finished trials within the limits.
+    The finished trials within the limits; without limits, the finalists.
 
     Raises:
         StudyError: if there are none; the message names the closest values.
     """
-    done = [trial for trial in study.trials if trial.ok]
+    names = [*limits.most, *limits.least]
+    done = [trial for trial in (study.trials if names else study.finalists) if trial.ok]
     if not done:
         raise StudyError("The study has no finished candidate yet: let the search go on.")
-    names = [*limits.most, *limits.least]
     if unknown := [name for name in names if name not in done[0].scores]:
         raise StudyError(f"The study knows no {unknown[0]} of its candidates: the search did not measure it.")
     kept = [trial for trial in done if limits.broken_by(trial.scores) is None]

@@ -23,4 +23,4 @@ class MedianPruner:
         return step < self.warmup or len(seen) < self.startup or score >= median(seen)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        self.finished += [trial for trial in trials if trial.ok]
+        self.finished = [trial for trial in trials if trial.ok]

@@ -49,8 +49,8 @@ class RandomSearch:
         return Proposal(self.unseen(lambda: self.space.sample(rng)))
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Reports all trials of the round, in order."""
-        self.history.extend(trials)
+        """Reports all trials so far, in order, with comparable scores."""
+        self.history = list(trials)
 
     def survivors(self) -> list[Trial]:
         """Empty: no weights are inherited."""

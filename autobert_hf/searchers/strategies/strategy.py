@@ -8,7 +8,7 @@ from autobert_hf.records.trial import Proposal, Trial
 
 class Strategy(Protocol):
     """
-    Asked for a round of proposals, then told all of its trials: a trial depends on the seed, its number and earlier
+    Asked for a round of proposals, then told their results: a trial depends on the seed, its number and earlier
     rounds, not on the order in which trials finish. `parents_per_round`: how many of the best trials have children.
     """
 
@@ -22,11 +22,17 @@ class Strategy(Protocol):
         ...
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Reports all trials of the round, in order."""
+        """
+        At the end of a round: all trials so far, in order, with comparable scores. Those of earlier rounds may differ
+        from what was told before, as shared weights that improve make all scores better (see `records/rescoring.py`).
+        """
         ...
 
     def survivors(self) -> list[Trial]:
-        """The parents of the next round, best first: their weights are written back."""
+        """
+        The parents of the next round, best first: their weights are written back, and they are scored again with the
+        next round's weights.
+        """
         ...
 
 
@@ -37,4 +43,6 @@ class Pruner(Protocol):
         """Whether to continue a candidate with this value of the main goal (higher is better) after `step` steps."""
         ...
 
-    def tell(self, trials: Sequence[Trial]) -> None: ...
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """At the end of a round: all trials so far, in order."""
+        ...

@@ -22,8 +22,8 @@ def search(kind, seed=0):
             Trial(number, proposal, 0, {"loss": 1 / proposal.architecture["width"]})
             for number, proposal in enumerate(asked, start=len(trials))
         ]
-        strategy.tell(told)
         trials += told
+        strategy.tell(trials)
     return trials
 
 

@@ -163,7 +163,8 @@ class Landscape(Evaluator):
 def searched(name: str, landscape: Landscape, journal: Path, team: Team) -> tuple[float, OpNas]:
     """The best fitness after 40 trials, and the strategy."""
     strategy = STRATEGIES[name](landscape.space, LOSS, landscape.seed, population=15, parents=3, children=4)
-    trials = Loop(strategy, landscape, LOSS, Journal(journal), team, landscape.seed).run(40)
+    journals = Journal(journal), Journal(journal.with_name("finalists.jsonl"))
+    trials = Loop(strategy, landscape, LOSS, *journals, team, landscape.seed).run(40).trials
     return max(-trial.scores["loss"] for trial in trials), strategy
 
 
