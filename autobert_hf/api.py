@@ -1,6 +1,7 @@
 """The library's face: a search, and the study that it leaves."""
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from autobert_hf.lab.training.team import Team, processes, warn_of_missing_proce
 from autobert_hf.records.files import disk_errors
 from autobert_hf.records.goals import Goals, Limits, arithmetic_scores
 from autobert_hf.records.run_folder import RunFolder
+from autobert_hf.searchers.analysis.signal import record_signal
 from autobert_hf.searchers.evaluators.evaluator import Evaluator
 from autobert_hf.searchers.evaluators.function import source_digest
 from autobert_hf.searchers.methods import METHODS
@@ -114,7 +116,10 @@ def search_run(
     with AccelerateState() as state, open_run(settings, code) as run:
         method = kind(run, settings)
         summarize(method, on_summary)
-        study = Study(run.path, method.study(), kind, method, state)
+        found = method.study()
+        if (warning := record_signal(method, found)["warning"]) and run.team.is_main:
+            warnings.warn(warning, stacklevel=2)
+        study = Study(run.path, found, kind, method, state)
         save_picks(study, method)
     return study
 

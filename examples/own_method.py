@@ -36,7 +36,7 @@ class Toy(Method):
         self.base = settings.base(self.text.tokenizer, run.team)
         self.space = GridSpace(num_hidden_layers=[1, 2, 4], intermediate_size=[64, 128, 256], gated_ffn=[False, True])
         self.loss = LOSSES[settings.loss](self.base)
-        self.goals = settings.goals(self.loss.unit)
+        self.goals = settings.goals(self.loss.unit, self.loss.floor(self.text))
         recipe = Recipe(settings.candidate_steps, settings.learning_rate)
         self.evaluator = StandAlone(self.new, lambda model: self.loss, self.text, recipe, run.team, settings.seed)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,8 @@ from autobert_hf.records.trial import Trial
 class Goal:
     """
     A named score to minimize or maximize. `cost`: how it is obtained, `arithmetic` from the configuration
-    (`of_config`), `measured` on this machine, or by training (`trained`); `label` and `unit` are for display.
+    (`of_config`), `measured` on this machine, or by training (`trained`); `label` and `unit` are for display. `floor`:
+    the score of a network that does not use context, where that is known.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Goal:
     cost: Literal["arithmetic", "measured", "trained"]
     label: str
     unit: str = ""
+    floor: float | None = None
     of_config: Callable[[AutoBertConfig], float] | None = field(default=None, compare=False)
 
     def value(self, trial: Trial) -> float:
@@ -34,7 +36,7 @@ class Goal:
         """As `value`, for scores by name, which may be partial."""
         return scores[self.name] if self.direction == "maximize" else -scores[self.name]
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "of_config"}
 
 
@@ -96,11 +98,16 @@ class Goals:
         return self.goals[0]
 
     @classmethod
-    def named(cls, main: str, others: Sequence[str] = (), limits: Limits | None = None, unit: str = "") -> "Goals":
-        """Goals from `GOALS` by name; `unit` replaces the unit of the main goal, for the run's own loss."""
-        first = GOALS[main]
-        if unit:
-            first = Goal(first.name, first.direction, first.cost, first.label, unit)
+    def named(
+        cls,
+        main: str,
+        others: Sequence[str] = (),
+        limits: Limits | None = None,
+        unit: str = "",
+        floor: float | None = None,
+    ) -> "Goals":
+        """Goals from `GOALS` by name; `unit` and `floor` are those of the main goal, for the run's own loss."""
+        first = replace(GOALS[main], unit=unit or GOALS[main].unit, floor=floor)
         return cls((first, *(GOALS[name] for name in others)), limits or Limits())
 
     def to_json(self) -> dict[str, Any]:

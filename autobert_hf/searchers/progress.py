@@ -30,7 +30,8 @@ class TrialBar:
             self.best = trial
         if self.best is not None:
             best = f"{self.best.scores[self.goal.name]:.4f} (trial {self.best.id})"
-            self.bar.set_postfix(best=best, failed=self.failed, refresh=False)
+            floor = {} if self.goal.floor is None else {"floor": f"{self.goal.floor:.4f}"}
+            self.bar.set_postfix(best=best, **floor, failed=self.failed, refresh=False)
         if trial.id >= self.replayed:
             self.bar.update()
 

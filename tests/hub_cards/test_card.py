@@ -45,7 +45,7 @@ def test_numbers_come_from_the_records(full):
     assert "30 candidates were judged (3 of them failed, 2 were ended early), seed 7" in found
     assert "score is `loss`: held-out loss (nats per masked token, lower is better) after a training on 1,000" in found
     assert f"This network is trial {best.id}, score {best.scores['loss']:.4f}, the best of all." in found
-    assert "2 versions of them judged" in found
+    assert "trained further during the search, in 2 versions" in found
     assert "| judging 30 candidates | 27,000 | 68 s |" in section(text, "What it cost")
     assert "| 2,000 | 5.7500 | 6.2500 |" in section(text, "How good it is")
     assert "word frequencies gives 6.625" in text

@@ -83,6 +83,10 @@ class Loss(nn.Module):
     def fit(self, networks: Sequence[Network], batches: Sequence[Batch]) -> None:
         """Initializes the loss's own parameters in closed form; by default there are none."""
 
+    def floor(self, text: Text) -> float | None:
+        """The loss of a network without use of context; None if it is unknown or takes a computation."""
+        return None
+
     def floors(self, text: Text) -> dict[str, float]:
         """The values that a network without use of context reaches, by their name in a report."""
         return {}

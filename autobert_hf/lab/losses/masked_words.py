@@ -49,9 +49,12 @@ class MaskedWords(Loss):
 
         return score
 
+    def floor(self, text: Text) -> float:
+        """The loss of a model that knows only token frequencies."""
+        return text.floor
+
     def floors(self, text: Text) -> dict[str, float]:
-        """`floor`: the loss of a model that knows only token frequencies."""
-        return {"floor": text.floor}
+        return {"floor": self.floor(text)}
 
 
 class MaskedWordsAndPairs(MaskedWords):

@@ -1,7 +1,8 @@
 """The loss of a network on held-out batches."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import stdev
 
 import torch
 
@@ -19,7 +20,6 @@ class HeldOut:
         self.batches = batches
         self.scores: list[Score] = []
 
-    @torch.no_grad()
     def __call__(self, network: Network) -> float:
         """
         The loss of a network in evaluation mode.
@@ -27,13 +27,24 @@ class HeldOut:
         Raises:
             TrainingError: if it is not finite.
         """
-        with self.team.autocast():
-            if not self.scores:
-                self.scores = [self.loss.score(self.team.to_device(batch)) for batch in self.batches]
-            found = [score(network) for score in self.scores]
-        total = sum(
-            sum(terms[name][0] for terms in found) / sum(terms[name][1] for terms in found) for name in found[0]
-        )
+        total = _total(self._terms(network))
         if not math.isfinite(total):
             raise TrainingError(f"the held-out loss is {total}: lower the learning rate")
         return total
+
+    def noise(self, network: Network) -> float | None:
+        """The standard error of the loss over the choice of held-out rows; None with fewer than two batches."""
+        each = [_total([terms]) for terms in self._terms(network)]
+        return stdev(each) / math.sqrt(len(each)) if len(each) > 1 else None
+
+    @torch.no_grad()
+    def _terms(self, network: Network) -> list[dict[str, tuple[float, int]]]:
+        """For each batch, sum and number of items by the term's name."""
+        with self.team.autocast():
+            if not self.scores:
+                self.scores = [self.loss.score(self.team.to_device(batch)) for batch in self.batches]
+            return [score(network) for score in self.scores]
+
+
+def _total(found: Sequence[Mapping[str, tuple[float, int]]]) -> float:
+    return sum(sum(terms[name][0] for terms in found) / sum(terms[name][1] for terms in found) for name in found[0])

@@ -124,6 +124,13 @@ class Biws(Evaluator):
         }
         return scores, cost
 
+    def noise(self, trial: Trial) -> float | None:
+        """Of the held-out loss with the trial's kept weights; None with proxy tasks, or if they were not kept."""
+        if (self.tasks is not None and self.tasks.specifications) or not self.child_file(trial.id).exists():
+            return None
+        self.inherit(trial)
+        return self.held_out.noise(self.supernet.network(trial.architecture, training=False))
+
     def untouched_loss(self, architecture: Architecture) -> float:
         """The held-out loss with the round's weights, without training."""
         self.restore()

@@ -37,6 +37,10 @@ class Evaluator(ABC):
         """The version of the shared weights used now; scores from different versions are not directly comparable."""
         return ""
 
+    def noise(self, trial: Trial) -> float | None:
+        """Standard error of the trial's main score over the choice of held-out data; None if unknown."""
+        return None
+
     def start_round(self, number: int) -> None:  # noqa: B027 (nothing to do is the default, here and below)
         """Called before the first evaluation in a round."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.evaluators.arithmetic import arithmetic_on
 from autobert_hf.searchers.evaluators.candidate_tasks import CandidateTasks
 from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
@@ -43,6 +44,11 @@ class SupernetLoss(Evaluator):
         if self.tasks is not None and self.tasks.specifications:
             scores |= self.tasks.scores(self.supernet.extract(architecture))
         return scores, {"seconds": round(time.monotonic() - started, 3)}
+
+    def noise(self, trial: Trial) -> float | None:
+        """Of the held-out loss; None with proxy tasks."""
+        has_tasks = self.tasks is not None and self.tasks.specifications
+        return None if has_tasks else self.held_out.noise(self.supernet.network(trial.architecture, training=False))
 
     def loss(self, architecture: Architecture) -> float:
         return self.held_out(self.supernet.network(architecture, training=False))

@@ -57,6 +57,7 @@ class AutoBertZeroSettings(TextSettings, NetworkSettings):
 
 class AutoBertZero(Method):
     Settings: ClassVar[type[SearchSettings]] = AutoBertZeroSettings
+    longer_training = "--warmup-steps"
     text: Text
     loss: Loss
     base: AutoBertConfig
@@ -69,7 +70,7 @@ class AutoBertZero(Method):
         self.text = s.open_text(run)
         self.base = s.base(self.text.tokenizer, run.team)
         self.loss = LOSSES[s.loss](self.base)
-        self.goals = s.goals(self.loss.unit)
+        self.goals = s.goals(self.loss.unit, self.loss.floor(self.text))
         formulas = FormulaSampler(s.min_path, s.max_path)
         self.space = AutoBertZeroSpace(s.num_hidden_layers, formulas=formulas)
         self.supernet = BranchedSupernet(self.space, self.base, s.seed, self.loss.network)

@@ -57,6 +57,7 @@ class AutoTinyBertSettings(LatencySettings, TeacherSettings):
 
 class AutoTinyBert(Method):
     Settings: ClassVar[type[SearchSettings]] = AutoTinyBertSettings
+    longer_training = "--supernet-steps"
     text: Text
     loss: Loss
     space: AutoTinyBertSpace
@@ -76,7 +77,7 @@ class AutoTinyBert(Method):
         self.supernets = {"supernet": self.supernet}
         self.latency = PredictedLatency(run, self.space, self.base, s.reference(self.teacher), s)
         slowest = Limits({**s.limits.most, "latency": s.window_high * s.limits_of_latency[0]})
-        self.goals = replace(s.goals(self.loss.unit), limits=slowest)
+        self.goals = replace(s.goals(self.loss.unit, self.loss.floor(self.text)), limits=slowest)
         self.tasks = s.tasks(self.text, run.team)
         held_out, predicted = HeldOut(self.loss, self.text.held_out, run.team), {"latency": self.latency}
         self.evaluator = SupernetLoss(self.supernet, held_out, self.base, predicted, self.tasks)

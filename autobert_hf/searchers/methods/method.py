@@ -29,6 +29,7 @@ class Method(ABC):
     """
 
     Settings: ClassVar[type[SearchSettings]]
+    longer_training: ClassVar[str] = "more steps"  # the option that trains what candidates are scored with for longer
 
     run: Run
     space: Space

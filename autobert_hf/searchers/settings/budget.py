@@ -58,9 +58,9 @@ class SearchSettings:
         given = {"parameters": self.max_params, "flops": self.max_flops}
         return Limits({name: most for name, most in given.items() if most is not None})
 
-    def goals(self, unit: str) -> Goals:
-        """The held-out loss, in `unit`, and the goals that it is traded off against."""
-        return Goals.named("loss", self.trade_off, self.limits, unit)
+    def goals(self, unit: str, floor: float | None = None) -> Goals:
+        """The held-out loss, in `unit` and with its `floor`, and the goals that it is traded off against."""
+        return Goals.named("loss", self.trade_off, self.limits, unit, floor)
 
     def recorded(self) -> dict[str, Any]:
         """The settings that a run records and publishes: all but those local to this machine."""

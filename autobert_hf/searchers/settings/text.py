@@ -90,10 +90,11 @@ class TextSettings(TokenSettings):
         run.tracking.constant("word_frequency_floor", text.floor)
         return text
 
-    def goals(self, unit: str) -> Goals:
+    def goals(self, unit: str, floor: float | None = None) -> Goals:
         """The mean score of the proxy tasks where there are any comes first."""
-        main, unit = ("task_score", "") if self.proxy_task else ("loss", unit)
-        return Goals.named(main, self.trade_off, self.limits, unit)
+        if self.proxy_task:
+            return Goals.named("task_score", self.trade_off, self.limits)
+        return super().goals(unit, floor)
 
     def tasks(self, text: Text, team: Team) -> CandidateTasks:
         return CandidateTasks(self.proxy_task, text.tokenizer, self.length, self.proxy_rows, team, text.train.seed)
