@@ -10,6 +10,7 @@ from autobert_hf import AutoBertConfig, AutoBertForSequenceClassification
 from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.masked_words import MaskedBatches
 from autobert_hf.lab.data.sentence_pairs import PairBatches, pair_rows
+from autobert_hf.lab.data.row_files import RowFiles, table_of
 from autobert_hf.lab.data.single_texts import TextBatches, text_rows
 from autobert_hf.lab.distilling.teacher import Teacher
 from autobert_hf.lab.losses import LOSSES
@@ -32,7 +33,8 @@ def task_batch(tokenizer: BertTokenizer) -> Batch:
 
 def text_batch(tokenizer: BertTokenizer) -> Batch:
     written = [" ".join(f"w{7 * row + word}" for word in range(1 + row)) for row in (5, 1, 3, 0, 6, 2, 4)]
-    return TextBatches(text_rows(written, tokenizer, 12), tokenizer, 7, seed=0).batch("test", step=0)
+    rows = RowFiles([table_of(text_rows(written, tokenizer, 12))], tokenizer.pad_token_id)
+    return TextBatches(rows, tokenizer, 7, seed=0).batch("test", step=0)
 
 
 def word_batch(tokenizer: BertTokenizer) -> Batch:
