@@ -73,23 +73,30 @@ def undisturbed(search: Search, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+def records(folder: Path, name: str = "journal.jsonl") -> list[dict[str, Any]]:
+    """A journal without what clocks say."""
+    found = [json.loads(line) for line in (folder / name).read_text().splitlines()]
+    for record in found:
+        assert record["cost"].pop("seconds", 0) >= 0
+    return found
+
+
 def trials(folder: Path) -> list[dict[str, Any]]:
-    """The journal without what clocks say."""
-    records = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
-    for record in records:
-        assert record["cost"].pop("seconds") >= 0
-    return records
+    return [record for record in records(folder) if "trial" in record]
 
 
 def assert_same(folder: Path, undisturbed: Path) -> None:
     """The same trials, weights and reports, and nothing more or less in the folder."""
-    assert trials(folder) == trials(undisturbed)
+    for name in ("journal.jsonl", "finalists.jsonl"):
+        assert records(folder, name) == records(undisturbed, name)
     names = {path.relative_to(undisturbed) for path in undisturbed.rglob("*")}
     assert {path.relative_to(folder) for path in folder.rglob("*")} == names
     for name in sorted(undisturbed.glob("report/*.json")):
         assert (folder / "report" / name.name).read_text() == name.read_text()
     weights = [name for name in names if name.suffix == ".safetensors"]
-    assert {name.parts[0] for name in weights} == {"text", "supernet", "final", "model"}
+    assert {name.parts[0] for name in weights} == {"supernet", "final", "model"}
+    for name in [name for name in names if name.suffix == ".arrow"]:
+        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
     for name in weights:
         ours, theirs = read_tensors(folder / name)[0], read_tensors(undisturbed / name)[0]
         assert ours.keys() == theirs.keys()
@@ -97,13 +104,15 @@ def assert_same(folder: Path, undisturbed: Path) -> None:
 
 
 def test_the_undisturbed_run_is_what_the_others_need(undisturbed: Path) -> None:
-    records = trials(undisturbed)
-    assert [record["trial"] for record in records] == list(range(7))
-    assert {record["parent"] for record in records[3:]} - {None}
-    assert len({record["scores"]["loss"] for record in records}) == 7
-    assert len({record["cost"]["inherited_tokens"] for record in records}) == 3, "no round wrote its children back"
+    found = trials(undisturbed)
+    assert [trial["trial"] for trial in found] == list(range(7))
+    assert {trial["parent"] for trial in found[3:]} - {None}
+    assert len({trial["scores"]["loss"] for trial in found}) == 7
+    assert len({trial["cost"]["inherited_tokens"] for trial in found}) == 3, "no round wrote its children back"
+    assert len(records(undisturbed)) > 7, "no parent was scored again"
+    assert records(undisturbed, "finalists.jsonl")
     (weights,) = (undisturbed / "supernet").glob("round-*.safetensors")
-    assert read_tensors(weights)[1]["journal_lines"] == "7"
+    assert int(read_tensors(weights)[1]["journal_lines"]) == len(records(undisturbed))
 
 
 # Each chain is one run, killed at all of these places one after the other: (event, how many of its kind went before it
@@ -111,7 +120,7 @@ def test_the_undisturbed_run_is_what_the_others_need(undisturbed: Path) -> None:
 CHAINS = {
     "before the search": [
         ("write run.json", 0, True),
-        ("save rows", 0, True),
+        ("write text.json", 0, True),
         ("save training-round-0000", 1, True),
         ("step", 1, False),
         ("rename round-0000", 0, False),
@@ -186,9 +195,10 @@ def test_a_larger_budget_goes_on_and_counts_what_was_spent(search: Search, undis
 
 
 def test_a_smaller_budget_throws_nothing_away(search: Search, undisturbed: Path, tmp_path: Path) -> None:
-    search.killed(tmp_path / "run", "line", 5)
+    search.killed(tmp_path / "run", "line", 7)
+    before = trials(tmp_path / "run")
     assert search(tmp_path / "run", {"num-trials": 2}) == 0, search.log
-    assert trials(tmp_path / "run") == trials(undisturbed)[:5]
+    assert trials(tmp_path / "run") == before == trials(undisturbed)[: len(before)]
     assert search(tmp_path / "run") == 0
     assert trials(tmp_path / "run") == trials(undisturbed)
 
@@ -243,7 +253,7 @@ def assert_sentence(log: str, path: Path, reason: str) -> None:
     assert last.endswith("then run the same command to go on.")
 
 
-FULL = [("line", 64), ("line", 128), ("write training", 99)]
+FULL = [("line", 64), ("line", 128), ("write training-", 99)]
 SLOW_SIZES = [pytest.param("line", size, marks=pytest.mark.slow) for size in (0, *range(36, 160, 8))]
 
 

@@ -9,8 +9,8 @@ from transformers import BertTokenizer
 from autobert_hf import AutoBertConfig, AutoBertForSequenceClassification
 from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.masked_words import MaskedBatches
-from autobert_hf.lab.data.sentence_pairs import PairBatches, pair_rows
 from autobert_hf.lab.data.row_files import RowFiles, table_of
+from autobert_hf.lab.data.sentence_pairs import PairBatches, pair_rows
 from autobert_hf.lab.data.single_texts import TextBatches, text_rows
 from autobert_hf.lab.distilling.teacher import Teacher
 from autobert_hf.lab.losses import LOSSES

@@ -107,7 +107,7 @@ def test_the_end_of_a_round_counts_its_tokens_once_and_happens_once(biws: Biws, 
     trials = [trial(biws, space, number) for number in range(3)]
     biws.end_round(0, trials[:2], journal_lines=3)
     weights, metadata = read_tensors(biws.round_file(1))
-    assert metadata == {"journal_lines": "3", "tokens": str(1000 + 3 * 8 * 24)}
+    assert metadata == {"journal_lines": "3", "tokens": str(1000 + 3 * 8 * 24), "version": "1"}
     biws.end_round(0, trials[1:], journal_lines=3)
     assert all(torch.equal(weights[name], again) for name, again in read_tensors(biws.round_file(1))[0].items())
     assert not biws.round_file(0).exists()

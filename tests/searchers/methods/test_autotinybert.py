@@ -161,7 +161,7 @@ def test_a_finished_run_stays_as_it_is_and_says_so(search: Search, finished: Pat
     assert search(finished) == 0, search.log
     assert {path: path.read_bytes() for path in before} == before
     assert search.send(["status", str(finished)]) == 0
-    assert "supernet: trained" in search.log
+    assert "supernet/weights: trained" in search.log
 
 
 CHAINS = {
