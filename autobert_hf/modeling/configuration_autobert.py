@@ -200,7 +200,12 @@ class AutoBertConfig(PreTrainedConfig):
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:  # noqa: ANN401
         # Which attention library or kernel runs is the choice of whoever loads, never of a file from the Hub.
-        return super().from_dict({k: v for k, v in config_dict.items() if "_implementation" not in k}, **kwargs)
+        settings = {k: v for k, v in config_dict.items() if "_implementation" not in k}
+        types, number = settings.get("layer_types"), kwargs.get("num_hidden_layers")
+        if number and "layer_types" not in kwargs and isinstance(types, list) and types == types[:1] * len(types):
+            # As with BERT, from_pretrained(..., num_hidden_layers=3) is enough where all layers are of one type.
+            settings |= {"num_hidden_layers": number, "layer_types": types[:1] * number}
+        return super().from_dict(settings, **kwargs)
 
     @classmethod
     def from_zoo(cls, name: str, **overrides: Any) -> "AutoBertConfig":

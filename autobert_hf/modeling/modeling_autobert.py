@@ -5,7 +5,8 @@ from .required_transformers import check_transformers  # noqa: F401 (first: impo
 
 # isort: split
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -34,10 +35,16 @@ from transformers.modeling_outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel, slice_logits_to_keep
+from transformers.modeling_utils import (
+    ALL_ATTENTION_FUNCTIONS,
+    LoadStateDictConfig,
+    PreTrainedModel,
+    slice_logits_to_keep,
+)
 from transformers.utils import ModelOutput, logging
 from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.loading_report import LoadStateDictInfo
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_autobert import AutoBertConfig
@@ -47,6 +54,8 @@ from .light_conv import depthwise_conv
 
 logger = logging.get_logger(__name__)
 
+# The name of a weight of a numbered layer, such as BERT's `encoder.layer.0.output.dense.weight`.
+_IN_A_LAYER = re.compile(r"(^|\.)\d+\.\w+\.")
 PROJECTIONS = {"q": "query", "k": "key", "v": "value", "p": "extra"}
 
 
@@ -393,22 +402,27 @@ class AutoBertPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": AutoBertLayer, "attentions": AutoBertAttention}
 
     @classmethod
-    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """
-        As in transformers, but from safetensors only, and never with a randomly initialized encoder.
+        As in transformers, but from safetensors only, and never from another architecture's weights.
 
         Raises:
             OSError: if safetensors are missing or damaged.
-            ValueError: if the file holds weights of another architecture.
+            ValueError: if the file holds an encoder's weights and none of them is one of this network's.
         """
         kwargs["use_safetensors"] = True
         try:
-            loaded: Any = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+            return super().from_pretrained(*args, **kwargs)
         except SafetensorError as error:
             raise OSError(f"The safetensors file of {args[0]} is damaged ({error}): fetch it again.") from error
-        model, info = loaded
-        _refuse_foreign_weights(model, info["missing_keys"])
-        return (model, info) if output_loading_info else model
+
+    @staticmethod
+    def _finalize_model_loading(
+        model: PreTrainedModel, load_config: LoadStateDictConfig, loading_info: LoadStateDictInfo
+    ) -> LoadStateDictInfo:
+        # Here and not in from_pretrained, which for an adapter gives the adapter's missing keys, not the network's.
+        _refuse_foreign_weights(model, loading_info)
+        return PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -419,13 +433,14 @@ class AutoBertPreTrainedModel(PreTrainedModel):
             _init_taps(module)
 
 
-def _refuse_foreign_weights(model: PreTrainedModel, missing: Iterable[str]) -> None:
-    encoder = [name for name, _ in model.named_parameters() if "encoder.layers." in name]
-    lost = sorted(set(missing) & set(encoder))
-    if lost:
+def _refuse_foreign_weights(model: PreTrainedModel, info: LoadStateDictInfo) -> None:
+    """Partial files are transformers' to report: only weights of layers of which none has a place here are refused."""
+    encoder = {name for name, _ in model.named_parameters() if "encoder.layers." in name}
+    foreign = sorted(filter(_IN_A_LAYER.search, info.unexpected_keys))
+    if foreign and encoder and encoder <= info.missing_keys:
         raise ValueError(
-            f"{len(lost)} of the encoder's {len(encoder)} weights are not in the file (the first is {lost[0]!r}): "
-            "these are weights of another architecture. `autobert convert` brings BERT checkpoints over."
+            f"None of the encoder's {len(encoder)} weights is in the file, which holds others (the first is "
+            f"{foreign[0]!r}): these are weights of another architecture. `autobert convert` brings BERT checkpoints over."
         )
 
 
