@@ -402,7 +402,7 @@ class AutoBertPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": AutoBertLayer, "attentions": AutoBertAttention}
 
     @classmethod
-    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """
         As in transformers, but from safetensors only, and never from another architecture's weights.
 
@@ -412,9 +412,10 @@ class AutoBertPreTrainedModel(PreTrainedModel):
         """
         kwargs["use_safetensors"] = True
         try:
-            return super().from_pretrained(*args, **kwargs)
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         except SafetensorError as error:
-            raise OSError(f"The safetensors file of {args[0]} is damaged ({error}): fetch it again.") from error
+            name = pretrained_model_name_or_path
+            raise OSError(f"The safetensors file of {name} is damaged ({error}): fetch it again.") from error
 
     @staticmethod
     def _finalize_model_loading(
@@ -440,7 +441,8 @@ def _refuse_foreign_weights(model: PreTrainedModel, info: LoadStateDictInfo) -> 
     if foreign and encoder and encoder <= info.missing_keys:
         raise ValueError(
             f"None of the encoder's {len(encoder)} weights is in the file, which holds others (the first is "
-            f"{foreign[0]!r}): these are weights of another architecture. `autobert convert` brings BERT checkpoints over."
+            f"{foreign[0]!r}): these are weights of another architecture. "
+            "`autobert convert` brings BERT checkpoints over."
         )
 
 

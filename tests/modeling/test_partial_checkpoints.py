@@ -33,7 +33,7 @@ KEPT = {
 
 
 def keep_only(folder, kept):
-    """Rewrites the file with the weights that `kept` accepts and one that no network has; returns the others' names."""
+    """Leaves in the file what `kept` accepts, and adds a weight that no network has; returns the other names."""
     path = folder / "model.safetensors"
     weights = load_file(path)
     left = {name: weight for name, weight in weights.items() if kept(name)}
