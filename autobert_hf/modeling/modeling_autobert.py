@@ -77,7 +77,7 @@ class AutoBertEmbeddings(nn.Module):
         self.word_embeddings = nn.Embedding(config.vocab_size, size, padding_idx=config.pad_token_id)
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, size)
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, size) if config.type_vocab_size else None
-        self.norm = make_norm(config, size) if config.embedding_norm else nn.Identity()
+        self.norm = make_norm(config, size) if config.embedding_norm else None
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.position_ids = nn.Buffer(torch.arange(config.max_position_embeddings)[None], persistent=False)
 
@@ -96,7 +96,8 @@ class AutoBertEmbeddings(nn.Module):
             # Through the module, never by its weight: where weights are offloaded only modules fetch them.
             types = x.new_zeros(1, 1, dtype=torch.long) if token_type_ids is None else token_type_ids
             x = x + self.token_type_embeddings(types)
-        return self.dropout(self.norm(x + self.position_embeddings(position_ids)))
+        x = x + self.position_embeddings(position_ids)
+        return self.dropout(x if self.norm is None else self.norm(x))
 
     def next_positions(self, tokens: int, past_length: int | torch.Tensor | None) -> torch.Tensor:
         """The positions (1, tokens) after `past_length` others; ValueError where the table ends before them."""
@@ -287,9 +288,9 @@ class AutoBertLayer(GradientCheckpointingLayer):
         self.norm_position = config.norm_position
         self.resize = make_resize(width_in, config.layer_width)
         self.mixer: AutoBertAttention | AutoBertConvolution | None = None
-        self.mixer_norm: nn.Module = nn.Identity()
+        self.mixer_norm: nn.Module | None = None
         self.feed_forward: AutoBertFeedForward | None = None
-        self.feed_forward_norm: nn.Module = nn.Identity()
+        self.feed_forward_norm: nn.Module | None = None
         if "mixer" not in config.skip:
             is_conv = layer_type == "conv"
             mixer: Any = AutoBertConvolution if is_conv else partial(AutoBertAttention, network=network)
@@ -321,12 +322,12 @@ class AutoBertLayer(GradientCheckpointingLayer):
         **kwargs: Any,
     ) -> torch.Tensor:
         x = hidden_states if self.resize is None else self.resize(hidden_states)
-        if self.mixer is not None:
+        if self.mixer is not None and self.mixer_norm is not None:
             if self.norm_position == "post":
                 x = self.mixer_norm(x + self.mix(x, mask, padding, cache, **kwargs))
             else:
                 x = x + self.mix(self.mixer_norm(x), mask, padding, cache, **kwargs)
-        if self.feed_forward is not None:
+        if self.feed_forward is not None and self.feed_forward_norm is not None:
             if self.norm_position == "post":
                 x = self.feed_forward_norm(x + self.feed_forward(x))
             elif self.norm_position == "pre":
