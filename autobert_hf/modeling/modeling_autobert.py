@@ -5,7 +5,6 @@ from .required_transformers import check_transformers  # noqa: F401 (first: impo
 
 # isort: split
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -48,14 +47,13 @@ from transformers.utils.loading_report import LoadStateDictInfo
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_autobert import AutoBertConfig
+from .foreign_weights import refuse_foreign_weights
 from .formula import Formula
 from .light_conv import depthwise_conv
 
 
 logger = logging.get_logger(__name__)
 
-# The name of a weight of a numbered layer, such as BERT's `encoder.layer.0.output.dense.weight`.
-_IN_A_LAYER = re.compile(r"(^|\.)\d+\.\w+\.")
 PROJECTIONS = {"q": "query", "k": "key", "v": "value", "p": "extra"}
 
 
@@ -423,7 +421,7 @@ class AutoBertPreTrainedModel(PreTrainedModel):
         model: PreTrainedModel, load_config: LoadStateDictConfig, loading_info: LoadStateDictInfo
     ) -> LoadStateDictInfo:
         # Here and not in from_pretrained, which for an adapter gives the adapter's missing keys, not the network's.
-        _refuse_foreign_weights(model, loading_info)
+        refuse_foreign_weights(model, loading_info)
         return PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
 
     @torch.no_grad()
@@ -433,18 +431,6 @@ class AutoBertPreTrainedModel(PreTrainedModel):
             init.copy_(module.position_ids, torch.arange(module.position_ids.shape[-1])[None])
         elif isinstance(module, AutoBertDepthwiseConv):
             _init_taps(module)
-
-
-def _refuse_foreign_weights(model: PreTrainedModel, info: LoadStateDictInfo) -> None:
-    """Partial files are transformers' to report: only weights of layers of which none has a place here are refused."""
-    encoder = {name for name, _ in model.named_parameters() if "encoder.layers." in name}
-    foreign = sorted(filter(_IN_A_LAYER.search, info.unexpected_keys))
-    if foreign and encoder and encoder <= info.missing_keys:
-        raise ValueError(
-            f"None of the encoder's {len(encoder)} weights is in the file, which holds others (the first is "
-            f"{foreign[0]!r}): these are weights of another architecture. "
-            "`autobert convert` brings BERT checkpoints over."
-        )
 
 
 def _init_taps(conv: AutoBertDepthwiseConv) -> None:
@@ -602,6 +588,16 @@ class AutoBertForCausalLM(AutoBertLanguageModel, GenerationMixin):
         if not config.is_decoder:
             logger.warning_once("AutoBertForCausalLM sees the future unless the configuration has is_decoder=True.")
         self.post_init()
+
+    def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(*args, **kwargs)
+        given, positions = inputs.get("position_ids"), self.config.max_position_embeddings
+        if given is not None and given.numel() and given.max() >= positions:
+            raise ValueError(
+                f"generate has come to token {int(given.max()) + 1}, but max_position_embeddings is {positions}: "
+                "shorten the input or give a smaller max_new_tokens."
+            )
+        return inputs
 
     @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @can_return_tuple
