@@ -1,26 +1,28 @@
 """
-PEFT's default target modules for AutoBert: our modules have BERT's names, so BERT's defaults fit. LoRA adapts
-convolutions, which BERT does not have, at their input map.
+What PEFT knows of AutoBert: default target modules, and which prompts fit. Our modules have BERT's names, so BERT's
+defaults fit. LoRA adapts convolutions, which BERT does not have, at their input map.
 """
 
 import importlib.abc
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from autobert_hf.peft_prompts import add_checks
 
-CONSTANTS = "peft.utils.constants"
+
 LORA = ("TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING", "TRANSFORMERS_MODELS_TO_ADALORA_TARGET_MODULES_MAPPING")
 
 
 def register() -> None:
     """Registers now if PEFT is loaded, else when it is imported: importing PEFT here would cost a second."""
-    if CONSTANTS in sys.modules:
-        add_defaults(sys.modules[CONSTANTS])
-    elif not any(isinstance(finder, _AfterPeft) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _AfterPeft())
+    for name, change in CHANGES.items():
+        if name in sys.modules:
+            change(sys.modules[name])
+        elif not any(isinstance(finder, _AfterImport) and finder.name == name for finder in sys.meta_path):
+            sys.meta_path.insert(0, _AfterImport(name, change))
 
 
 def add_defaults(constants: ModuleType) -> None:
@@ -29,20 +31,26 @@ def add_defaults(constants: ModuleType) -> None:
             mapping["autobert"] = [*mapping["bert"], "mixer.input"] if name in LORA else mapping["bert"]
 
 
-class _AfterPeft(importlib.abc.MetaPathFinder):
-    """Finds PEFT's constants module as usual, and adds our entries after it has run."""
+CHANGES = {"peft.utils.constants": add_defaults, "peft.peft_model": add_checks}
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Finds one module as usual, and changes it after it has run."""
+
+    def __init__(self, name: str, change: Callable[[ModuleType], None]) -> None:
+        self.name, self.change = name, change
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != CONSTANTS:
+        if name != self.name:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
-            def execute_and_add(module: ModuleType) -> None:
+            def execute_and_change(module: ModuleType) -> None:
                 execute(module)
-                add_defaults(module)
+                self.change(module)
 
-            spec.loader.exec_module = execute_and_add  # type: ignore[method-assign]
+            spec.loader.exec_module = execute_and_change  # type: ignore[method-assign]
         return spec

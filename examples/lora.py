@@ -41,7 +41,7 @@ tokenizer = AutoTokenizer.from_pretrained(given.model, **loading)
 rows = rows.map(lambda row: tokenizer(row["sentence"], truncation=True, max_length=64))
 loading["num_labels"] = max(rows["label"]) + 1
 base = AutoModelForSequenceClassification.from_pretrained(given.model, **loading)  # MISSING: the new head
-model = get_peft_model(base, method(task_type="SEQ_CLS", **targets))
+model = get_peft_model(base, method(task_type="SEQ_CLS", **targets))  # with a task type it loads by its folder alone
 model.print_trainable_parameters()
 settings = TrainingArguments(given.output_dir, learning_rate=1e-3, save_strategy="no")
 Trainer(model, settings, train_dataset=rows, processing_class=tokenizer).train()

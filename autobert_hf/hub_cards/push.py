@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from huggingface_hub import CommitOperationAdd, HfApi, get_token
@@ -64,7 +64,7 @@ def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
     if with_trials:
         text += f"\nThe search log, one trial per row: [{trials_id}](https://huggingface.co/datasets/{trials_id}).\n"
     refuse_bad_metadata(text)
-    uploads = [Upload(repo_id, "model", visible_files(model) | {"README.md": text.encode()})]
+    uploads = [Upload(repo_id, "model", with_code_at_the_root(visible_files(model)) | {"README.md": text.encode()})]
     if with_trials:
         config = Network(model).config
         uploads.append(Upload(trials_id, "dataset", dict(dataset_files(records, config, trials_id, repo_id))))
@@ -80,6 +80,16 @@ def visible_files(folder: Path) -> dict[str, Path | bytes]:
     """All files by name, except those with a leading dot, which are not part of a model."""
     names = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {name.as_posix(): path for name, path in names.items() if not any(p.startswith(".") for p in name.parts)}
+
+
+def with_code_at_the_root(files: dict[str, Path | bytes]) -> dict[str, Path | bytes]:
+    """
+    Adds the modelling files of networks in subfolders at the root, where transformers looks for them: it does not hand
+    `subfolder` on to its loader of remote code.
+    """
+    folders = {PurePosixPath(name).parent for name in files if PurePosixPath(name).name == "config.json"}
+    names = {PurePosixPath(name): name for name in files if name.endswith(".py")}
+    return {path.name: files[name] for path, name in names.items() if path.parent in folders} | files
 
 
 def push(

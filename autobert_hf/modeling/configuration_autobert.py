@@ -5,14 +5,18 @@ from .required_transformers import check_transformers  # noqa: F401 (first: impo
 
 # isort: split
 
+import reprlib
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
+from huggingface_hub.errors import StrictDataclassError
 from transformers.activations import ACT2FN
 from transformers.configuration_utils import PreTrainedConfig
 
 from .arithmetic import count_parameters
+from .configuration_checks import MAX_KERNEL, refuse_bad_extras, refuse_bad_size, refuse_bad_values, refuse_deep
 from .formula import STANDARD_ATTENTION, Formula, GraphError
 
 
@@ -167,13 +171,8 @@ class AutoBertConfig(PreTrainedConfig):
         _refuse_bad_overrides(kwargs.get("per_layer_config"), self.num_hidden_layers)
         if "skip" in kwargs:
             raise ValueError("`skip` differs by layer: write per_layer_config={layer: {'skip': [...]}}.")
-        for name in (*_SIZES, *_GLOBAL_SIZES):
-            _refuse_bad_size(name, getattr(self, name))
-        if self.num_hidden_layers > MAX_LAYERS or self.type_vocab_size < 0:
-            raise ValueError(
-                f"num_hidden_layers is {self.num_hidden_layers} (at most {MAX_LAYERS}), type_vocab_size is "
-                f"{self.type_vocab_size} (at least 0)."
-            )
+        refuse_bad_extras(kwargs, dir(type(self)))
+        self.validate_settings()
         if self.head_dim is None:
             self.head_dim = max(self.hidden_size // self.num_attention_heads, 1)
         self.embedding_size = self.embedding_size or self.hidden_size
@@ -181,6 +180,8 @@ class AutoBertConfig(PreTrainedConfig):
         self.conv_num_heads = self.conv_num_heads or self.num_attention_heads
         if self.layer_types is None:
             self.layer_types = ["full_attention"] * self.num_hidden_layers
+        if kwargs.get("num_labels") is None:  # as if it were not there, which transformers does not do
+            kwargs.pop("num_labels", None)
         kwargs.setdefault("auto_map", dict(AUTO_MAP))
         super().__post_init__(**kwargs)
         if self.is_heterogeneous:
@@ -200,7 +201,29 @@ class AutoBertConfig(PreTrainedConfig):
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:  # noqa: ANN401
         # Which attention library or kernel runs is the choice of whoever loads, never of a file from the Hub.
-        return super().from_dict({k: v for k, v in config_dict.items() if "_implementation" not in k}, **kwargs)
+        settings = {k: v for k, v in config_dict.items() if "_implementation" not in k}
+        refuse_deep(settings)
+        types, number = settings.get("layer_types"), kwargs.get("num_hidden_layers")
+        if number and "layer_types" not in kwargs and isinstance(types, list) and types == types[:1] * len(types):
+            # As with BERT, from_pretrained(..., num_hidden_layers=3) is enough where all layers are of one type.
+            settings |= {"num_hidden_layers": number, "layer_types": types[:1] * number}
+        try:
+            loaded = super().from_dict(settings, **kwargs)
+            config = loaded[0] if isinstance(loaded, tuple) else loaded
+            config.validate()  # again, because keyword arguments are set after construction
+        except StrictDataclassError as error:
+            raise ValueError(textwrap.shorten(str(error.__cause__), 600, placeholder=" ...")) from error
+        return loaded
+
+    @classmethod
+    def _dict_from_json_file(cls, json_file: Any) -> dict[str, Any]:  # noqa: ANN401
+        try:
+            settings = super()._dict_from_json_file(json_file)
+        except RecursionError as error:
+            raise ValueError(f"{json_file} is nested too deeply for a configuration.") from error
+        if not isinstance(settings, dict):
+            raise ValueError(f"{json_file} must hold a dictionary of settings, not {type(settings).__name__}.")
+        return settings
 
     @classmethod
     def from_zoo(cls, name: str, **overrides: Any) -> "AutoBertConfig":
@@ -213,6 +236,15 @@ class AutoBertConfig(PreTrainedConfig):
         """The layers from bottom to top, each as (layer type, configuration with the layer's own values)."""
         layers: Any = self.per_layer_config
         return zip(self.layer_types, layers, strict=True)
+
+    def validate_settings(self) -> None:
+        """Each setting on its own; runs before others are derived from it, after construction and before saving."""
+        values = vars(self)
+        for name in (*_SIZES, *_GLOBAL_SIZES):
+            refuse_bad_size(name, values[name])
+        if values["num_hidden_layers"] > MAX_LAYERS:
+            raise ValueError(f"num_hidden_layers is {values['num_hidden_layers']}, and at most {MAX_LAYERS}.")
+        refuse_bad_values(values)
 
     def validate_layers(self) -> None:
         """Every layer on its own, then the network as a whole; runs after construction and before saving."""
@@ -238,28 +270,27 @@ class AutoBertConfig(PreTrainedConfig):
             )
 
 
-def _refuse_bad_size(name: str, value: object) -> None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ValueError(f"{name} must be a positive integer, got {value!r}.")
-
-
 def _refuse_bad_overrides(per_layer_config: object, num_hidden_layers: int) -> None:
     if per_layer_config is None:
         return
     if not isinstance(per_layer_config, dict) or not all(isinstance(o, dict) for o in per_layer_config.values()):
         raise ValueError("per_layer_config must map layer numbers to dictionaries of overrides.")
     for index, overrides in per_layer_config.items():
-        if not str(index).isdecimal() or int(index) >= num_hidden_layers:
+        number = str(index)
+        if not number.isdecimal() or len(number) > 9 or int(number) >= num_hidden_layers:
             raise ValueError(
-                f"per_layer_config names layer {index!r}, but the layers are 0 to {num_hidden_layers - 1}."
+                f"per_layer_config names layer {reprlib.repr(index)}, but the layers are 0 to {num_hidden_layers - 1}."
             )
         for name, value in overrides.items():
             if name not in PER_LAYER_FIELDS:
                 raise ValueError(
-                    f"Layer {index}: {name!r} cannot differ by layer. What can: {', '.join(PER_LAYER_FIELDS)}."
+                    f"Layer {index}: {reprlib.repr(name)} cannot differ by layer. What can: "
+                    f"{', '.join(PER_LAYER_FIELDS)}."
                 )
             if name in _SIZES:
-                _refuse_bad_size(f"Layer {index}: {name}", value)
+                refuse_bad_size(f"Layer {index}: {name}", value)
+            if name == "skip" and not (isinstance(value, list | tuple) and all(isinstance(x, str) for x in value)):
+                raise ValueError(f"Layer {index}: skip must be a list of halves, got {reprlib.repr(value)}.")
 
 
 def _validate_layer(kind: str, layer: AutoBertConfig, is_decoder: bool) -> None:
@@ -290,8 +321,8 @@ def _validate_attention(kind: str, layer: AutoBertConfig, is_decoder: bool) -> N
             f"layer type {kind!r} with qkv_conv_size={layer.qkv_conv_size}: a convolution after the projections "
             "needs layer type 'hybrid', and 'hybrid' needs qkv_conv_size > 0."
         )
-    if layer.qkv_conv_size < 0 or (layer.qkv_conv_size and layer.qkv_conv_size % 2 == 0):
-        raise ValueError(f"qkv_conv_size must be 0 or odd, got {layer.qkv_conv_size}.")
+    if not 0 <= layer.qkv_conv_size <= MAX_KERNEL or (layer.qkv_conv_size and layer.qkv_conv_size % 2 == 0):
+        raise ValueError(f"qkv_conv_size must be 0, or odd and at most {MAX_KERNEL:,}, got {layer.qkv_conv_size}.")
     try:
         formula = Formula(layer.attention_formula)
     except GraphError as error:

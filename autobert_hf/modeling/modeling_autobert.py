@@ -5,7 +5,7 @@ from .required_transformers import check_transformers  # noqa: F401 (first: impo
 
 # isort: split
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -34,13 +34,20 @@ from transformers.modeling_outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel, slice_logits_to_keep
+from transformers.modeling_utils import (
+    ALL_ATTENTION_FUNCTIONS,
+    LoadStateDictConfig,
+    PreTrainedModel,
+    slice_logits_to_keep,
+)
 from transformers.utils import ModelOutput, logging
 from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.loading_report import LoadStateDictInfo
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_autobert import AutoBertConfig
+from .foreign_weights import refuse_foreign_weights
 from .formula import Formula
 from .light_conv import depthwise_conv
 
@@ -68,7 +75,7 @@ class AutoBertEmbeddings(nn.Module):
         self.word_embeddings = nn.Embedding(config.vocab_size, size, padding_idx=config.pad_token_id)
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, size)
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, size) if config.type_vocab_size else None
-        self.norm = make_norm(config, size) if config.embedding_norm else nn.Identity()
+        self.norm = make_norm(config, size) if config.embedding_norm else None
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.position_ids = nn.Buffer(torch.arange(config.max_position_embeddings)[None], persistent=False)
 
@@ -87,7 +94,8 @@ class AutoBertEmbeddings(nn.Module):
             # Through the module, never by its weight: where weights are offloaded only modules fetch them.
             types = x.new_zeros(1, 1, dtype=torch.long) if token_type_ids is None else token_type_ids
             x = x + self.token_type_embeddings(types)
-        return self.dropout(self.norm(x + self.position_embeddings(position_ids)))
+        x = x + self.position_embeddings(position_ids)
+        return self.dropout(x if self.norm is None else self.norm(x))
 
     def next_positions(self, tokens: int, past_length: int | torch.Tensor | None) -> torch.Tensor:
         """The positions (1, tokens) after `past_length` others; ValueError where the table ends before them."""
@@ -278,9 +286,9 @@ class AutoBertLayer(GradientCheckpointingLayer):
         self.norm_position = config.norm_position
         self.resize = make_resize(width_in, config.layer_width)
         self.mixer: AutoBertAttention | AutoBertConvolution | None = None
-        self.mixer_norm: nn.Module = nn.Identity()
+        self.mixer_norm: nn.Module | None = None
         self.feed_forward: AutoBertFeedForward | None = None
-        self.feed_forward_norm: nn.Module = nn.Identity()
+        self.feed_forward_norm: nn.Module | None = None
         if "mixer" not in config.skip:
             is_conv = layer_type == "conv"
             mixer: Any = AutoBertConvolution if is_conv else partial(AutoBertAttention, network=network)
@@ -312,12 +320,12 @@ class AutoBertLayer(GradientCheckpointingLayer):
         **kwargs: Any,
     ) -> torch.Tensor:
         x = hidden_states if self.resize is None else self.resize(hidden_states)
-        if self.mixer is not None:
+        if self.mixer is not None and self.mixer_norm is not None:
             if self.norm_position == "post":
                 x = self.mixer_norm(x + self.mix(x, mask, padding, cache, **kwargs))
             else:
                 x = x + self.mix(self.mixer_norm(x), mask, padding, cache, **kwargs)
-        if self.feed_forward is not None:
+        if self.feed_forward is not None and self.feed_forward_norm is not None:
             if self.norm_position == "post":
                 x = self.feed_forward_norm(x + self.feed_forward(x))
             elif self.norm_position == "pre":
@@ -393,22 +401,28 @@ class AutoBertPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": AutoBertLayer, "attentions": AutoBertAttention}
 
     @classmethod
-    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """
-        As in transformers, but from safetensors only, and never with a randomly initialized encoder.
+        As in transformers, but from safetensors only, and never from another architecture's weights.
 
         Raises:
             OSError: if safetensors are missing or damaged.
-            ValueError: if the file holds weights of another architecture.
+            ValueError: if the file holds an encoder's weights and none of them is one of this network's.
         """
         kwargs["use_safetensors"] = True
         try:
-            loaded: Any = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         except SafetensorError as error:
-            raise OSError(f"The safetensors file of {args[0]} is damaged ({error}): fetch it again.") from error
-        model, info = loaded
-        _refuse_foreign_weights(model, info["missing_keys"])
-        return (model, info) if output_loading_info else model
+            name = pretrained_model_name_or_path
+            raise OSError(f"The safetensors file of {name} is damaged ({error}): fetch it again.") from error
+
+    @staticmethod
+    def _finalize_model_loading(
+        model: PreTrainedModel, load_config: LoadStateDictConfig, loading_info: LoadStateDictInfo
+    ) -> LoadStateDictInfo:
+        # Here and not in from_pretrained, which for an adapter gives the adapter's missing keys, not the network's.
+        refuse_foreign_weights(model, loading_info)
+        return PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -417,16 +431,6 @@ class AutoBertPreTrainedModel(PreTrainedModel):
             init.copy_(module.position_ids, torch.arange(module.position_ids.shape[-1])[None])
         elif isinstance(module, AutoBertDepthwiseConv):
             _init_taps(module)
-
-
-def _refuse_foreign_weights(model: PreTrainedModel, missing: Iterable[str]) -> None:
-    encoder = [name for name, _ in model.named_parameters() if "encoder.layers." in name]
-    lost = sorted(set(missing) & set(encoder))
-    if lost:
-        raise ValueError(
-            f"{len(lost)} of the encoder's {len(encoder)} weights are not in the file (the first is {lost[0]!r}): "
-            "these are weights of another architecture. `autobert convert` brings BERT checkpoints over."
-        )
 
 
 def _init_taps(conv: AutoBertDepthwiseConv) -> None:
@@ -584,6 +588,16 @@ class AutoBertForCausalLM(AutoBertLanguageModel, GenerationMixin):
         if not config.is_decoder:
             logger.warning_once("AutoBertForCausalLM sees the future unless the configuration has is_decoder=True.")
         self.post_init()
+
+    def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(*args, **kwargs)
+        given, positions = inputs.get("position_ids"), self.config.max_position_embeddings
+        if given is not None and given.numel() and given.max() >= positions:
+            raise ValueError(
+                f"generate has come to token {int(given.max()) + 1}, but max_position_embeddings is {positions}: "
+                "shorten the input or give a smaller max_new_tokens."
+            )
+        return inputs
 
     @deprecate_kwarg("past_key_values", "5.40.0", new_name="cache")
     @can_return_tuple

@@ -1,7 +1,6 @@
 """Transformers' tests, tied to our classes: one subclass with a `shape` runs all of them on that shape."""
 
 from typing import Any
-from unittest.mock import Mock, patch
 
 import torch
 
@@ -20,8 +19,6 @@ from .upstream import GenerationTesterMixin, load
 
 
 _upstream = load()
-# Two tests load files without the encoder's weights, which we refuse; what they look at is what comes after.
-unguarded = patch("autobert_hf.modeling.modeling_autobert._refuse_foreign_weights")
 HEADS = tuple(getattr(autobert_hf, name) for name in autobert_hf.__all__ if name.startswith("AutoBertFor"))
 
 
@@ -40,14 +37,6 @@ class EncoderSuite(
     def test_config(self) -> None:
         tester = _upstream["test_configuration_common"].ConfigTester
         tester(self, config_class=AutoBertConfig, **self.model_tester.settings).run_common_tests()
-
-    @unguarded
-    def test_can_init_all_missing_weights(self, _guard: Mock) -> None:
-        super().test_can_init_all_missing_weights()
-
-    @unguarded
-    def test_model_weights_reload_no_missing_tied_weights(self, _guard: Mock) -> None:
-        super().test_model_weights_reload_no_missing_tied_weights()
 
     def _get_trainable_model_class(self) -> type[AutoBertPreTrainedModel]:
         return self.language_model

@@ -7,11 +7,12 @@ import pytest
 import torch
 from packaging.version import Version
 from safetensors.torch import load_file
-from transformers import PreTrainedModel
+from transformers import BertConfig, BertModel, PreTrainedModel
 
-from autobert_hf import AutoBertForCausalLM, AutoBertForMaskedLM, AutoBertForPreTraining, AutoBertModel
+from autobert_hf import AutoBertConfig, AutoBertForCausalLM, AutoBertForMaskedLM, AutoBertForPreTraining, AutoBertModel
+from autobert_hf.modeling.convert import to_autobert_name
 
-from .shapes import SHAPES, build, tokens
+from .shapes import BERT, SHAPES, build, tokens
 
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -68,6 +69,27 @@ def test_masks_of_token_pairs_hold_for_plain_attention() -> None:
     with torch.no_grad():
         first = model(ids, attention_mask=pairs).last_hidden_state[:, :4]
         torch.testing.assert_close(first, model(ids[:, :4]).last_hidden_state, **CLOSE)
+
+
+PAIRS = (torch.rand(2, 4, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.4) | torch.eye(8, dtype=torch.bool)
+MASKS = {"allowed": PAIRS[:, :1], "each head": PAIRS, "one for all": PAIRS[:1, :1], "keys": PAIRS[:, :1, :1]}
+MASKS["added"] = torch.where(PAIRS[:, :1], 0.0, -10_000.0)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("is_decoder", [False, True])
+@pytest.mark.parametrize("mask", MASKS)
+def test_masks_of_token_pairs_do_what_they_do_in_bert(mask: str, is_decoder: bool, attention: str) -> None:
+    settings = BERT | {"is_decoder": is_decoder, "initializer_range": 0.2, "attn_implementation": attention}
+    torch.manual_seed(0)
+    bert = BertModel(BertConfig(**settings)).eval()
+    ours = AutoBertModel(AutoBertConfig(**settings)).eval()
+    ours.load_state_dict({to_autobert_name(name): weight for name, weight in bert.state_dict().items()})
+    with torch.no_grad():
+        expected = bert(tokens(2, 8), attention_mask=MASKS[mask]).last_hidden_state
+        found = ours(tokens(2, 8), attention_mask=MASKS[mask]).last_hidden_state
+        assert (expected - bert(tokens(2, 8)).last_hidden_state).abs().max() > 1e-2
+    torch.testing.assert_close(found, expected, **CLOSE)
 
 
 @pytest.mark.slow  # compiles its kernels

@@ -157,6 +157,24 @@ def test_decoding_past_the_last_position_says_so() -> None:
         model(tokens(1, 1), cache=cache)
 
 
+@decoders
+@pytest.mark.parametrize("options", [{}, {"use_cache": False}, {"cache_implementation": "static"}, {"num_beams": 2}])
+def test_generating_past_the_last_position_says_so(shape: str, options: dict[str, Any]) -> None:
+    model = build(AutoBertForCausalLM, shape, max_position_embeddings=8)
+    assert model.generate(tokens(2, 6), max_new_tokens=3, do_sample=False, **options).shape == (2, 9)
+    sentence = "generate has come to token 9, but max_position_embeddings is 8"
+    with pytest.raises(ValueError, match=sentence):
+        model.generate(tokens(2, 6), max_new_tokens=4, do_sample=False, **options)
+    with pytest.raises(ValueError, match="token 10, but max_position_embeddings is 8"):
+        model.generate(tokens(2, 10), max_new_tokens=1, do_sample=False, **options)
+
+
+def test_a_padded_batch_may_be_longer_than_the_positions() -> None:
+    model = build(AutoBertForCausalLM, "decoder", max_position_embeddings=8)
+    ids = torch.cat([torch.zeros(1, 6, dtype=torch.long), tokens(1, 4)], 1)
+    assert model.generate(ids, attention_mask=(ids > 0).long(), max_new_tokens=5, do_sample=False).shape == (1, 15)
+
+
 @pytest.mark.parametrize(
     "refused, sentence",
     [

@@ -273,6 +273,19 @@ def test_round_trip_of_stock_grade_needs_no_remote_code(hub, made, tmp_path, qui
     )
 
 
+def test_a_network_in_a_subfolder_loads_without_the_plugin(hub, made, tmp_path, quick):
+    """Beside a stock network, so that the repository would have no code at its root."""
+    wanted = expected(made)
+    (made.folder / "model").rename(tmp_path / "small")
+    made.save(stock=True, num_hidden_layers=2)
+    (tmp_path / "small").rename(made.folder / "model" / "small")
+    push(made.folder, "me/name")
+    assert files(hub)["modeling_autobert.py"] == files(hub)["small/modeling_autobert.py"]
+    how = '{"trust_remote_code": true, "subfolder": "small"}'
+    found = in_a_fresh_process(hub, tmp_path / "other", LOAD, "me/name", "main", how)
+    assert found == pytest.approx(wanted, abs=1e-5)
+
+
 DOWNLOAD = """
 import json, os, sys
 from huggingface_hub import snapshot_download

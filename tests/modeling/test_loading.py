@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification, BertConfig, BertModel
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM, AutoBertModel
@@ -31,14 +31,6 @@ def test_weights_of_another_size(folder):
     AutoBertModel(AutoBertConfig(**(SIZES | {"hidden_size": 32}))).save_pretrained(folder / "other")
     (folder / "other" / "model.safetensors").replace(folder / "model.safetensors")
     with pytest.raises(RuntimeError, match="size mismatch|mismatch"):
-        AutoModelForMaskedLM.from_pretrained(folder)
-
-
-def test_one_lost_weight_is_not_drawn_at_random(folder):
-    weights = load_file(folder / "model.safetensors")
-    del weights["autobert.encoder.layers.1.mixer.key.weight"]
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ValueError, match="layers.1.mixer.key.weight"):
         AutoModelForMaskedLM.from_pretrained(folder)
 
 
