@@ -24,7 +24,7 @@ from autobert_hf.lab.data.sentence_pairs import PairBatches
 from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import unigram_floor
-from autobert_hf.lab.data.tokenizers import tokenizer_of
+from autobert_hf.lab.data.tokenizers import tokenizer_of, what_was_made
 from autobert_hf.records.files import write_text
 from autobert_hf.records.seeds import derive
 
@@ -139,6 +139,7 @@ def _facts(source: Source, folder: Path, tokenizer: PreTrainedTokenizerBase) -> 
         "train_tokens": int(counts["train"].sum()),
         "unknown": 0.0 if unknown is None else float(counts["train"][unknown] / words),
         "floor": floor + (math.log(2) if source.rows == "pairs" else 0.0),
+        "tokenizer": what_was_made(folder),
     }
 
 
