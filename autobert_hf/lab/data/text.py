@@ -57,6 +57,11 @@ def train_tokenizer(
     return BertTokenizer(vocab=in_order, model_max_length=model_max_length, do_lower_case=not cased)
 
 
+def vocabulary_size(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Rows of embeddings that a network needs: ids of a vocabulary with holes go beyond the number of its words."""
+    return max(tokenizer.get_vocab().values()) + 1
+
+
 def _train(texts: Sequence[str], vocab_size: int, first: list[str], cased: bool) -> dict[str, int]:
     backend = BertTokenizer(do_lower_case=not cased).backend_tokenizer
     trainer = WordPieceTrainer(vocab_size=vocab_size, special_tokens=SPECIAL_TOKENS + first, show_progress=False)

@@ -19,9 +19,10 @@ from transformers import (
 )
 
 from autobert_hf.lab.data.batches import Batch
-from autobert_hf.lab.data.text import sha256_of
+from autobert_hf.lab.data.text import sha256_of, vocabulary_size
 from autobert_hf.lab.distilling.signals import Signals, attention_of, signals
 from autobert_hf.lab.distilling.teacher_cache import TeacherCache
+from autobert_hf.modeling.bert_family import longest_input
 
 
 class TeacherError(ValueError):
@@ -42,7 +43,7 @@ def teacher_config(source: str, length: int = 0) -> PreTrainedConfig:
             f"The teacher {source} is a {config.model_type!r} model, no encoder: give a bidirectional encoder "
             "such as BERT."
         )
-    if (longest := getattr(config, "max_position_embeddings", length)) < length:
+    if (longest := longest_input(config)) is not None and longest < length:
         raise TeacherError(f"The teacher {source} takes {longest} tokens, --length is {length}: give less.")
     return config
 
@@ -78,6 +79,17 @@ class Teacher:
         word = torch.zeros(1, 2, dtype=torch.long, device=self.device)
         seen = self.signals({"input_ids": word, "attention_mask": torch.ones_like(word)})
         return attention_of(seen, "The teacher").query.shape[1]
+
+    def check_length(self, length: int) -> None:
+        """Raises TeacherError if it cannot read `length` tokens, of which not every configuration knows."""
+        word = torch.full((1, length), (self.config.pad_token_id or 0) + 1, device=self.device)
+        try:
+            self.signals({"input_ids": word, "attention_mask": torch.ones_like(word)}, attention=False)
+        except (IndexError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise TeacherError(
+                f"The teacher {self.source} cannot read --length {length} tokens ({reason}): give less."
+            ) from error
 
     @torch.no_grad()
     def signals(self, batch: Batch, attention: bool = True) -> Signals:
@@ -115,9 +127,9 @@ def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase) -> None:
             f"The tokenizer has another vocabulary than that of the teacher {source} ({len(tokenizer)} and {len(own)} "
             "words): leave --tokenizer out to use the teacher's."
         )
-    if len(own) > (words := teacher_config(source).vocab_size):
+    if (size := vocabulary_size(own)) > (words := teacher_config(source).vocab_size):
         raise TeacherError(
-            f"The tokenizer of the teacher {source} has {len(own)} words, its embeddings {words}: they do not belong "
+            f"The tokenizer of the teacher {source} has {size} words, its embeddings {words}: they do not belong "
             "together. Give the teacher with its own tokenizer."
         )
 

@@ -39,7 +39,12 @@ class TeacherSettings(TextSettings, NetworkSettings):
         return bool(self.teacher) and self.start == "teacher"
 
     def open_teacher(self, text: Text, team: Team) -> Teacher | None:
-        return Teacher(self.teacher, text.tokenizer, team.device) if self.teacher else None
+        if not self.teacher:
+            return None
+        teacher_config(self.teacher, self.length)
+        teacher = Teacher(self.teacher, text.tokenizer, team.device)
+        teacher.check_length(self.length)
+        return teacher
 
     def inputs(self) -> dict[str, str]:
         return super().inputs() | (teacher_inputs(self.teacher) if self.teacher else {})
