@@ -22,6 +22,7 @@ from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.text import sha256_of, vocabulary_size
 from autobert_hf.lab.distilling.signals import Signals, attention_of, signals
 from autobert_hf.lab.distilling.teacher_cache import TeacherCache
+from autobert_hf.lab.distilling.teacher_head import head_in_words, head_of
 from autobert_hf.modeling.bert_family import longest_input
 
 
@@ -67,6 +68,11 @@ class Teacher:
     @property
     def config(self) -> PreTrainedConfig:
         return self.model.config
+
+    def __str__(self) -> str:
+        """What of it is used, and what is not."""
+        used = f"Teacher: the encoder of {self.source}, without pooler"
+        return f"{used} and without {head_in_words(self.config)}." if head_of(self.config) else f"{used}."
 
     @cached_property
     def heads(self) -> int:
