@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.data.documents import TextError
@@ -24,7 +24,7 @@ from autobert_hf.lab.data.sentence_pairs import PairBatches
 from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import unigram_floor, vocabulary_size
-from autobert_hf.lab.data.tokenizers import tokenizer_of, what_was_made
+from autobert_hf.lab.data.tokenizers import open_tokenizer, tokenizer_of, what_was_made
 from autobert_hf.records.files import write_text
 from autobert_hf.records.seeds import derive
 
@@ -87,7 +87,7 @@ def open_text(
     source: Source, folder: Path, batch_size: int, held_out_rows: int, seed: int, device: torch.device
 ) -> Text:
     """What `prepare` has left in the folder, as batches."""
-    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    tokenizer = open_tokenizer(folder / "tokenizer", source)
     facts = read_facts(folder)
     rows = {
         side: RowFiles(row_tables(folder, side), tokenizer.pad_token_id, _most_tokens(source, side))

@@ -14,6 +14,8 @@ from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.data.row_making import chunks, split
 from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import train_tokenizer
+from autobert_hf.lab.distilling.adapters import tokenizer_source
+from autobert_hf.lab.own_code import OwnCodeError, own_code_refused
 from autobert_hf.records.files import disk_errors
 from autobert_hf.records.run_folder import write_json
 
@@ -29,7 +31,7 @@ def tokenizer_of(source: Source, folder: Path) -> PreTrainedTokenizerBase:
     """The one that was asked for or trained, saved before anything is made with it."""
     place = folder / "tokenizer"
     if not (place / "tokenizer_config.json").exists():
-        made, facts = (_load(source.tokenizer), {}) if source.tokenizer else _train(source)
+        made, facts = (_load(source.tokenizer, source.trust_remote_code), {}) if source.tokenizer else _train(source)
         temporary = place.with_name(".tokenizer.tmp")
         with disk_errors(folder):
             shutil.rmtree(temporary, ignore_errors=True)
@@ -37,7 +39,12 @@ def tokenizer_of(source: Source, folder: Path) -> PreTrainedTokenizerBase:
             write_json(temporary / MADE, facts)
             shutil.rmtree(place, ignore_errors=True)
             temporary.rename(place)
-    return AutoTokenizer.from_pretrained(place)
+    return open_tokenizer(place, source)
+
+
+def open_tokenizer(place: Path, source: Source) -> PreTrainedTokenizerBase:
+    """The copy in the run's folder, which may need the code that came with it."""
+    return AutoTokenizer.from_pretrained(place, trust_remote_code=source.trust_remote_code)
 
 
 def what_was_made(folder: Path) -> dict[str, Any]:
@@ -75,9 +82,12 @@ def _chosen(documents: Sequence[str], source: Source) -> tuple[PreTrainedTokeniz
     return made, {"kind": kind, "cased": source.cased, "unknown_to_wordpiece": unknown, "marks_lost": marks}
 
 
-def _load(name: str) -> PreTrainedTokenizerBase:
+def _load(name: str, trust: bool) -> PreTrainedTokenizerBase:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        with own_code_refused(f"The tokenizer {name}"):
+            tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(name), trust_remote_code=trust)
+    except OwnCodeError:
+        raise
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise TextError(

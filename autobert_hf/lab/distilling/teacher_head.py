@@ -21,7 +21,8 @@ def has_task(config: PreTrainedConfig) -> bool:
 def head_in_words(config: PreTrainedConfig) -> str:
     """The head with its labels: "its head (BertForSequenceClassification with 2 labels: neg, pos)"."""
     names = [str(name) for _, name in sorted(config.id2label.items())] if config.id2label else []
-    if not names or head_of(config).endswith("QuestionAnswering") or not has_task(config):
+    is_adapters = head_of(config).startswith("Auto")  # the labels are in its weights, not in its base's configuration
+    if is_adapters or not names or head_of(config).endswith("QuestionAnswering") or not has_task(config):
         return f"its head ({head_of(config)})"
     shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     return f"its head ({head_of(config)} with {len(names)} label{'s' if len(names) > 1 else ''}: {shown})"

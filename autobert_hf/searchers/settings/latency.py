@@ -64,7 +64,7 @@ class LatencySettings(SearchSettings):
     def reference(self, teacher: Teacher | None) -> tuple[PreTrainedModel, str]:
         """The model that latencies are relative to, and its name."""
         if self.latency_reference:
-            return load_teacher(self.latency_reference), self.latency_reference
+            return load_teacher(self.latency_reference, self.trust_remote_code), self.latency_reference
         if teacher is not None:
             return teacher.model, "the teacher"
         with torch.random.fork_rng(devices=[]):

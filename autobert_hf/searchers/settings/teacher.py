@@ -7,6 +7,7 @@ from typing import Literal
 from transformers import PreTrainedConfig
 
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.distilling.adapters import adapter_base
 from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config, teacher_inputs
 from autobert_hf.lab.distilling.teacher_head import has_task, head_in_words
 from autobert_hf.modeling.bert_family import as_bert_config
@@ -46,22 +47,29 @@ class TeacherSettings(TextSettings, NetworkSettings):
         """Where the run begins, with a warning about a head that it does not use."""
         if not self.teacher:
             return None
-        config, team = teacher_config(self.teacher, self.length), run.team
+        trust = self.trust_remote_code
+        config, team = teacher_config(self.teacher, self.length, trust), run.team
         if has_task(config) and team.is_main and not (run.path / "report" / "space.json").exists():
             warn_of_head(self.teacher, config)
-        teacher = Teacher(self.teacher, text.tokenizer, team.device)
+        teacher = Teacher(self.teacher, text.tokenizer, team.device, trust)
         teacher.check_length(self.length)
         return teacher
 
     def inputs(self) -> dict[str, str]:
-        return super().inputs() | (teacher_inputs(self.teacher) if self.teacher else {})
+        if not self.teacher:
+            return super().inputs()
+        base = adapter_base(self.teacher)
+        more = {"base of the teacher": teacher_inputs(base)["teacher"]} if base else {}
+        return super().inputs() | teacher_inputs(self.teacher) | more
 
     def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
         """With a teacher's weights, also its sizes, but not its dropout."""
         if not self.from_teacher:
             return super().base_config(vocab_size, pad_token_id)
         try:
-            config = from_bert_config(as_bert_config(teacher_config(self.teacher, self.length)))
+            config = from_bert_config(
+                as_bert_config(teacher_config(self.teacher, self.length, self.trust_remote_code))
+            )
         except ConversionError as error:
             raise TeacherError(
                 f"The weights of {self.teacher} cannot be cut: {error} Give --start scratch."

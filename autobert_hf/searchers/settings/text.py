@@ -80,6 +80,7 @@ class TextSettings(TokenSettings):
             self.text_column,
             None if self.max_train_tokens is None else int(self.max_train_tokens),
             self.cased,
+            self.trust_remote_code,
         )
 
     def open_text(self, run: Run) -> Text:
