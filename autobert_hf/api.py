@@ -192,6 +192,6 @@ def summarize(method: Method, on_summary: Callable[[object], object]) -> None:
         run.record("text", method.text.facts)
     run.record("space", found.to_dict())
     if run.team.is_main:
-        for summary in (method.text, found):
+        for summary in (method.text, method.teacher, found):
             if summary is not None:
                 on_summary(summary)

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
 
 import autobert_hf  # noqa: F401  (the Auto classes know AutoBert from here on)
-from autobert_hf.lab.tasks import metrics, task_data, text_task
+from autobert_hf.lab.tasks import labelled_tables, metrics, task_data
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -32,11 +32,13 @@ given = parser.parse_args()
 
 accelerator, metric = Accelerator(cpu=given.cpu), metrics.Classification()
 set_seed(0)
-splits = task_data.load_splits(given.data, seed=0)
-columns, tokenizer = text_task.text_columns(given.data, splits[0]), AutoTokenizer.from_pretrained(given.model)
-model = AutoModelForSequenceClassification.from_pretrained(given.model, num_labels=max(splits[0]["label"]) + 1)
-encode = {"function": lambda row: tokenizer(*map(row.get, columns), truncation=True, max_length=128)}
-splits = [rows.map(**encode).select_columns([*tokenizer.model_input_names, "label"]) for rows in splits]
+data = labelled_tables.labelled_tables(given.data, task_data.load_splits(given.data, seed=0))
+if data.kind == "regression":
+    parser.error(f"The labels of {given.data} are values: fine_tune_classification.py learns those.")
+tokenizer = AutoTokenizer.from_pretrained(given.model)
+model = AutoModelForSequenceClassification.from_pretrained(given.model, **data.head_settings)
+encode = {"function": lambda row: tokenizer(*data.texts(row), truncation=True, max_length=128)}
+splits = [rows.map(**encode).select_columns([*tokenizer.model_input_names, "label"]) for rows in data.tables]
 loading = {"batch_size": given.batch_size, "collate_fn": DataCollatorWithPadding(tokenizer)}
 loaders = DataLoader(splits[0], shuffle=True, **loading), DataLoader(splits[1], **loading)
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)

@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Earl
 from transformers.trainer_utils import get_last_checkpoint
 
 import autobert_hf  # noqa: F401  (the Auto classes know AutoBert from here on)
-from autobert_hf.lab.tasks import metrics, task_data, text_task
+from autobert_hf.lab.tasks import labelled_tables, metrics, task_data
 
 
 @dataclass
@@ -33,23 +33,23 @@ parser = transformers.HfArgumentParser((Given, TrainingArguments))
 parser.set_defaults(eval_strategy="epoch", save_strategy="epoch", save_total_limit=2, load_best_model_at_end=True)
 parser.set_defaults(greater_is_better=True)  # or it is taken for a loss, as the metric is only known further down
 given, settings = parser.parse_args_into_dataclasses()
-splits = task_data.load_splits(given.data, seed=0)
-columns, kind = text_task.text_columns(given.data, splits[0]), text_task.label_kind(given.data, splits[0])
-metric = metrics.COMPUTERS[kind]()  # an evaluate.Metric; evaluate.load("glue", ...) would run a script from the Hub
-settings.metric_for_best_model = metrics.METRICS[kind][0]
+data = labelled_tables.labelled_tables(given.data, task_data.load_splits(given.data, seed=0))
+metric = metrics.COMPUTERS[
+    data.kind
+]()  # an evaluate.Metric; evaluate.load("glue", ...) would run a script from the Hub
+settings.metric_for_best_model = metrics.METRICS[data.kind][0]
 
 
 def judge(output: transformers.EvalPrediction) -> dict[str, float]:
-    said = output.predictions[:, 0] if kind == "regression" else output.predictions.argmax(-1)
+    said = output.predictions[:, 0] if data.kind == "regression" else output.predictions.argmax(-1)
     return metric.compute(predictions=said, references=output.label_ids)
 
 
 tokenizer = AutoTokenizer.from_pretrained(given.model)
 cut = {"truncation": True, "max_length": given.max_length}
-train, validation = (rows.map(lambda row: tokenizer(*map(row.get, columns), **cut)) for rows in splits)
+train, validation = (rows.map(lambda row: tokenizer(*data.texts(row), **cut)) for rows in data.tables)
 # The report of MISSING weights means the new head, which is trained here, and the pooler if there was none.
-num_labels = 1 if kind == "regression" else max(train["label"]) + 1
-model = AutoModelForSequenceClassification.from_pretrained(given.model, num_labels=num_labels)
+model = AutoModelForSequenceClassification.from_pretrained(given.model, **data.head_settings)
 stop = EarlyStoppingCallback(given.patience)
 tools = {"processing_class": tokenizer, "compute_metrics": judge, "callbacks": [stop]}
 trainer = transformers.Trainer(model, settings, train_dataset=train, eval_dataset=validation, **tools)

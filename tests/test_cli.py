@@ -218,7 +218,7 @@ def test_what_no_candidate_can_be_judged_by(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, text: Path, settings: dict[str, str], sentence: str
 ) -> None:
     """Told before anything is trained."""
-    told = r"Text: [\d,]+ rows of 16 tokens, 0\.0% unknown words\.\nThe space, from 200 .*\n"
+    told = r"Text: [\d,]+ rows of 16 tokens, 0\.0% unknown words\. Tokenizer of .*\nThe space, from 200 .*\n"
     assert sentence in refused(capsys, *arguments(tmp_path / "run", text, **settings), after=told)
     assert not (tmp_path / "run" / "supernet").exists()
 

@@ -14,6 +14,7 @@ from autobert_hf import AutoBertConfig, AutoBertModel
 from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.lab.data.documents import read_documents
 from autobert_hf.lab.data.text import train_tokenizer
+from autobert_hf.lab.own_code import NOT_RUN, own_code_refused
 from autobert_hf.modeling.zoo import ZOO
 from autobert_hf.records.files import write_text
 from autobert_hf.records.run_folder import RunFolder, write_json
@@ -107,7 +108,9 @@ def load_encoder(source: str, texts: Sequence[str]) -> tuple[PreTrainedModel, Pr
             torch.manual_seed(0)
             model = AutoBertModel(AutoBertConfig.from_zoo(source))
         return model, train_tokenizer(texts, min(4000, model.config.vocab_size))
-    return AutoModel.from_pretrained(source), AutoTokenizer.from_pretrained(source)
+    with own_code_refused(source, NOT_RUN):
+        model = AutoModel.from_pretrained(source, trust_remote_code=False)
+        return model, AutoTokenizer.from_pretrained(source, trust_remote_code=False)
 
 
 def tokens_table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:

@@ -8,6 +8,7 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 import autobert_hf
+from autobert_hf.lab.own_code import NOT_RUN, OwnCodeError, own_code_refused
 from autobert_hf.modeling.convert import ConversionError, from_bert, from_bert_config, to_bert
 from autobert_hf.records.model_folder import save_model
 
@@ -27,7 +28,8 @@ def convert_command(arguments: Sequence[str]) -> int:
 
 def convert(source: str) -> PreTrainedModel:
     """The model of a Hub id or folder, converted to the other form, with its head."""
-    config = AutoConfig.from_pretrained(source)
+    with own_code_refused(source, NOT_RUN):
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     model = head_class(config).from_pretrained(source)
     return to_bert(model) if config.model_type == "autobert" else from_bert(model)
 
@@ -46,6 +48,9 @@ def head_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
 
 def load_tokenizer(source: str) -> transformers.PreTrainedTokenizerBase | None:
     try:
-        return AutoTokenizer.from_pretrained(source)
+        with own_code_refused(source, NOT_RUN):
+            return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except OwnCodeError:
+        raise
     except (OSError, ValueError):
         return None

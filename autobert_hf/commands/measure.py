@@ -14,6 +14,7 @@ from autobert_hf.lab.measuring.latency import latency_row, measure_latency
 from autobert_hf.lab.measuring.model_cost import model_cost
 from autobert_hf.lab.measuring.paired_times import BUSY, PATIENCE
 from autobert_hf.lab.measuring.workload import DTYPES, PRECISIONS, LatencyError, Workload
+from autobert_hf.lab.own_code import NOT_RUN, own_code_refused
 from autobert_hf.modeling.zoo import ZOO
 from autobert_hf.records.run_folder import RunFolder, write_json
 
@@ -90,11 +91,13 @@ def load_encoder(source: str) -> PreTrainedModel:
         return _untrained(load_config(source))
     folder = Path(source)
     if folder.is_dir() and not [*folder.glob("*.safetensors"), *folder.glob("*.bin")]:
-        return _untrained(AutoConfig.from_pretrained(source))
-    try:
-        return AutoModel.from_pretrained(source, add_pooling_layer=False)
-    except TypeError:  # an encoder without that option
-        return AutoModel.from_pretrained(source)
+        with own_code_refused(source, NOT_RUN):
+            return _untrained(AutoConfig.from_pretrained(source, trust_remote_code=False))
+    with own_code_refused(source, NOT_RUN):
+        try:
+            return AutoModel.from_pretrained(source, add_pooling_layer=False, trust_remote_code=False)
+        except TypeError:  # an encoder without that option
+            return AutoModel.from_pretrained(source, trust_remote_code=False)
 
 
 def _untrained(config: PreTrainedConfig) -> PreTrainedModel:

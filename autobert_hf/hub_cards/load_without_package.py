@@ -24,7 +24,7 @@ def main(folder: Path, place: Path, auto: str) -> None:
     model = getattr(transformers, auto).from_pretrained(folder, **remote).eval()
     if (folder / "tokenizer_config.json").exists():
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **remote)
-        if len(tokenizer) > model.config.vocab_size:
+        if max(tokenizer.get_vocab().values()) >= model.config.vocab_size:
             raise ValueError("the tokenizer has more words than the network")
     with torch.no_grad():
         found = model(**load_file(place / "batch.safetensors"))

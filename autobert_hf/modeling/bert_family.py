@@ -11,6 +11,7 @@ from .convert import SHARED, ConversionError, load_all
 
 # Models whose positions start after the id of the padding token.
 SHIFTED = ("roberta", "xlm-roberta", "camembert")
+ALSO_SHIFTED = ("data2vec-text", "ibert", "longformer", "luke", "roberta-prelayernorm", "xlm-roberta-xl", "xmod")
 RELATIVES = (*SHIFTED, "electra", "distilbert")
 # DistilBERT's names and BERT's.
 SETTINGS = {
@@ -68,8 +69,16 @@ def as_bert(model: PreTrainedModel) -> PreTrainedModel:
     return bert.eval()
 
 
+def longest_input(config: PreTrainedConfig) -> int | None:
+    """The most tokens that an encoder reads, fewer than `max_position_embeddings` where positions are shifted."""
+    positions = getattr(config, "max_position_embeddings", None)
+    return None if positions is None else positions - _shift(config)
+
+
 def _shift(config: PreTrainedConfig) -> int:
-    return config.pad_token_id + 1 if config.model_type in SHIFTED else 0
+    if config.model_type == "mpnet":  # whatever its configuration says
+        return 2
+    return config.pad_token_id + 1 if config.model_type in (*SHIFTED, *ALSO_SHIFTED) else 0
 
 
 def _own_name(kind: str, name: str) -> str:

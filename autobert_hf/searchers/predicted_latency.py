@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from autobert_hf.lab.measuring.latency_network import NetworkPredictor
 from autobert_hf.lab.measuring.latency_predictor import LinearPredictor, held_out
-from autobert_hf.lab.measuring.latency_samples import conditions, measure_samples
+from autobert_hf.lab.measuring.latency_samples import conditions, largest_error, measure_samples
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.run_folder import read_report, write_json
@@ -66,7 +66,6 @@ class PredictedLatency:
         the search starts again; the supernet is not retrained.
 
         Raises:
-            NoiseError: if the machine is too noisy; finished measurements are kept.
             LimitError: if even the fastest network is slower than one of the limits.
         """
         path = self.run.path / "report" / "predictor.json"
@@ -88,7 +87,9 @@ class PredictedLatency:
             fit = partial(NetworkPredictor.fit, hidden=UNITS)
         tested, predictor = held_out(fit, configs, ratios), fit(configs, ratios)
         set_aside(self.run.path)
+        largest = largest_error(configs, self.reference, samples, s.workload)
         data = {"conditions": where, "error": tested.error, "tau": tested.tau, "measured": ratios}
+        data |= {"largest_measuring_error": largest}
         if s.latency_predictor == "network":
             predictor.save(self.run.path / "report" / NETWORK)
         else:

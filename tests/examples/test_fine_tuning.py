@@ -52,6 +52,20 @@ def test_regression_of_pairs_stops_early(run, encoder, tmp_path):
     assert set(names["trainer"].evaluate()) >= {"eval_pearson", "eval_spearman"}
 
 
+@pytest.mark.parametrize("script", ["fine_tune_accelerate.py", "fine_tune_classification.py"])
+def test_tables_with_gaps_hidden_labels_and_a_class_of_its_own(run, encoder, tmp_path, script):
+    rows = [row | {"label": (-1, 3, None, 7)[number % 4]} for number, row in enumerate(task("topic", 16, 0))]
+    rows[1]["sentence"] = None
+    validation = [row | {"label": label} for row, label in zip(rows[:4], (3, 7, 9, -1), strict=True)]
+    data, out = write_table(tmp_path / "data", train=rows, validation=validation), tmp_path / "out"
+    mine = [encoder, out, "--data", data, "--epochs", 1]
+    trainer = ["--model", encoder, "--output_dir", out, "--data", data, *QUICK, "--num_train_epochs", 1]
+    with pytest.warns(UserWarning, match="have the label -1"):
+        run(script, *(mine if script == "fine_tune_accelerate.py" else trainer))
+    saved = AutoModelForSequenceClassification.from_pretrained(out)
+    assert saved.config.id2label == {0: "3", 1: "7", 2: "9"}
+
+
 CONTEXT = "The cook melts the butter in the pan . The waiter tastes a sour soup and the baker counts the plates . " * 2
 QUESTIONS = [("Who counts the plates ?", "the baker"), ("What does the waiter taste ?", "a sour soup")]
 

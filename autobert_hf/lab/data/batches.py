@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class Text:
     """
     What a run learns from and is tested on. `train` makes batches by step, `held_out` are the questions that all
     networks are asked, `floor` is the loss of knowing word frequencies alone, in nats, `facts` say how much text there
-    is and which share of its words is unknown.
+    is, which share of its words is unknown, and which tokenizer was trained on it.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -52,13 +52,24 @@ class Text:
     held_out: list[Batch]
     floor: float
     device: torch.device
-    facts: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         rows, length = self.train.rows.shape
         most = "" if self.train.tokens_per_batch == self.train.batch_size * length else "at most "
         unknown = f", {self.facts['unknown']:.1%} unknown words" if self.facts else ""
-        return f"Text: {rows:,} rows of {most}{length} tokens{unknown}."
+        return f"Text: {rows:,} rows of {most}{length} tokens{unknown}.{self._tokenizer}"
+
+    @property
+    def _tokenizer(self) -> str:
+        """One that was trained: what kind it is, and why."""
+        made = self.facts.get("tokenizer")
+        if not made:
+            return ""
+        why = f", as WordPiece would not know {made['unknown_to_wordpiece']:.0%} of the text"
+        case = "cased" if made["cased"] else "uncased"
+        kind = f"{made['kind']}, {case}{why if made['kind'] != 'WordPiece' else ''}"
+        return f" Tokenizer of {len(self.tokenizer):,} words: {kind}."
 
     def stream(self, *purpose: object) -> Stream:
         return Stream(self.train, purpose)

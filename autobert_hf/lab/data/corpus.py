@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.data.documents import TextError
@@ -23,8 +23,8 @@ from autobert_hf.lab.data.row_making import RowMaker, chunks, in_order
 from autobert_hf.lab.data.sentence_pairs import PairBatches
 from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.data.source import Source
-from autobert_hf.lab.data.text import unigram_floor
-from autobert_hf.lab.data.tokenizers import tokenizer_of
+from autobert_hf.lab.data.text import unigram_floor, vocabulary_size
+from autobert_hf.lab.data.tokenizers import open_tokenizer, tokenizer_of, what_was_made
 from autobert_hf.records.files import write_text
 from autobert_hf.records.seeds import derive
 
@@ -87,7 +87,7 @@ def open_text(
     source: Source, folder: Path, batch_size: int, held_out_rows: int, seed: int, device: torch.device
 ) -> Text:
     """What `prepare` has left in the folder, as batches."""
-    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    tokenizer = open_tokenizer(folder / "tokenizer", source)
     facts = read_facts(folder)
     rows = {
         side: RowFiles(row_tables(folder, side), tokenizer.pad_token_id, _most_tokens(source, side))
@@ -124,21 +124,23 @@ def _facts(source: Source, folder: Path, tokenizer: PreTrainedTokenizerBase) -> 
     Raises:
         TextError: if one side has no row, or none of its words is known.
     """
-    rows, counts = {}, {}
+    rows, counts, size = {}, {}, vocabulary_size(tokenizer)
     for side in ("train", "held_out"):
-        rows[side], counts[side] = _counted(_files(folder / "rows", side), len(tokenizer), _most_tokens(source, side))
+        rows[side], counts[side] = _counted(_files(folder / "rows", side), size, _most_tokens(source, side))
         if reason := _unfit(rows[side], counts[side], tokenizer, source.length):
             shutil.rmtree(folder)  # more text makes another tokenizer, another length other rows
             raise TextError(f"The {NAMES[side]} text {reason}.")
     unknown = tokenizer.unk_token_id
     words = np.delete(counts["train"], [i for i in tokenizer.all_special_ids if i != unknown]).sum()
-    floor = unigram_floor(counts["train"], counts["held_out"], tokenizer.all_special_ids)
+    holes = {*range(size)} - {*tokenizer.get_vocab().values()}
+    floor = unigram_floor(counts["train"], counts["held_out"], {*tokenizer.all_special_ids, *holes})
     return {
         "train_rows": rows["train"],
         "held_out_rows": rows["held_out"],
         "train_tokens": int(counts["train"].sum()),
         "unknown": 0.0 if unknown is None else float(counts["train"][unknown] / words),
         "floor": floor + (math.log(2) if source.rows == "pairs" else 0.0),
+        "tokenizer": what_was_made(folder),
     }
 
 

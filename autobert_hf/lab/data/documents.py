@@ -99,7 +99,10 @@ def _read_file(path: Path, column: str) -> Iterator[str | None]:
 
 def _table_file(path: Path, column: str, kind: str, ending: str) -> Iterator[str | None]:
     """By a plain name: `datasets` takes brackets for a pattern or an address, and knows endings in small letters."""
-    options: dict[str, Any] = {"sep": "\t"} if ending == ".tsv" else {}
+    # A text such as "NA" or "null" is a text; an empty one is left out later.
+    options: dict[str, Any] = {"keep_default_na": False} if kind == "csv" else {}
+    if ending == ".tsv":
+        options["sep"] = "\t"
     with TemporaryDirectory() as folder:
         link = Path(folder, f"text{ending}{compression(path)}")
         link.symlink_to(path.resolve())

@@ -113,9 +113,9 @@ class PairBatches(MaskedBatches):
 
     def mask(self, chosen: torch.Tensor, *purpose: object) -> dict[str, torch.Tensor]:
         rows = self.rows[chosen]
-        real = rows != self.tokenizer.pad_token_id
         ends = rows == self.tokenizer.sep_token_id
         before = ends.cumsum(dim=1) - ends.long()  # the number of [SEP] that stand before a token
+        real = before < 2  # not what differs from [PAD]: a tokenizer may use another token, such as [UNK], for that
         return super().mask(chosen, *purpose) | {
             "attention_mask": real.long(),
             "token_type_ids": before * real,

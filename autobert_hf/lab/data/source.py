@@ -26,6 +26,8 @@ class Source:
     rows: str = "packed"  # or "pairs" of sentences; or "texts": each row is one document
     column: str = "text"
     max_train_tokens: int | None = None
+    cased: bool = False  # of a tokenizer that is trained
+    trust_remote_code: bool = False  # of a tokenizer that is given
 
     def inputs(self) -> Mapping[str, str]:
         """Every input by name, files with their sha256: what a run records, free of this machine's paths."""

@@ -40,23 +40,30 @@ def split_documents(documents: Sequence[str], fraction: float = 0.05, seed: int 
     return train, [documents[index] for index in sorted(held_out)]
 
 
-def train_tokenizer(documents: Sequence[str], vocab_size: int = 4000, model_max_length: int = 512) -> BertTokenizer:
+def train_tokenizer(
+    documents: Sequence[str], vocab_size: int = 4000, model_max_length: int = 512, cased: bool = False
+) -> BertTokenizer:
     """
-    Uncased WordPiece as BERT's, the same for the same documents. `len(tokenizer)` is `vocab_size`, but smaller where
-    the text has not so many pieces, and larger where its characters alone are more.
+    WordPiece as BERT's, the same for the same documents; unless `cased`, without capitals and marks on letters.
+    `len(tokenizer)` is `vocab_size`, but smaller where the text has not so many pieces, and larger where its
+    characters alone are more.
     """
     # The trainer numbers the characters inside words ("##a") in the order of a randomly seeded hash table, and breaks
     # ties between merges by these numbers. They are found first, on each distinct word once, and then listed in order.
     distinct = sorted(set(chain.from_iterable(document.split() for document in documents)))
-    inside = sorted(piece for piece in _train(distinct, 0, []) if piece.startswith("##"))
-    vocab = _train(documents, vocab_size, inside)
-    return BertTokenizer(
-        vocab=dict(sorted(vocab.items(), key=lambda item: item[1])), model_max_length=model_max_length
-    )
+    inside = sorted(piece for piece in _train(distinct, 0, [], cased) if piece.startswith("##"))
+    vocab = _train(documents, vocab_size, inside, cased)
+    in_order = dict(sorted(vocab.items(), key=lambda item: item[1]))
+    return BertTokenizer(vocab=in_order, model_max_length=model_max_length, do_lower_case=not cased)
 
 
-def _train(texts: Sequence[str], vocab_size: int, first: list[str]) -> dict[str, int]:
-    backend = BertTokenizer().backend_tokenizer
+def vocabulary_size(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Rows of embeddings that a network needs: ids of a vocabulary with holes go beyond the number of its words."""
+    return max(tokenizer.get_vocab().values()) + 1
+
+
+def _train(texts: Sequence[str], vocab_size: int, first: list[str], cased: bool) -> dict[str, int]:
+    backend = BertTokenizer(do_lower_case=not cased).backend_tokenizer
     trainer = WordPieceTrainer(vocab_size=vocab_size, special_tokens=SPECIAL_TOKENS + first, show_progress=False)
     backend.train_from_iterator(texts, trainer)
     return backend.get_vocab()

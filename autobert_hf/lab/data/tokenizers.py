@@ -1,37 +1,58 @@
 """The tokenizer of a run: the one that was asked for, or one that is trained on its text."""
 
+import json
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from autobert_hf.lab.data.byte_level import mark_share, train_byte_level, unknown_share
 from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.data.row_making import chunks, split
 from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import train_tokenizer
+from autobert_hf.lab.distilling.adapters import tokenizer_source
+from autobert_hf.lab.own_code import OwnCodeError, own_code_refused
 from autobert_hf.records.files import disk_errors
+from autobert_hf.records.run_folder import write_json
 
 
 CHARACTERS = 48_000_000  # that one is trained on, evenly taken from larger text
 PER_TOKEN = 5  # characters, about: of a text that is read up to a number of tokens no more is needed
+MEASURED = 1_000_000  # characters, about, on which the shares of a trained tokenizer are counted
+UNKNOWN = 0.05  # of the characters: where WordPiece knows fewer, bytes are taken
+MADE = "made.json"
 
 
 def tokenizer_of(source: Source, folder: Path) -> PreTrainedTokenizerBase:
     """The one that was asked for or trained, saved before anything is made with it."""
     place = folder / "tokenizer"
     if not (place / "tokenizer_config.json").exists():
-        made = _train(source) if not source.tokenizer else _load(source.tokenizer)
+        made, facts = (_load(source.tokenizer, source.trust_remote_code), {}) if source.tokenizer else _train(source)
         temporary = place.with_name(".tokenizer.tmp")
         with disk_errors(folder):
             shutil.rmtree(temporary, ignore_errors=True)
             made.save_pretrained(temporary)
+            write_json(temporary / MADE, facts)
             shutil.rmtree(place, ignore_errors=True)
             temporary.rename(place)
-    return AutoTokenizer.from_pretrained(place)
+    return open_tokenizer(place, source)
 
 
-def _train(source: Source) -> PreTrainedTokenizerBase:
+def open_tokenizer(place: Path, source: Source) -> PreTrainedTokenizerBase:
+    """The copy in the run's folder, which may need the code that came with it."""
+    return AutoTokenizer.from_pretrained(place, trust_remote_code=source.trust_remote_code)
+
+
+def what_was_made(folder: Path) -> dict[str, Any]:
+    """Of the tokenizer that `tokenizer_of` trained, see `_chosen`; nothing of one that was given."""
+    return json.loads((folder / "tokenizer" / MADE).read_text(encoding="utf-8"))
+
+
+def _train(source: Source) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
     """On the training documents, every so-manieth of larger text."""
     most = math.inf if source.max_train_tokens is None else PER_TOKEN * source.max_train_tokens
     step = 1 if source.size is None else max(math.ceil(min(source.size, most) / CHARACTERS), 1)
@@ -43,12 +64,30 @@ def _train(source: Source) -> PreTrainedTokenizerBase:
         read += sum(map(len, chunk.documents))
         if read >= min(step * CHARACTERS, most):
             break
-    return train_tokenizer(taken, source.vocab_size, max(source.length, 128))
+    return _chosen(taken, source)
 
 
-def _load(name: str) -> PreTrainedTokenizerBase:
+def _chosen(documents: Sequence[str], source: Source) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
+    """
+    WordPiece, or byte-level where too much of the text would be unknown to it: scripts without spaces, whose words are
+    whole sentences, and more characters than it counts. Of WordPiece the shares of unknown characters and of marks.
+    """
+    sizes = source.vocab_size, max(source.length, 128), source.cased
+    made: PreTrainedTokenizerBase = train_tokenizer(documents, *sizes)
+    some = documents[:: max(sum(map(len, documents)) // MEASURED, 1)]
+    unknown, marks = unknown_share(some, made), 0.0 if source.cased else mark_share(some)
+    kind = "WordPiece" if unknown <= UNKNOWN else "byte-level BPE"
+    if unknown > UNKNOWN:
+        made, marks = train_byte_level(documents, *sizes), 0.0
+    return made, {"kind": kind, "cased": source.cased, "unknown_to_wordpiece": unknown, "marks_lost": marks}
+
+
+def _load(name: str, trust: bool) -> PreTrainedTokenizerBase:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        with own_code_refused(f"The tokenizer {name}"):
+            tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(name), trust_remote_code=trust)
+    except OwnCodeError:
+        raise
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise TextError(

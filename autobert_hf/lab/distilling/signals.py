@@ -59,6 +59,6 @@ def attention_of(network: Signals, name: str) -> Projections:
     if network.attention is None:
         raise DistillationError(
             f"{name}'s attention does not go through transformers' attention interface, so that its scores cannot be "
-            "read: distil hidden states only."
+            "read: give --loss sentences, which compares hidden states only."
         )
     return network.attention

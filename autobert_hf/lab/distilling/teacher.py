@@ -1,7 +1,8 @@
 """The teacher of a distillation: any Hugging Face encoder, with checks that it is suitable."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,30 +20,39 @@ from transformers import (
 )
 
 from autobert_hf.lab.data.batches import Batch
-from autobert_hf.lab.data.text import sha256_of
+from autobert_hf.lab.data.text import sha256_of, vocabulary_size
+from autobert_hf.lab.distilling.adapters import HEADS, AdapterError, adapter_config, merged, tokenizer_source
 from autobert_hf.lab.distilling.signals import Signals, attention_of, signals
 from autobert_hf.lab.distilling.teacher_cache import TeacherCache
+from autobert_hf.lab.distilling.teacher_head import head_in_words, head_of
+from autobert_hf.lab.own_code import OwnCodeError, own_code_refused
+from autobert_hf.modeling.bert_family import longest_input
 
 
 class TeacherError(ValueError):
     """The teacher cannot be used; the message says why, and what to do."""
 
 
-def teacher_config(source: str, length: int = 0) -> PreTrainedConfig:
+def teacher_config(source: str, length: int = 0, trust: bool = False) -> PreTrainedConfig:
     """
-    The configuration of the teacher in a folder or with a Hub id.
+    The configuration of the teacher in a folder or with a Hub id, of an adapter its base's. With `trust`, code that
+    comes with it is run.
 
     Raises:
         TeacherError: if it cannot be loaded, is not an encoder, or takes fewer than `length` tokens.
     """
-    config = _load(source, AutoConfig.from_pretrained)
+    adapter = _adapter(source)
+    config = _load(adapter["base_model_name_or_path"] if adapter else source, AutoConfig.from_pretrained, trust)
+    if adapter and adapter.get("task_type") in HEADS:
+        config.architectures = [HEADS[adapter["task_type"]]]
     decodes = config.is_encoder_decoder or getattr(config, "is_decoder", False)
-    if decodes or type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+    has_own_code = trust and "AutoModel" in (getattr(config, "auto_map", None) or {})
+    if decodes or (type(config) not in MODEL_FOR_MASKED_LM_MAPPING and not has_own_code):
         raise TeacherError(
             f"The teacher {source} is a {config.model_type!r} model, no encoder: give a bidirectional encoder "
             "such as BERT."
         )
-    if (longest := getattr(config, "max_position_embeddings", length)) < length:
+    if (longest := longest_input(config)) is not None and longest < length:
         raise TeacherError(f"The teacher {source} takes {longest} tokens, --length is {length}: give less.")
     return config
 
@@ -56,16 +66,23 @@ class Teacher:
         TeacherError: if it cannot be loaded, or its vocabulary is not that of `tokenizer`.
     """
 
-    def __init__(self, source: str, tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
-        check_tokenizer(source, tokenizer)
+    def __init__(
+        self, source: str, tokenizer: PreTrainedTokenizerBase, device: torch.device, trust: bool = False
+    ) -> None:
+        check_tokenizer(source, tokenizer, trust)
         self.source = source
         self.device = device
-        self.model = load_teacher(source).to(device).requires_grad_(False)  # type: ignore[arg-type]
+        self.model = load_teacher(source, trust).to(device).requires_grad_(False)  # type: ignore[arg-type]
         self.answer: Callable[[Batch, bool], Signals] = self._signals
 
     @property
     def config(self) -> PreTrainedConfig:
         return self.model.config
+
+    def __str__(self) -> str:
+        """What of it is used, and what is not."""
+        used = f"Teacher: the encoder of {self.source}, without pooler"
+        return f"{used} and without {head_in_words(self.config)}." if head_of(self.config) else f"{used}."
 
     @cached_property
     def heads(self) -> int:
@@ -78,6 +95,17 @@ class Teacher:
         word = torch.zeros(1, 2, dtype=torch.long, device=self.device)
         seen = self.signals({"input_ids": word, "attention_mask": torch.ones_like(word)})
         return attention_of(seen, "The teacher").query.shape[1]
+
+    def check_length(self, length: int) -> None:
+        """Raises TeacherError if it cannot read `length` tokens, of which not every configuration knows."""
+        word = torch.full((1, length), (self.config.pad_token_id or 0) + 1, device=self.device)
+        try:
+            self.signals({"input_ids": word, "attention_mask": torch.ones_like(word)}, attention=False)
+        except (IndexError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise TeacherError(
+                f"The teacher {self.source} cannot read --length {length} tokens ({reason}): give less."
+            ) from error
 
     @torch.no_grad()
     def signals(self, batch: Batch, attention: bool = True) -> Signals:
@@ -92,32 +120,43 @@ class Teacher:
         return found if attention else replace(found, attention=None)
 
 
-def load_teacher(source: str) -> PreTrainedModel:
-    """The encoder without head and, if it has the option, without pooler. Raises TeacherError."""
-    teacher_config(source)
+def load_teacher(source: str, trust: bool = False) -> PreTrainedModel:
+    """The encoder without head and, if it has the option, without pooler; adapters are merged. Raises TeacherError."""
+    config = teacher_config(source, trust=trust)
     logging.getLogger("transformers").setLevel(logging.ERROR)  # hides warnings about the pooler left out
+    base = (_adapter(source) or {}).get("base_model_name_or_path")
     try:
-        return _load(source, AutoModel.from_pretrained, add_pooling_layer=False).eval()
+        model = _load(base or source, AutoModel.from_pretrained, trust, add_pooling_layer=False)
     except TypeError:  # an encoder without that option
-        return _load(source, AutoModel.from_pretrained).eval()
+        model = _load(base or source, AutoModel.from_pretrained, trust)
+    if base:
+        with _as_teacher_error(source):
+            model = merged(model, source)
+        model.config.architectures = config.architectures
+    return model.eval()
 
 
-def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase) -> None:
+def _adapter(source: str) -> dict[str, Any] | None:
+    with _as_teacher_error(source):
+        return adapter_config(source)
+
+
+def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase, trust: bool = False) -> None:
     """
     Checks that `tokenizer` and the teacher's own tokenizer give every token the same id.
 
     Raises:
         TeacherError: if they do not, or the teacher has fewer embeddings than tokens.
     """
-    own = _load(source, AutoTokenizer.from_pretrained)
+    own = _load(tokenizer_source(source), AutoTokenizer.from_pretrained, trust)
     if own.get_vocab() != tokenizer.get_vocab():
         raise TeacherError(
             f"The tokenizer has another vocabulary than that of the teacher {source} ({len(tokenizer)} and {len(own)} "
             "words): leave --tokenizer out to use the teacher's."
         )
-    if len(own) > (words := teacher_config(source).vocab_size):
+    if (size := vocabulary_size(own)) > (words := teacher_config(source, trust=trust).vocab_size):
         raise TeacherError(
-            f"The tokenizer of the teacher {source} has {len(own)} words, its embeddings {words}: they do not belong "
+            f"The tokenizer of the teacher {source} has {size} words, its embeddings {words}: they do not belong "
             "together. Give the teacher with its own tokenizer."
         )
 
@@ -128,9 +167,17 @@ def teacher_inputs(source: str) -> dict[str, str]:
     return {"teacher": f"sha256 {' '.join(digests)}" if digests else source}
 
 
-def _load(source: str, load: Any, **options: Any) -> Any:  # noqa: ANN401 (a class of transformers, and its object)
+def _load(source: str, load: Any, trust: bool, **options: Any) -> Any:  # noqa: ANN401 (a class of transformers)
+    with _as_teacher_error(source), own_code_refused(f"The teacher {source}"):
+        return load(source, trust_remote_code=trust, **options)
+
+
+@contextmanager
+def _as_teacher_error(source: str) -> Iterator[None]:
     try:
-        return load(source, **options)
+        yield
+    except (AdapterError, OwnCodeError) as error:
+        raise TeacherError(str(error)) from error
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise TeacherError(

@@ -34,9 +34,11 @@ class MaskedWords(Loss):
         return {"mlm": int((batch["labels"] != -100).sum())}
 
     def forward(self, batch: Batch, items: Mapping[str, int], step: Step) -> Losses:
+        number = max(items["mlm"], 1)  # a batch of which no token is labelled teaches nothing
+
         def losses(network: Network) -> dict[str, Tensor]:
             with sparse_prediction(network.config):
-                return {"mlm": network(**batch, num_items_in_batch=items["mlm"]).loss}
+                return {"mlm": network(**batch, num_items_in_batch=number).loss}
 
         return losses
 
@@ -70,10 +72,11 @@ class MaskedWordsAndPairs(MaskedWords):
     def forward(self, batch: Batch, items: Mapping[str, int], step: Step) -> Losses:
         inputs = {name: tensor for name, tensor in batch.items() if name != "next_sentence_label"}
         follows = batch["next_sentence_label"]
+        number = max(items["mlm"], 1)
 
         def losses(network: Network) -> dict[str, Tensor]:
             with sparse_prediction(network.config):
-                out = network(**inputs, num_items_in_batch=items["mlm"])
+                out = network(**inputs, num_items_in_batch=number)
             pairs = cross_entropy(out.seq_relationship_logits.float(), follows, reduction="sum")
             return {"mlm": out.loss, "nsp": pairs / items["nsp"]}
 

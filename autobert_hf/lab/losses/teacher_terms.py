@@ -18,8 +18,8 @@ def score_loss(student: Signals, teacher: Signals) -> Tensor:
     ours, theirs = attention_of(student, "The student").scores, attention_of(teacher, "The teacher").scores
     if ours.shape[1] != theirs.shape[1]:
         raise DistillationError(
-            f"The student has {ours.shape[1]} heads in its last layer, the teacher {theirs.shape[1]}: compare "
-            "relations instead of attention scores, or keep all heads and narrow each of them."
+            f"The student has {ours.shape[1]} heads in its last layer, the teacher {theirs.shape[1]}: give --loss "
+            "relations, or keep all heads and narrow each of them."
         )
     return _masked_mean((ours - theirs).float().square(), _pairs(student.real))
 

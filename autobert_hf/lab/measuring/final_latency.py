@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from autobert_hf.lab.measuring.latency import NoiseError, latency_row, measure_latency
+from autobert_hf.lab.measuring.latency import latency_row, measure_latency
 from autobert_hf.lab.measuring.workload import Workload
 from autobert_hf.records.machine import machine_name
 from autobert_hf.records.run_folder import read_report, write_json
@@ -29,10 +29,7 @@ def measured_rows(
     old = {name: rows[name] for name in models if name in rows and here.items() <= rows[name].items()}
     new = {name: model for name, model in models.items() if name not in old}
     if new:
-        try:
-            ratios = measure_latency(new, reference, workload)
-        except NoiseError:  # keep the finished training; the row records the error and `busy`
-            ratios = measure_latency(new, reference, workload, error=float("inf"))
+        ratios = measure_latency(new, reference, workload, go_on=True)  # a row records the error, and `busy`
         for name, ratio in ratios.items():
             old[name] = latency_row(ratio, reference_name, workload, predicted.get(name), **more)
         write_json(path, rows | old)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,23 +35,39 @@ def measure_samples(
     is appended to the journal at `path` before the next begins. Measurements in the journal are reused if machine,
     torch, reference and workload are the same.
 
+    On a noisy machine, networks after the first that was measured less exactly than `error` are allowed its error too:
+    to measure each of them for as long would take hours.
+
     Raises:
-        NoiseError, LatencyError: as `measure_latency`; earlier measurements are kept.
+        LatencyError: as `measure_latency`; earlier measurements are kept.
     """
     workload = workload or Workload()
     where = conditions(reference.config, workload)
     journal = Journal(path)
-    known = {record["network"]: record["ratio"] for record in journal.records if record["conditions"] == where}
+    known = _known(journal, where)
     for config in configs:
         key = shape_key(config)
         if key not in known:
-            found = measure_latency({"network": untrained(config)}, reference, workload, None, rounds, error)[
-                "network"
-            ]
-            known[key] = found.median
+            network = {"network": untrained(config)}
+            found = measure_latency(network, reference, workload, None, rounds, error, go_on=True)["network"]
+            error = max(error, found.error)
             record = {"network": key, "config": shape(config), "conditions": where, "measured": found.to_dict()}
-            journal.append(record | {"ratio": found.median})
-    return [known[shape_key(config)] for config in configs]
+            known[key] = record | {"ratio": found.median}
+            journal.append(known[key])
+    return [known[shape_key(config)]["ratio"] for config in configs]
+
+
+def _known(journal: Journal, where: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The records of measurements that are comparable, by the network."""
+    return {record["network"]: record for record in journal.records if record["conditions"] == where}
+
+
+def largest_error(
+    configs: Sequence[AutoBertConfig], reference: PreTrainedModel, path: Path, workload: Workload
+) -> float:
+    """The largest standard error among these networks, relative to the time, as `measure_samples` has left them."""
+    known = _known(Journal(path), conditions(reference.config, workload))
+    return max(known[shape_key(config)]["measured"]["error"] for config in configs)
 
 
 def untrained(config: AutoBertConfig) -> AutoBertModel:

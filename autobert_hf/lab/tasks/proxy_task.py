@@ -2,9 +2,10 @@
 
 from transformers import PreTrainedTokenizerBase
 
+from autobert_hf.lab.tasks.labelled_tables import label_kind
 from autobert_hf.lab.tasks.question_answering import COLUMNS, QuestionTask, read_question_task
 from autobert_hf.lab.tasks.task_data import TaskError, load_splits
-from autobert_hf.lab.tasks.text_task import TextTask, label_kind, read_text_task
+from autobert_hf.lab.tasks.text_task import TextTask, read_text_task
 
 
 Task = TextTask | QuestionTask

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from autobert_hf.lab.tasks.task_data import Limits, Row, Table, TaskError, choose
+from autobert_hf.lab.tasks.task_data import Limits, Row, Table, TaskError, check_columns, choose
 from autobert_hf.modeling.modeling_autobert import AutoBertForQuestionAnswering
 
 
@@ -93,8 +93,9 @@ def read_question_task(
     """`tables`: training and validation rows. Raises TaskError for answers that are not at their stated position."""
     if not tokenizer.is_fast:
         raise TaskError(f"The task {name} needs a tokenizer with token offsets: use a fast one.")
+    check_columns(name, tables, COLUMNS)
     train, examples = (
-        choose(table, range(len(table)), limit, seed, "rows", name, part)
+        [_complete(row) for row in choose(table, _answered(table), limit, seed, "rows", name, part)]
         for part, (table, limit) in enumerate(zip(tables, limits, strict=True))
     )
     for side, part in (("training", train), ("validation", examples)):
@@ -103,6 +104,15 @@ def read_question_task(
     no_answers = not all(row["answers"]["text"] for row in train + examples)
     windows, questions = (encode(part, tokenizer, length) for part in (_well_placed(name, train), examples))
     return QuestionTask(name, metrics, no_answers, windows, questions, examples)
+
+
+def _answered(table: Table) -> Sequence[int]:
+    """Indices of the rows with answers, which may be none; of a row without them nobody knows."""
+    return [index for index, answers in enumerate(table["answers"][:]) if answers is not None]
+
+
+def _complete(row: Row) -> Row:
+    return row | {"question": row["question"] or "", "context": row["context"] or ""}
 
 
 def _well_placed(name: str, rows: Sequence[Row]) -> list[Row]:

@@ -8,11 +8,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from autobert_hf.lab.tasks.task_data import Limits, Row, Table, TaskError, choose
+from autobert_hf.lab.tasks.labelled_tables import check_distinct, labelled_tables
+from autobert_hf.lab.tasks.task_data import Limits, Row, Table, choose
 from autobert_hf.modeling.modeling_autobert import AutoBertForSequenceClassification
-
-
-NO_TEXT = ("id", "idx", "title", "source")
 
 
 @dataclass(frozen=True)
@@ -55,76 +53,26 @@ def read_text_task(
     limits: Limits,
     seed: int,
 ) -> TextTask:
-    """`tables`: training and validation rows. Raises TaskError for labels that are missing or all the same."""
-    kind = label_kind(name, tables[0])
-    columns = text_columns(name, tables[0])
-    wanted = [labelled(name, table, kind) for table in tables]
+    """
+    `tables`: training and validation rows.
+
+    Raises:
+        TaskError: for columns that are missing, and labels that are missing or all the same.
+    """
+    data = labelled_tables(name, tables)
     rows = [
-        choose(table, indices, limit, seed, "rows", name, part)
-        for part, (table, indices, limit) in enumerate(zip(tables, wanted, limits, strict=True))
+        choose(table, range(len(table)), limit, seed, "rows", name, part)
+        for part, (table, limit) in enumerate(zip(data.tables, limits, strict=True))
     ]
     for side, part in zip(("training", "validation"), rows, strict=True):
-        if len({row["label"] for row in part}) < 2:
-            raise TaskError(
-                f"All {len(part)} {side} rows of the task {name} have the label {part[0]['label']}: there is nothing "
-                "to distinguish. Give rows with at least two labels."
-            )
-    classes = _classes(tables, wanted) if kind == "classification" else {}
-    label_of = classes.__getitem__ if classes else _standard([row["label"] for row in rows[0]])
-    encoded = [_encode(part, columns, tokenizer, length) for part in rows]
+        check_distinct(name, side, [row["label"] for row in part])
+    regression = data.kind == "regression"
+    label_of = _standard([row["label"] for row in rows[0]]) if regression else int
+    encoded = [_encode(part, data.columns, tokenizer, length) for part in rows]
     for new, old in zip(encoded, rows, strict=True):
         for row, source in zip(new, old, strict=True):
             row["labels"] = label_of(source["label"])
-    return TextTask(name, kind, metrics, len(classes) or 1, *encoded)
-
-
-def label_kind(name: str, table: Table) -> str:
-    """The kind of task by the type of column `label`: integers are classes, floats are values."""
-    if "label" not in table.column_names:
-        raise TaskError(
-            f"The task {name} has no labels: there is no column `label` among {', '.join(table.column_names)}."
-        )
-    dtype = _dtype(table.features["label"])
-    if dtype.startswith("float"):
-        return "regression"
-    if dtype.startswith(("int", "uint", "bool")):
-        return "classification"
-    if dtype == "null":
-        raise TaskError(f"The task {name} has no labels: the column `label` is empty. Name a split that has some.")
-    raise TaskError(
-        f"The labels of the task {name} are {dtype}: number the classes 0, 1, ..., or give floats for a regression."
-    )
-
-
-def text_columns(name: str, table: Table) -> list[str]:
-    texts = [column for column, feature in table.features.items() if _dtype(feature) in ("string", "large_string")]
-    texts = [column for column in texts if column not in NO_TEXT]
-    if len(texts) not in (1, 2):
-        raise TaskError(
-            f"The task {name} has {len(texts)} columns of text ({', '.join(texts) or 'none'}): leave one, or two for "
-            f"pairs ({', '.join(NO_TEXT)} do not count)."
-        )
-    return texts
-
-
-def _dtype(feature: object) -> str:
-    return str(getattr(feature, "dtype", "nested values"))
-
-
-def labelled(name: str, table: Table, kind: str) -> list[int]:
-    """Indices of the rows with a label, that is, not None, NaN or, for classes, -1 (GLUE's hidden test labels)."""
-    missing = (None,) if kind == "regression" else (None, -1)
-    labels = table["label"][:]
-    rows = [index for index, label in enumerate(labels) if label not in missing and label == label]
-    if not rows:
-        raise TaskError(f"The task {name} has no labels: all of them are missing or -1. Name a split that has some.")
-    return rows
-
-
-def _classes(tables: Sequence[Table], wanted: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Class numbers by label, from all data rather than the drawn rows: the head is the same for every limit."""
-    labels = {label for table, rows in zip(tables, wanted, strict=True) for label in table.select(rows)["label"][:]}
-    return {label: number for number, label in enumerate(sorted(labels))}
+    return TextTask(name, data.kind, metrics, data.num_labels, *encoded)
 
 
 def _standard(values: Sequence[float]) -> Callable[[float], float]:

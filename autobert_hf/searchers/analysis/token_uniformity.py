@@ -10,6 +10,8 @@ from statistics import mean
 import torch
 from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
+from autobert_hf.modeling.bert_family import longest_input
+
 
 @dataclass(frozen=True)
 class Uniformity:
@@ -29,7 +31,7 @@ def token_uniformity(
     Raises:
         ValueError: if no text has two tokens.
     """
-    limit = min(length, tokenizer.model_max_length)
+    limit = min(length, tokenizer.model_max_length, longest_input(model.config) or length)
     found: list[list[Uniformity]] = []
     for start in range(0, len(texts), batch):
         inputs = tokenizer(

@@ -68,7 +68,7 @@ class AutoTinyBert(Method):
         self.run = run
         self.text = s.open_text(run)
         self.base = s.base(self.text.tokenizer, run.team)
-        self.teacher = s.open_teacher(self.text, run.team)
+        self.teacher = s.open_teacher(self.text, run)
         self.loss = LOSSES[s.loss](self.base, self.teacher)
         grids = (s.width_step, s.inner_step, s.identical, s.stock)
         self.space = AutoTinyBertSpace.within(self.base, bool(s.teacher), *grids)

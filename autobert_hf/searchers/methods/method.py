@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from transformers import PreTrainedModel
 
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.distilling.teacher import Teacher
 from autobert_hf.lab.losses.loss import Loss
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
@@ -36,6 +37,7 @@ class Method(ABC):
     goals: Goals
     base: AutoBertConfig | None = None  # the configuration outside the searched part
     text: Text | None = None
+    teacher: Teacher | None = None
     loss: Loss | None = None
     evaluator: Evaluator | None = None
     supernets: dict[str, Supernet] = {}

@@ -27,6 +27,7 @@ class SearchSettings:
     shards: int = described("Shards of a training batch: at least the number of processes.", 2, least=1)
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = described("auto: bf16 where it is fast.", "auto")
     cpu: bool = described("Use the CPU even if there is a GPU.", False, local=True)
+    trust_remote_code: bool = described("Run the code that comes with a teacher or tokenizer: read it first.", False)
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = described(
         "Tracker that shows losses and scores while the run goes on.", "none", local=True
     )

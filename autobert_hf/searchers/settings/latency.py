@@ -22,7 +22,11 @@ class LatencySettings(SearchSettings):
         "linear: in physical features; network: HAT's, made for thousands of samples.", "linear"
     )
     latency_samples: int = described("Networks measured for the predictor.", 30, least=5)
-    latency_error: float = described("Largest standard error of a measured time, relative to it.", 0.03, local=True)
+    latency_error: float = described(
+        "Largest standard error of a measured time, relative to it; a noisy machine is allowed more, with a warning.",
+        0.03,
+        local=True,
+    )
     latency_batch: int = described("Rows in a timed batch.", 1, least=1)
     latency_length: int = described("Tokens in a timed row.", 128, least=1)
     latency_threads: int = described("Threads in a timed run.", 1, least=1)
@@ -60,7 +64,7 @@ class LatencySettings(SearchSettings):
     def reference(self, teacher: Teacher | None) -> tuple[PreTrainedModel, str]:
         """The model that latencies are relative to, and its name."""
         if self.latency_reference:
-            return load_teacher(self.latency_reference), self.latency_reference
+            return load_teacher(self.latency_reference, self.trust_remote_code), self.latency_reference
         if teacher is not None:
             return teacher.model, "the teacher"
         with torch.random.fork_rng(devices=[]):

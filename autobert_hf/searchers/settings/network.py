@@ -5,6 +5,7 @@ from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
+from autobert_hf.lab.data.text import vocabulary_size
 from autobert_hf.lab.training.recipe import fastest_attention
 from autobert_hf.lab.training.team import Team
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
@@ -30,7 +31,7 @@ class NetworkSettings(TokenSettings):
 
     def base(self, tokenizer: PreTrainedTokenizerBase, team: Team) -> AutoBertConfig:
         """The configuration outside the searched part, with the attention implementation that trains fastest here."""
-        config = self.base_config(len(tokenizer), tokenizer.pad_token_id)
+        config = self.base_config(vocabulary_size(tokenizer), tokenizer.pad_token_id)
         config._attn_implementation = fastest_attention(team.accelerator)
         return config
 

@@ -1,14 +1,19 @@
 """Settings of the teacher: the encoder that networks learn from and may be initialized from."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
+from transformers import PreTrainedConfig
+
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.distilling.adapters import adapter_base
 from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config, teacher_inputs
-from autobert_hf.lab.training.team import Team
+from autobert_hf.lab.distilling.teacher_head import has_task, head_in_words
 from autobert_hf.modeling.bert_family import as_bert_config
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import ConversionError, from_bert_config
+from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings.described import described
 from autobert_hf.searchers.settings.network import NetworkSettings
 from autobert_hf.searchers.settings.text import TextSettings
@@ -38,21 +43,47 @@ class TeacherSettings(TextSettings, NetworkSettings):
     def from_teacher(self) -> bool:
         return bool(self.teacher) and self.start == "teacher"
 
-    def open_teacher(self, text: Text, team: Team) -> Teacher | None:
-        return Teacher(self.teacher, text.tokenizer, team.device) if self.teacher else None
+    def open_teacher(self, text: Text, run: Run) -> Teacher | None:
+        """Where the run begins, with a warning about a head that it does not use."""
+        if not self.teacher:
+            return None
+        trust = self.trust_remote_code
+        config, team = teacher_config(self.teacher, self.length, trust), run.team
+        if has_task(config) and team.is_main and not (run.path / "report" / "space.json").exists():
+            warn_of_head(self.teacher, config)
+        teacher = Teacher(self.teacher, text.tokenizer, team.device, trust)
+        teacher.check_length(self.length)
+        return teacher
 
     def inputs(self) -> dict[str, str]:
-        return super().inputs() | (teacher_inputs(self.teacher) if self.teacher else {})
+        if not self.teacher:
+            return super().inputs()
+        base = adapter_base(self.teacher)
+        more = {"base of the teacher": teacher_inputs(base)["teacher"]} if base else {}
+        return super().inputs() | teacher_inputs(self.teacher) | more
 
     def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
         """With a teacher's weights, also its sizes, but not its dropout."""
         if not self.from_teacher:
             return super().base_config(vocab_size, pad_token_id)
         try:
-            config = from_bert_config(as_bert_config(teacher_config(self.teacher, self.length)))
+            config = from_bert_config(
+                as_bert_config(teacher_config(self.teacher, self.length, self.trust_remote_code))
+            )
         except ConversionError as error:
             raise TeacherError(
                 f"The weights of {self.teacher} cannot be cut: {error} Give --start scratch."
             ) from error
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
+        unlabelled = AutoBertConfig()  # the labels are those of a head that is not there
+        config.id2label, config.label2id = unlabelled.id2label, unlabelled.label2id
+        config.problem_type, config.classifier_dropout = None, None
         return config
+
+
+def warn_of_head(teacher: str, config: PreTrainedConfig) -> None:
+    warnings.warn(
+        f"Of the teacher {teacher} only the encoder is used, not {head_in_words(config)}: the result has no head and "
+        "no labels. Fine-tune it on the task afterwards.",
+        stacklevel=2,
+    )

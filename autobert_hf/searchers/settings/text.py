@@ -20,6 +20,7 @@ from autobert_hf.searchers.settings.tokens import TokenSettings
 
 
 UNKNOWN = 0.05  # share of unknown words that is worth a warning
+MARKS = 0.1  # marks per letter: more than in French or German, less than in Vietnamese or Hindi
 
 
 @dataclass
@@ -78,6 +79,8 @@ class TextSettings(TokenSettings):
             LOSSES[self.loss].rows,
             self.text_column,
             None if self.max_train_tokens is None else int(self.max_train_tokens),
+            self.cased,
+            self.trust_remote_code,
         )
 
     def open_text(self, run: Run) -> Text:
@@ -85,7 +88,9 @@ class TextSettings(TokenSettings):
         with run.team.main_first():
             prepare(self.source(), folder)
         if run.team.is_main and not (run.path / "report" / "text.json").exists():
-            warn_of_unknown_words(read_facts(folder)["unknown"])
+            facts = read_facts(folder)
+            warn_of_unknown_words(facts["unknown"])
+            warn_of_lost_marks(facts["tokenizer"].get("marks_lost", 0.0))
         text = open_text(self.source(), folder, self.batch_size, self.held_out_rows, self.seed, run.team.device)
         run.tracking.constant("word_frequency_floor", text.floor)
         return text
@@ -120,6 +125,15 @@ def warn_of_unknown_words(share: float) -> None:
         warnings.warn(
             f"{share:.1%} of the text are words that the tokenizer does not know: give a larger --vocab-size, or a "
             "--tokenizer that knows the language and its script.",
+            stacklevel=2,
+        )
+
+
+def warn_of_lost_marks(share: float) -> None:
+    if share > MARKS:
+        warnings.warn(
+            f"{share:.0%} of the letters of the text have marks, which the uncased tokenizer strips, as it makes e of "
+            "é: where they tell words apart, as in Vietnamese or Hindi, give --cased.",
             stacklevel=2,
         )
 

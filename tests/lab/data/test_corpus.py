@@ -20,7 +20,7 @@ from autobert_hf.lab.data.row_files import RowFiles
 from autobert_hf.lab.data.sentence_pairs import PairBatches
 from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.data.source import Source
-from autobert_hf.lab.data.text import split_documents, unigram_floor
+from autobert_hf.lab.data.text import split_documents, unigram_floor, vocabulary_size
 
 
 DOCUMENTS = corpus(80, seed=0)
@@ -270,7 +270,24 @@ def test_a_tokenizer_that_is_given(source: Source, tmp_path: Path) -> None:
     trained = opened(source, tmp_path / "one").tokenizer
     trained.save_pretrained(tmp_path / "tokenizer")
     given = replace(source, tokenizer=str(tmp_path / "tokenizer"), vocab_size=7)
-    assert same(opened(given, tmp_path / "two"), opened(source, tmp_path / "one"))
+    again = opened(given, tmp_path / "two")
+    assert again.facts["tokenizer"] == {} and str(again).endswith("0.0% unknown words.")
+    made = opened(source, tmp_path / "one")
+    assert same(again, replace(made, facts={**made.facts, "tokenizer": {}}))
+
+
+def test_a_vocabulary_with_holes(source: Source, text: str, tmp_path: Path) -> None:
+    """Its size is the largest id + 1, and what is not there is no word of the floor."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
+    Path(text).write_text("\n\n".join(["a a b a a b"] * 80))
+    found = []
+    for step in (1, 3):
+        tokenizer = BertTokenizer(vocab={word: step * index for index, word in enumerate(words)})
+        tokenizer.save_pretrained(tmp_path / f"tokenizer{step}")
+        given = replace(source, tokenizer=str(tmp_path / f"tokenizer{step}"), length=6)
+        found.append(opened(given, tmp_path / f"text{step}"))
+    assert found[0].floor == pytest.approx(found[1].floor)
+    assert vocabulary_size(found[1].tokenizer) == 19 and found[1].facts["unknown"] == 0
 
 
 def test_a_tokenizer_without_a_mask(source: Source, tmp_path: Path) -> None:

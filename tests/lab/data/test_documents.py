@@ -62,6 +62,14 @@ FORMATS = {
 }
 
 
+def test_texts_that_look_like_missing_values_are_texts(tmp_path: Path) -> None:
+    words = ["NA", "null", "None", "nan", "N/A"]
+    for name, separator in (("a.csv", ","), ("b.tsv", "\t")):
+        lines = [separator.join(("text", "n")), *(word + separator for word in words), separator + "1"]
+        (tmp_path / name).write_text("\n".join(lines))
+        assert list(read_documents([tmp_path / name])) == words
+
+
 @pytest.mark.parametrize(
     ("content", "documents"),
     [

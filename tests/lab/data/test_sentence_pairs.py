@@ -117,6 +117,16 @@ def test_long_sentences_are_cut_and_single_ones_halved(tokenizer: BertTokenizer)
         pytest.fail("eight random pairs in a row")
 
 
+@pytest.mark.parametrize("padding", ["[UNK]", "[SEP]"])
+def test_a_padding_token_that_also_stands_in_texts(tokenizer: BertTokenizer, padding: str) -> None:
+    """Unknown words are attended to, and nothing behind the second [SEP] is."""
+    shared = BertTokenizer(vocab=tokenizer.get_vocab(), pad_token=padding)
+    rows, labels = pair_rows(["strange w2. w3 strange."] * 2 + ["w5 w6. w7 w8."], shared, 14, seed=0)
+    batch = PairBatches(rows, shared, len(rows), 0, labels).mask(torch.arange(len(rows)), "test")
+    ends = [[place for place, word in enumerate(row) if word == 3][1] for row in rows.tolist()]
+    assert batch["attention_mask"].sum(1).tolist() == [end + 1 for end in ends]
+
+
 @pytest.mark.parametrize("documents", [["w1. w2. w3."], ["w1 w2", "w3"]])
 def test_one_document_is_too_few(tokenizer: BertTokenizer, documents: list[str]) -> None:
     with pytest.raises(TextError, match="Sentence pairs need two documents with two tokens at least"):

@@ -4,7 +4,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, BertForMaskedLM, BertModel, BertTokenizer, GPT2Config, T5Config
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    BertTokenizer,
+    GPT2Config,
+    LongformerConfig,
+    MPNetConfig,
+    PreTrainedConfig,
+    RobertaConfig,
+    T5Config,
+    XLMRobertaConfig,
+)
 
 from autobert_hf import AutoBertConfig, AutoBertModel
 from autobert_hf.lab.distilling.signals import DistillationError, signals
@@ -36,7 +49,9 @@ def test_one_without_the_attention_interface_has_no_heads(tokenizer: BertTokeniz
     tokenizer.save_pretrained(tmp_path)
     teacher = Teacher(str(tmp_path), tokenizer, CPU)
     assert teacher.signals(batch()).attention is None
-    with pytest.raises(DistillationError, match="The teacher's attention does not go through"):
+    with pytest.raises(
+        DistillationError, match="The teacher's attention does not go through .*: give --loss sentences"
+    ):
         teacher.heads  # noqa: B018
 
 
@@ -96,6 +111,34 @@ def test_one_that_reads_too_little(teacher_folder: Path) -> None:
     assert teacher_config(str(teacher_folder), 32).hidden_size == 24
     with pytest.raises(TeacherError, match="takes 32 tokens, --length is 33: give less"):
         teacher_config(str(teacher_folder), 33)
+
+
+@pytest.mark.parametrize("kind", [RobertaConfig, XLMRobertaConfig, MPNetConfig, LongformerConfig])
+def test_positions_that_start_behind_the_padding_token(kind: type[PreTrainedConfig], tmp_path: Path) -> None:
+    """514 of them are 512 tokens."""
+    config = kind(**SIZES, **({"attention_window": 4} if kind is LongformerConfig else {}))
+    config.save_pretrained(tmp_path)
+    assert teacher_config(str(tmp_path), 30).model_type == config.model_type
+    with pytest.raises(TeacherError, match="takes 30 tokens, --length is 31: give less"):
+        teacher_config(str(tmp_path), 31)
+    model = AutoModel.from_config(config).eval()
+    word = {"input_ids": torch.full((1, 30), 5), "attention_mask": torch.ones(1, 30).long()}
+    assert model(**word).last_hidden_state.shape[1] >= 30
+
+
+def test_one_whose_configuration_does_not_say_what_it_reads(teacher: Teacher) -> None:
+    teacher.check_length(32)
+    with pytest.raises(TeacherError, match=r"teacher.* cannot read --length 33 tokens \(.*\): give less"):
+        teacher.check_length(33)
+
+
+def test_a_vocabulary_with_holes_ends_at_its_largest_id(tmp_path: Path) -> None:
+    words = {word: 2 * index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "w1"])}
+    tokenizer = BertTokenizer(vocab=words)
+    tokenizer.save_pretrained(tmp_path)
+    BertModel(BertConfig(**(SIZES | {"vocab_size": 10}))).save_pretrained(tmp_path)
+    with pytest.raises(TeacherError, match="has 11 words, its embeddings 10"):
+        Teacher(str(tmp_path), tokenizer, CPU)
 
 
 def test_one_that_is_not_there(tmp_path: Path, tokenizer: BertTokenizer) -> None:

@@ -40,6 +40,21 @@ def test_pairs_are_added_to_them(config: AutoBertConfig, rows: torch.Tensor, tok
     torch.testing.assert_close(words + follows, model(**batch).loss)
 
 
+def test_a_batch_without_a_labelled_word_teaches_nothing(
+    model: AutoBertForMaskedLM, config: AutoBertConfig, rows: torch.Tensor, tokenizer: BertTokenizer
+) -> None:
+    """It is a short one, or of words that are all unknown; it used to be nan, "lower the learning rate"."""
+    batch = PairBatches(rows, tokenizer, 8, 1, torch.arange(52) % 2).batch("test", step=0)
+    batch["labels"] = torch.full_like(batch["labels"], -100)
+    words = {name: batch[name] for name in ("input_ids", "labels")}
+    found = MaskedWords(config)(words, {"mlm": 0}, Step())(model)
+    assert found["mlm"].item() == 0
+    found["mlm"].backward()
+    assert all(not p.grad.any() for p in model.parameters() if p.grad is not None)
+    found = MaskedWordsAndPairs(config)(batch, {"mlm": 0, "nsp": 8}, Step())(AutoBertForPreTraining(config))
+    assert found["mlm"].item() == 0 and found["nsp"].item() > 0
+
+
 def test_logits_are_computed_at_labelled_positions_only(model: AutoBertForMaskedLM, batches: MaskedBatches) -> None:
     """While a loss is taken, and never else: also after an error."""
     shapes = []

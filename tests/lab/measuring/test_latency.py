@@ -1,5 +1,6 @@
 """What is timed and how, with FLOPs for seconds: times that are the same on every machine."""
 
+import re
 import sys
 from random import Random
 
@@ -60,6 +61,25 @@ def test_noise_is_said_with_what_was_found(monkeypatch):
     monkeypatch.setattr(workload_module, "clocks", lambda call: (rng.uniform(1, 2), 1.0))
     with pytest.raises(NoiseError, match=r"too noisy for an error of 0\.1%: after 10 rounds there is tiny .*--error"):
         measure_latency({"tiny": ours()}, ours(), SHORT, rounds=2, error=0.001)
+
+
+def test_a_run_measures_longer_where_there_is_noise_and_then_goes_on(monkeypatch):
+    rng = Random(0)
+    monkeypatch.setattr(workload_module, "clocks", lambda call: (rng.uniform(1, 2), 1.0))
+    with pytest.warns(UserWarning) as told:
+        found = measure_latency({"tiny": ours()}, ours(), SHORT, rounds=2, error=0.001, go_on=True)["tiny"]
+    assert (found.rounds, found.error > 0.001) == (50, True)
+    first, last = [str(one.message) for one in told if one.category is UserWarning]
+    assert re.search(r"after 10 rounds there is tiny .*, after 0 s\. It is measured again, for 0 s at most\.", first)
+    assert re.search(r"after 50 rounds .*, after 0 s\. The run goes on with these larger errors and records", last)
+
+
+def test_noise_that_more_rounds_average_out_is_no_obstacle(monkeypatch):
+    rng = Random(0)
+    monkeypatch.setattr(workload_module, "clocks", lambda call: (rng.uniform(1, 2), 1.0))
+    with pytest.warns(UserWarning, match="It is measured again") as told:
+        found = measure_latency({"tiny": ours()}, ours(), SHORT, rounds=2, error=0.06, go_on=True)["tiny"]
+    assert found.error <= 0.06 and found.rounds >= 10 and len(told) == 1
 
 
 @pytest.mark.parametrize("model", [bert(), ours()], ids=["bert", "ours"])

@@ -27,7 +27,7 @@ def measured(monkeypatch):
     """Layers for seconds, and which networks were measured."""
     seen: Counter[int] = Counter()
 
-    def layers(models, reference, *_):
+    def layers(models, reference, *_, **__):
         assert models["network"].pooler is None
         seen[models["network"].config.num_hidden_layers] += 1
         time = models["network"].config.num_hidden_layers / reference.config.num_hidden_layers
@@ -77,3 +77,19 @@ def test_a_record_holds_the_network_that_was_measured(measured, tmp_path):
     assert measure_samples([again], bert(), path) == [3.0]
     assert measured == {3: 1}
     assert record["conditions"]["workload"]["threads"] == 1
+
+
+def test_after_one_noisy_network_the_others_may_be_as_noisy(monkeypatch, tmp_path):
+    """The run goes on, and what the machine could do is on disk."""
+    asked = []
+
+    def noisy(models, reference, workload, _, rounds, error, go_on):
+        asked.append(error)
+        assert go_on
+        return {"network": Ratio(1.0, 0.8, 1.2, 1.0, 1.0, True, 0.08, 150)}
+
+    monkeypatch.setattr(latency_samples, "measure_latency", noisy)
+    path = tmp_path / "samples.jsonl"
+    measure_samples(CONFIGS, bert(), path, Workload(), error=0.03)
+    assert asked == [0.03, 0.08, 0.08]
+    assert latency_samples.largest_error(CONFIGS, bert(), path, Workload()) == 0.08

@@ -129,6 +129,16 @@ def test_wrong_positions_and_missing_answers_are_refused(tmp_path: Path, tokeniz
         load_task(save(tmp_path, train=rows, validation=[question("", 0)]), tokenizer, 16)
 
 
+def test_gaps_and_other_columns(tmp_path: Path, tokenizer: BertTokenizer) -> None:
+    rows = [question(f"w{number}", number) for number in range(5)]
+    gaps = [question("", 5) | {"context": None}, question("w5", 6) | {"answers": None}]
+    task = load_task(save(tmp_path, train=rows + gaps, validation=rows), tokenizer, 16)
+    assert {window["example"] for window in task.train} == set(range(6)), "of unknown answers nothing can be learned"
+    other = [{"question": "w1", "context": "w2", "label": 1}]
+    with pytest.raises(TaskError, match="validation rows of the task .* have no column `answers`"):
+        load_task(save(tmp_path, train=rows, validation=other), tokenizer, 16)
+
+
 def test_one_wrong_position_in_a_hundred_is_left_out(tmp_path: Path, tokenizer: BertTokenizer) -> None:
     rows = [question("w7", number) for number in range(99)]
     bad = question("w8", 99)

@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModel, AutoTokenizer, BertModel, GPT2Config, GPT2LMHeadModel, RobertaConfig, RobertaModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    RobertaConfig,
+    RobertaModel,
+)
 
 import autobert_hf
 from autobert_hf.lab.data.builtin_text import corpus
@@ -273,6 +284,18 @@ def test_stock_winners_are_plain_berts_and_sentence_transformers(search: Search,
     for row in trials(folder):
         config = Architecture.from_json(row["architecture"]).to_config(autobert_hf.AutoBertConfig())
         assert stock_refusal(config) is None
+
+
+def test_a_classifier_teaches_without_its_labels(search: Search, tiny_teacher: Path, tmp_path: Path) -> None:
+    """Else AutoModelForSequenceClassification would give random answers under their names."""
+    teacher, run = tmp_path / "teacher", tmp_path / "run"
+    shutil.copytree(tiny_teacher, teacher)
+    names = {"id2label": {0: "neg", 1: "neu", 2: "pos"}, "label2id": {"neg": 0, "neu": 1, "pos": 2}}
+    BertForSequenceClassification(BertConfig.from_pretrained(tiny_teacher, **names)).save_pretrained(teacher)
+    assert search(run, teacher=teacher, stock=True, baselines=False, max_latency="0.6", num_trials=3) == 0, search.log
+    assert "without its head (BertForSequenceClassification with 3 labels: neg, neu, pos)." in search.log
+    config = AutoConfig.from_pretrained(run / "model")
+    assert (config.id2label, config.num_labels) == ({0: "LABEL_0", 1: "LABEL_1"}, 2)
 
 
 def test_a_limit_that_is_missed_in_the_end_is_said_with_the_next_point(search: Search, tmp_path: Path) -> None:

@@ -75,6 +75,24 @@ def test_once_it_is_told_a_tool_that_opens_the_run_is_silent(
     assert json.loads((run.path / "report" / "text.json").read_text())["unknown"] == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("cased", [False, True])
+def test_marks_that_are_lost_are_a_warning(tmp_path: Path, team: Team, cased: bool) -> None:
+    file = tmp_path / "text.txt"
+    file.write_text("\n\n".join(["Tôi đã đọc quyển sách này rất nhiều lần"] * 60))
+    settings = TextSettings("run", train_file=[str(file)], cased=cased, length=12, batch_size=2, vocab_size=100)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        text = settings.open_text(Run(tmp_path / "run", 0, team))
+    assert text.facts["tokenizer"]["cased"] == cased
+    sentences = [str(one.message) for one in told if one.category is UserWarning]
+    assert ["give --cased" in sentence for sentence in sentences] == ([] if cased else [True])
+
+
+def test_a_tokenizer_that_is_given_has_its_own_case() -> None:
+    with pytest.raises(ValueError, match="--cased is about a tokenizer that is trained here, and the one of bert is"):
+        TextSettings("run", tokenizer="bert", cased=True)
+
+
 def test_the_settings_are_where_the_text_comes_from(settings: TextSettings) -> None:
     settings.text_column, settings.max_train_tokens = "body", 5e6
     source = settings.source()
