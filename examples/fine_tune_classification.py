@@ -49,7 +49,7 @@ cut = {"truncation": True, "max_length": given.max_length}
 train, validation = (rows.map(lambda row: tokenizer(*map(row.get, columns), **cut)) for rows in splits)
 # The report of MISSING weights means the new head, which is trained here, and the pooler if there was none.
 num_labels = 1 if kind == "regression" else max(train["label"]) + 1
-model = AutoModelForSequenceClassification.from_pretrained(given.model, num_labels=num_labels)
+model = AutoModelForSequenceClassification.from_pretrained(given.model, num_labels=num_labels, dtype="float32")
 stop = EarlyStoppingCallback(given.patience)
 tools = {"processing_class": tokenizer, "compute_metrics": judge, "callbacks": [stop]}
 trainer = transformers.Trainer(model, settings, train_dataset=train, eval_dataset=validation, **tools)

@@ -101,13 +101,13 @@ def tokens_command(given: argparse.Namespace) -> int:
 
 
 def load_encoder(source: str, texts: Sequence[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Encoder and tokenizer. A network of the zoo has random weights, so any tokenizer fits."""
+    """Encoder in fp32 and tokenizer. A network of the zoo has random weights, so any tokenizer fits."""
     if source in ZOO:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             model = AutoBertModel(AutoBertConfig.from_zoo(source))
         return model, train_tokenizer(texts, min(4000, model.config.vocab_size))
-    return AutoModel.from_pretrained(source), AutoTokenizer.from_pretrained(source)
+    return AutoModel.from_pretrained(source, dtype=torch.float32), AutoTokenizer.from_pretrained(source)
 
 
 def tokens_table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:

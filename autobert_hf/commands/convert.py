@@ -28,7 +28,7 @@ def convert_command(arguments: Sequence[str]) -> int:
 def convert(source: str) -> PreTrainedModel:
     """The model of a Hub id or folder, converted to the other form, with its head."""
     config = AutoConfig.from_pretrained(source)
-    model = head_class(config).from_pretrained(source)
+    model = head_class(config).from_pretrained(source, dtype="auto")  # that of the file
     return to_bert(model) if config.model_type == "autobert" else from_bert(model)
 
 

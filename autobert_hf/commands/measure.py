@@ -85,25 +85,28 @@ def bert_base() -> PreTrainedModel:
 
 
 def load_encoder(source: str) -> PreTrainedModel:
-    """An encoder without pooler; with random weights for a name of the zoo or a folder without weights."""
+    """
+    An encoder in fp32 without pooler; with random weights for a name of the zoo or a folder without weights. The
+    precision that is timed is that of the workload, whatever the file's.
+    """
     if source in ZOO:
         return _untrained(load_config(source))
     folder = Path(source)
     if folder.is_dir() and not [*folder.glob("*.safetensors"), *folder.glob("*.bin")]:
         return _untrained(AutoConfig.from_pretrained(source))
     try:
-        return AutoModel.from_pretrained(source, add_pooling_layer=False)
+        return AutoModel.from_pretrained(source, dtype=torch.float32, add_pooling_layer=False)
     except TypeError:  # an encoder without that option
-        return AutoModel.from_pretrained(source)
+        return AutoModel.from_pretrained(source, dtype=torch.float32)
 
 
 def _untrained(config: PreTrainedConfig) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
-            return AutoModel.from_config(config, add_pooling_layer=False)
+            return AutoModel.from_config(config, dtype=torch.float32, add_pooling_layer=False)
         except TypeError:
-            return AutoModel.from_config(config)
+            return AutoModel.from_config(config, dtype=torch.float32)
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:

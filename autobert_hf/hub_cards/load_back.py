@@ -60,7 +60,7 @@ def outputs(folder: Path, config: Mapping[str, Any], head: str, batch: Tensors) 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(1)
         try:
-            found = kind.from_pretrained(folder).eval()(**batch)
+            found = kind.from_pretrained(folder, dtype=torch.float32).eval()(**batch)
         except Exception as error:  # a damaged file may raise anything
             raise PushError(f"The model in {folder} does not load: {' '.join(str(error).split())}") from error
     return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}

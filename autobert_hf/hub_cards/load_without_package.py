@@ -21,7 +21,7 @@ def main(folder: Path, place: Path, auto: str) -> None:
 
     torch.manual_seed(2)
     remote = {"trust_remote_code": True} if (folder / "modeling_autobert.py").exists() else {}
-    model = getattr(transformers, auto).from_pretrained(folder, **remote).eval()
+    model = getattr(transformers, auto).from_pretrained(folder, dtype=torch.float32, **remote).eval()
     if (folder / "tokenizer_config.json").exists():
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **remote)
         if len(tokenizer) > model.config.vocab_size:

@@ -93,13 +93,18 @@ class Teacher:
 
 
 def load_teacher(source: str) -> PreTrainedModel:
-    """The encoder without head and, if it has the option, without pooler. Raises TeacherError."""
+    """
+    The encoder in fp32, without head and, if it has the option, without pooler. Raises TeacherError.
+
+    The precision of the weights in the file is not kept: students, maps and errors are in fp32, and mixed precision is
+    a setting of the run.
+    """
     teacher_config(source)
     logging.getLogger("transformers").setLevel(logging.ERROR)  # hides warnings about the pooler left out
     try:
-        return _load(source, AutoModel.from_pretrained, add_pooling_layer=False).eval()
+        return _load(source, AutoModel.from_pretrained, dtype=torch.float32, add_pooling_layer=False).eval()
     except TypeError:  # an encoder without that option
-        return _load(source, AutoModel.from_pretrained).eval()
+        return _load(source, AutoModel.from_pretrained, dtype=torch.float32).eval()
 
 
 def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase) -> None:
