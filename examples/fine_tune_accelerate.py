@@ -34,8 +34,7 @@ accelerator, metric = Accelerator(cpu=given.cpu), metrics.Classification()
 set_seed(0)
 splits = task_data.load_splits(given.data, seed=0)
 columns, tokenizer = text_task.text_columns(given.data, splits[0]), AutoTokenizer.from_pretrained(given.model)
-num_labels = max(splits[0]["label"]) + 1
-model = AutoModelForSequenceClassification.from_pretrained(given.model, num_labels=num_labels, dtype="float32")
+model = AutoModelForSequenceClassification.from_pretrained(given.model, num_labels=max(splits[0]["label"]) + 1).float()
 encode = {"function": lambda row: tokenizer(*map(row.get, columns), truncation=True, max_length=128)}
 splits = [rows.map(**encode).select_columns([*tokenizer.model_input_names, "label"]) for rows in splits]
 loading = {"batch_size": given.batch_size, "collate_fn": DataCollatorWithPadding(tokenizer)}
