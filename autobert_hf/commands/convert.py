@@ -1,8 +1,9 @@
 """`autobert convert SRC DST`: a BERT encoder into AutoBert, or an AutoBert network into plain BERT."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
@@ -26,10 +27,35 @@ def convert_command(arguments: Sequence[str]) -> int:
 
 
 def convert(source: str) -> PreTrainedModel:
-    """The model of a Hub id or folder, converted to the other form, with its head."""
+    """
+    The model of a Hub id or folder, converted to the other form, with its head.
+
+    Raises:
+        ConversionError: if it cannot be, or weights are missing.
+    """
     config = AutoConfig.from_pretrained(source)
-    model = head_class(config).from_pretrained(source, dtype="auto")  # that of the file
+    # In the precision of the file. transformers' annotation knows of no loading info.
+    loaded: Any = head_class(config).from_pretrained(source, dtype="auto", output_loading_info=True)
+    model, info = loaded
+    drop_random_weights(model, source, info["missing_keys"])
     return to_bert(model) if config.model_type == "autobert" else from_bert(model)
+
+
+def drop_random_weights(model: Any, source: str, missing: Iterable[str]) -> None:  # noqa: ANN401
+    """
+    Takes the pooler away that was drawn because the file holds none.
+
+    Raises:
+        ConversionError: if other weights are missing from the file.
+    """
+    pooler = {name for name in missing if name.startswith("pooler.")}
+    if lost := sorted(set(missing) - pooler):
+        raise ConversionError(
+            f"{source} holds no {lost[0]}, which {type(model).__name__} needs ({len(lost)} weights are missing): "
+            "under `architectures` in its config.json, name the class that it was saved from."
+        )
+    if pooler:
+        model.pooler = None
 
 
 def head_class(config: PreTrainedConfig) -> type[PreTrainedModel]:

@@ -14,14 +14,16 @@ from autobert_hf import (
     AutoBertModel,
     AutoBertPreTrainedModel,
 )
+from autobert_hf.modeling import modeling_autobert
 
 from .shapes import ModelTester
 from .upstream import GenerationTesterMixin, load
 
 
 _upstream = load()
-# Two tests load files without the encoder's weights, which we refuse; what they look at is what comes after.
-unguarded = patch("autobert_hf.modeling.modeling_autobert._refuse_foreign_weights")
+# Two tests load files without any weights. We refuse those of the encoder and leave out a pooler; what the tests look
+# at is what comes after.
+unguarded = patch.multiple(modeling_autobert, _refuse_foreign_weights=Mock(), _drop_random_pooler=Mock())
 HEADS = tuple(getattr(autobert_hf, name) for name in autobert_hf.__all__ if name.startswith("AutoBertFor"))
 
 
@@ -42,11 +44,11 @@ class EncoderSuite(
         tester(self, config_class=AutoBertConfig, **self.model_tester.settings).run_common_tests()
 
     @unguarded
-    def test_can_init_all_missing_weights(self, _guard: Mock) -> None:
+    def test_can_init_all_missing_weights(self) -> None:
         super().test_can_init_all_missing_weights()
 
     @unguarded
-    def test_model_weights_reload_no_missing_tied_weights(self, _guard: Mock) -> None:
+    def test_model_weights_reload_no_missing_tied_weights(self) -> None:
         super().test_model_weights_reload_no_missing_tied_weights()
 
     def _get_trainable_model_class(self) -> type[AutoBertPreTrainedModel]:
