@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
 
 from autobert_hf.commands.variants import load_config
+from autobert_hf.lab.data.inputs import public_name
 from autobert_hf.lab.measuring.latency import latency_row, measure_latency
 from autobert_hf.lab.measuring.model_cost import model_cost
 from autobert_hf.lab.measuring.paired_times import BUSY, PATIENCE
@@ -26,7 +27,7 @@ def measure_command(arguments: Sequence[str]) -> int:
     logging.getLogger("transformers").setLevel(logging.ERROR)  # hides warnings about unused heads and poolers
     models = _models(given)
     reference = load_encoder(given.reference) if given.reference else bert_base()
-    name = given.reference or "BERT-base"
+    name = public_name(given.reference) if given.reference else "BERT-base"
     sizes = {key: getattr(given, key) for key in ("batch", "length", "threads", "device")}
     workload = Workload(runtime=given.runtime, precision=given.precision, **sizes)
     theirs = Workload(
@@ -43,7 +44,7 @@ def measure_command(arguments: Sequence[str]) -> int:
     if given.output:
         write_json(given.output, rows)
     if given.run:
-        record(given.run, rows)
+        record(given.run, {public_name(model): row for model, row in rows.items()})
     return 0
 
 
@@ -75,6 +76,9 @@ def _models(given: argparse.Namespace) -> dict[str, PreTrainedModel]:
         RunFolder(given.run).read("run.json")
         found[FOUND] = load_encoder(str(given.run / "model"))
     found |= {name: load_encoder(name) for name in given.models}
+    names = [public_name(name) for name in found]
+    if given.run and (twice := sorted({name for name in names if names.count(name) > 1})):
+        raise LatencyError(f"Two of the models are called {twice[0]}, as the card of --run names them: rename one.")
     if not found:
         raise LatencyError("Nothing to measure: give a folder, a Hub id or a name of `autobert zoo`, or --run.")
     return found

@@ -56,8 +56,9 @@ class Parser(HfArgumentParser):
     """Reports an error as one sentence, without a usage text."""
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
-        """transformers passes on all metadata of a setting; argparse does not know `least` and `local`."""
-        return super().add_argument(*names, **{key: options[key] for key in options if key not in ("least", "local")})
+        """transformers passes on all metadata of a setting; argparse does not know ours."""
+        ours = ("least", "local", "place")
+        return super().add_argument(*names, **{key: options[key] for key in options if key not in ours})
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}. `{self.prog} --help` says what each setting takes.")

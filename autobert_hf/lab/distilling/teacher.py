@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +18,6 @@ from transformers import (
 )
 
 from autobert_hf.lab.data.batches import Batch
-from autobert_hf.lab.data.text import sha256_of
 from autobert_hf.lab.distilling.signals import Signals, attention_of, signals
 from autobert_hf.lab.distilling.teacher_cache import TeacherCache
 
@@ -125,12 +123,6 @@ def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase) -> None:
             f"The tokenizer of the teacher {source} has {len(own)} words, its embeddings {words}: they do not belong "
             "together. Give the teacher with its own tokenizer."
         )
-
-
-def teacher_inputs(source: str) -> dict[str, str]:
-    """What a run records of its teacher: digests of weights in a folder, so that another teacher cannot resume it."""
-    digests = [sha256_of(path) for path in sorted(Path(source).glob("*.safetensors"))]
-    return {"teacher": f"sha256 {' '.join(digests)}" if digests else source}
 
 
 def _load(source: str, load: Any, **options: Any) -> Any:  # noqa: ANN401 (a class of transformers, and its object)

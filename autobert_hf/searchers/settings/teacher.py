@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autobert_hf.lab.data.batches import Text
-from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config, teacher_inputs
+from autobert_hf.lab.data.inputs import Inputs, model_inputs
+from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config
 from autobert_hf.lab.training.team import Team
 from autobert_hf.modeling.bert_family import as_bert_config
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
@@ -22,7 +23,7 @@ class TeacherSettings(TextSettings, NetworkSettings):
         "paper with a teacher, else mlm.",
         "",
     )
-    teacher: str = described("Encoder to learn from, id or folder. Default: none, masked tokens only.", "")
+    teacher: str = described("Encoder to learn from, id or folder. Default: none, masked tokens only.", "", place=True)
     start: Literal["teacher", "scratch"] = described("Initial weights and sizes of the supernet.", "teacher")
 
     def __post_init__(self) -> None:
@@ -41,8 +42,11 @@ class TeacherSettings(TextSettings, NetworkSettings):
     def open_teacher(self, text: Text, team: Team) -> Teacher | None:
         return Teacher(self.teacher, text.tokenizer, team.device) if self.teacher else None
 
-    def inputs(self) -> dict[str, str]:
-        return super().inputs() | (teacher_inputs(self.teacher) if self.teacher else {})
+    def inputs(self) -> Inputs:
+        inputs = super().inputs()
+        if self.tokenizer == self.teacher:
+            inputs.pop("tokenizer", None)  # its files are among the teacher's
+        return inputs | ({"teacher": model_inputs(self.teacher)} if self.teacher else {})
 
     def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
         """With a teacher's weights, also its sizes, but not its dropout."""

@@ -8,6 +8,8 @@ from autobert_hf.searchers.settings.described import described
 
 @dataclass
 class TokenSettings(SearchSettings):
-    tokenizer: str = described("Tokenizer id or folder. Default: a WordPiece one, trained on the text.", "")
+    tokenizer: str = described(
+        "Tokenizer id or folder. Default: a WordPiece one, trained on the text.", "", place=True
+    )
     vocab_size: int = described("Vocabulary size of the trained tokenizer.", 4000, least=1)
     length: int = described("Tokens in a row.", 128, least=3)

@@ -10,7 +10,7 @@ from autobert_hf import AutoBertConfig, AutoBertModel
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.distilling.linear_floor import linear_floor
 from autobert_hf.lab.distilling.signals import DistillationError, signals
-from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config, teacher_inputs
+from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config
 
 from ..teaching import SIZES, batch
 
@@ -121,12 +121,3 @@ def test_one_that_is_not_there(tmp_path: Path, tokenizer: BertTokenizer) -> None
         with pytest.raises(TeacherError, match=r"The teacher .* cannot be loaded .*: check its name or folder") as it:
             Teacher(name, tokenizer, CPU)
         assert "\n" not in str(it.value)
-
-
-def test_a_run_knows_it_by_its_weights(teacher_folder: Path, tmp_path: Path) -> None:
-    known = teacher_inputs(str(teacher_folder))
-    assert known.keys() == {"teacher"} and known["teacher"].startswith("sha256 ")
-    assert str(teacher_folder) not in known["teacher"]
-    BertModel(BertConfig(**SIZES)).save_pretrained(tmp_path)
-    assert teacher_inputs(str(tmp_path)) != known
-    assert teacher_inputs("some/model") == {"teacher": "some/model"}
