@@ -9,6 +9,7 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 import autobert_hf
+from autobert_hf.lab.distilling.sentence_files import add_sentence_files
 from autobert_hf.modeling.convert import ConversionError, from_bert, from_bert_config, to_bert
 from autobert_hf.records.model_folder import save_model
 
@@ -21,8 +22,15 @@ def convert_command(arguments: Sequence[str]) -> int:
     if given.destination.exists() and any(given.destination.iterdir()):
         raise ConversionError(f"{given.destination} is not empty: choose another folder.")
     converted = convert(given.source)
-    save_model(converted, load_tokenizer(given.source), given.destination)
-    print(f"{type(converted).__name__} with the same outputs is in {given.destination}.")
+    has_modules = False
+
+    def add(folder: Path) -> None:
+        nonlocal has_modules
+        has_modules = add_sentence_files(given.source, folder, is_converted=True)
+
+    save_model(converted, load_tokenizer(given.source), given.destination, add)
+    also = ", with its sentence-transformers modules" if has_modules else ""
+    print(f"{type(converted).__name__} with the same outputs is in {given.destination}{also}.")
     return 0
 
 

@@ -139,6 +139,13 @@ def test_a_teacher_in_a_folder_is_no_base_model_and_no_path(made, tmp_path):
     assert "secret" not in text
 
 
+def test_a_sentence_encoder_of_plugin_grade_needs_the_package(made):
+    (made.folder / "model" / "modules.json").write_text("[]")
+    text = section(card_of(made), "How to load it")
+    assert "Grade: plugin" in text and "Grade: stock" not in text
+    assert "import autobert_hf\nfrom sentence_transformers import SentenceTransformer" in text
+
+
 def test_plugin_grade_shows_both_ways_in(made):
     plugin = section(card_of(made), "How to load it")
     assert "Grade: plugin" in plugin

@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from autobert_hf.lab.data.batches import Batch
+from autobert_hf.lab.distilling.sentence_vectors import sentence_vectors
 from autobert_hf.lab.distilling.signals import Signals, attention_of, signals
 from autobert_hf.lab.distilling.teacher_cache import TeacherCache
 
@@ -48,7 +49,7 @@ def teacher_config(source: str, length: int = 0) -> PreTrainedConfig:
 class Teacher:
     """
     A frozen encoder without dropout that computes the signals of batches; `remember` makes it cache them, for students
-    that are all trained on the same batches.
+    that are all trained on the same batches. `sentences` makes one vector of a text.
 
     Raises:
         TeacherError: if it cannot be loaded, or its vocabulary is not that of `tokenizer`.
@@ -59,6 +60,9 @@ class Teacher:
         self.source = source
         self.device = device
         self.model = load_teacher(source).to(device).requires_grad_(False)  # type: ignore[arg-type]
+        self.sentences = sentence_vectors(source)
+        if self.sentences.behind is not None:
+            self.sentences.behind.to(device)
         self.answer: Callable[[Batch, bool], Signals] = self._signals
 
     @property
