@@ -18,32 +18,37 @@ from autobert_hf.records.run_folder import write_json
 WEIGHTLESS = ("Transformer", "Pooling", "Normalize")
 WIDTHS = ("word_embedding_dimension", "embedding_dimension")  # in older and in newer configurations
 ABOUT = ("config_sentence_transformers.json", "sentence_bert_config.json")
-FILES = ("config.json", "model.safetensors", "pytorch_model.bin")
+FILES = ("config.json", "model.safetensors")
 
 
 def add_sentence_files(source: str, folder: Path, is_converted: bool = False) -> bool:
     """
     Adds to `folder`, which holds an encoder and its tokenizer, what sentence-transformers has in `source`: pooling,
-    normalization, prompts, longest text. Modules with weights fit only the same encoder (`is_converted`); a student
-    gets none, which a warning says. Returns False if there is nothing to add.
+    normalization, prompts, longest text. Modules with weights fit only the same encoder (`is_converted`). What is left
+    out is said in a warning. Returns whether files were added.
     """
     modules: Any = read_json(source, "modules.json")
     if modules is None:
         return False
     kinds = [kind_of(module) for module in modules]
     if lost := [kind for kind in kinds if kind not in WEIGHTLESS and not is_converted]:
-        warnings.warn(
-            f"{folder.name.removeprefix('.').removesuffix('.tmp')} is written for sentence-transformers without "
-            f"{', '.join(lost)} of {source}, whose weights fit the teacher's hidden states only.",
-            stacklevel=2,
-        )
+        _warn(folder, source, ", ".join(lost), "whose weights fit the teacher's hidden states only")
     try:
         import sentence_transformers  # noqa: F401 (is it there?)
     except ImportError:
         _copy_files(source, folder, [module for module in modules if kind_of(module) not in lost])
-    else:
+        return True
+    try:
         _write_files(source, folder, lost)
+    except Exception as error:  # of any type; a run must not end by it after its last training
+        _warn(folder, source, "the modules", " ".join(str(error).split()))
+        return False
     return True
+
+
+def _warn(folder: Path, source: str, what: str, reason: str) -> None:
+    name = folder.name.removeprefix(".").removesuffix(".tmp")
+    warnings.warn(f"For sentence-transformers, {name} is written without {what} of {source}: {reason}.", stacklevel=3)
 
 
 def kind_of(module: Mapping[str, str]) -> str:
@@ -93,8 +98,13 @@ def _write_files(source: str, folder: Path, lost: list[str]) -> None:
 
 
 def _copy_files(source: str, folder: Path, modules: list[dict[str, str]]) -> None:
-    """Without sentence-transformers: file by file, with the encoder's width."""
+    """Without sentence-transformers: file by file, with the encoder's width. Pickled weights are not copied."""
     width = AutoConfig.from_pretrained(folder).hidden_size
+    weighty = [module for module in modules if kind_of(module) not in WEIGHTLESS]
+    if pickled := [one for one in weighty if not _file(source, f"{one['path']}/model.safetensors")]:
+        reason = "it has no safetensors; `pip install sentence-transformers` can convert it"
+        _warn(folder, source, ", ".join(map(kind_of, pickled)), reason)
+        modules = [module for module in modules if module not in pickled]
     for place in filter(None, (module["path"] for module in modules)):
         (folder / Path(place).name).mkdir()
         for path in filter(None, (_file(source, f"{place}/{name}") for name in FILES)):

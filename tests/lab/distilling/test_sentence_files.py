@@ -55,7 +55,10 @@ def test_a_student_gets_what_fits_it_and_what_does_not_is_said(
 
     folder, _ = source
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    with monkeypatch.context() as patch, pytest.warns(UserWarning, match=r"student is written .* without Dense of"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.warns(UserWarning, match=r"student is written without Dense of .*: whose"),
+    ):
         if not is_installed:
             patch.setitem(sys.modules, "sentence_transformers", None)
         save_model(student, tokenizer, tmp_path / "student", lambda place: add_sentence_files(str(folder), place))
@@ -81,6 +84,31 @@ def test_no_longer_texts_than_the_student_has_positions(
     opened = SentenceTransformer(str(tmp_path / "it"), device="cpu")
     assert opened.max_seq_length == 12
     assert opened.encode(TEXTS).shape == (3, 16)
+
+
+def test_pickled_weights_are_not_copied(
+    source: tuple[Path, np.ndarray], tmp_path: Path, student: AutoBertModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = source
+    (folder / "2_Dense" / "model.safetensors").rename(folder / "2_Dense" / "pytorch_model.bin")
+    student.save_pretrained(tmp_path / "it")
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.warns(UserWarning, match="it is written without Dense of .*no safetensors; `pip install"):
+        assert add_sentence_files(str(folder), tmp_path / "it", is_converted=True)
+    assert not [*(tmp_path / "it").rglob("*.bin")]
+
+
+def test_modules_that_cannot_be_loaded_do_not_end_a_run(
+    source: tuple[Path, np.ndarray], tmp_path: Path, student: AutoBertModel
+) -> None:
+    folder, _ = source
+    (folder / "modules.json").write_text(
+        (folder / "modules.json").read_text().replace("normalize.Normalize", "my.Own")
+    )
+    student.save_pretrained(tmp_path / "it")
+    with pytest.warns(UserWarning, match="it is written without the modules of "):
+        assert not add_sentence_files(str(folder), tmp_path / "it", is_converted=True)
+    assert not (tmp_path / "it" / "modules.json").exists()
 
 
 def test_others_get_nothing(teacher_folder: Path, tmp_path: Path) -> None:
