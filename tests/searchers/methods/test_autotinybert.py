@@ -163,6 +163,25 @@ def test_a_finished_run_stays_as_it_is_and_says_so(search: Search, finished: Pat
     assert "supernet: trained" in search.log
 
 
+def test_a_run_knows_its_teacher_by_its_files_and_publishes_no_path(
+    search: Search, finished: Path, tmp_path: Path
+) -> None:
+    """The same teacher elsewhere goes on, a changed one does not."""
+    published = [path for path in finished.rglob("*.json*") if path.name not in ("local.json", "tokenizer.json")]
+    assert len(published) > 10
+    assert [path for path in published if str(search.teacher.parent) in path.read_text()] == []
+    assert str(search.teacher) in (finished / "local.json").read_text()
+    shutil.copytree(finished, tmp_path / "run")
+    shutil.copytree(search.teacher, tmp_path / "moved")
+    before = (tmp_path / "run" / "journal.jsonl").read_bytes()
+    assert search(tmp_path / "run", teacher=tmp_path / "moved") == 0, search.log
+    assert (tmp_path / "run" / "journal.jsonl").read_bytes() == before
+    config = tmp_path / "moved" / "1_Pooling" / "config.json"
+    config.write_text(config.read_text().replace("true", "false"))
+    said = search.refused(tmp_path / "run", teacher=tmp_path / "moved")
+    assert "holds another run (teacher: " in said and "1_Pooling/config.json" in said
+
+
 CHAINS = {
     "before the search": [
         ("line", 2, True),  # a measured network
