@@ -164,7 +164,7 @@ def open_run(settings: SearchSettings, code: Mapping[str, str] | None = None) ->
     settings.check_processes(team.size)
     if settings.mixed_precision == "auto":  # what a run records is what it ran with, here and on the next machine
         settings.mixed_precision = default_precision(settings.cpu)
-    local = {"num_trials": settings.num_trials}
+    local = {"num_trials": settings.num_trials, "places": settings.places()}
     with shared_folder(path, team, lambda folder: folder.open(settings.recorded(), settings.inputs(), local, code)):
         tracker = None if settings.report_to == "none" else settings.report_to
         accelerator = Accelerator(

@@ -187,7 +187,8 @@ def reopen(path: Path, kind: type[Method] | None = None) -> Method:
         )
     if set(settings) - {field.name for field in fields(kind.Settings)}:
         raise RunError(f"{path} was made by another version of autobert-hf: use that one.")
-    chosen = kind.Settings(output_dir=str(path), **settings)
+    places = read_report(path / "local.json").get("places", {})
+    chosen = kind.Settings(output_dir=str(path), **settings | places)
     team = Team(Accelerator(mixed_precision=chosen.mixed_precision, cpu=not torch.accelerator.is_available()))
     return kind(Run(path, chosen.seed, team), chosen)
 

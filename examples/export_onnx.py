@@ -27,7 +27,7 @@ parser.add_argument("output_dir", type=Path)
 given = parser.parse_args()
 
 head = getattr(autobert_hf, AutoConfig.from_pretrained(given.model).architectures[0])
-model = head.from_pretrained(given.model).eval()
+model = head.from_pretrained(given.model, dtype="float32").eval()
 tokenizer = AutoTokenizer.from_pretrained(given.model)
 
 sample = dict(tokenizer(TEXTS, padding=True, return_tensors="pt"))

@@ -36,7 +36,7 @@ data = labelled_tables.labelled_tables(given.data, task_data.load_splits(given.d
 if data.kind == "regression":
     parser.error(f"The labels of {given.data} are values: fine_tune_classification.py learns those.")
 tokenizer = AutoTokenizer.from_pretrained(given.model)
-model = AutoModelForSequenceClassification.from_pretrained(given.model, **data.head_settings)
+model = AutoModelForSequenceClassification.from_pretrained(given.model, dtype="float32", **data.head_settings)
 encode = {"function": lambda row: tokenizer(*data.texts(row), truncation=True, max_length=128)}
 splits = [rows.map(**encode).select_columns([*tokenizer.model_input_names, "label"]) for rows in data.tables]
 loading = {"batch_size": given.batch_size, "collate_fn": DataCollatorWithPadding(tokenizer)}

@@ -49,7 +49,7 @@ tokenizer = AutoTokenizer.from_pretrained(given.model)
 cut = {"truncation": True, "max_length": given.max_length}
 train, validation = (rows.map(lambda row: tokenizer(*data.texts(row), **cut)) for rows in data.tables)
 # The report of MISSING weights means the new head, which is trained here, and the pooler if there was none.
-model = AutoModelForSequenceClassification.from_pretrained(given.model, **data.head_settings)
+model = AutoModelForSequenceClassification.from_pretrained(given.model, dtype="float32", **data.head_settings)
 stop = EarlyStoppingCallback(given.patience)
 tools = {"processing_class": tokenizer, "compute_metrics": judge, "callbacks": [stop]}
 trainer = transformers.Trainer(model, settings, train_dataset=train, eval_dataset=validation, **tools)

@@ -50,7 +50,7 @@ def judge(output: EvalPrediction) -> dict[str, float]:
     return QuestionAnswering().compute(predictions=answers(output), references=truths)
 
 
-model = AutoModelForQuestionAnswering.from_pretrained(given.model)  # the MISSING weights are those of the new head
+model = AutoModelForQuestionAnswering.from_pretrained(given.model, dtype="float32")  # MISSING: the new head
 stop = [transformers.EarlyStoppingCallback(given.patience)]
 data = {"train_dataset": task.train, "eval_dataset": task.validation, "callbacks": stop}
 trainer = transformers.Trainer(model, settings, **data, processing_class=tokenizer, compute_metrics=judge)

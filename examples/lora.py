@@ -39,7 +39,7 @@ if not given.without_plugin:
 rows = load_dataset(given.data, split="train")
 tokenizer = AutoTokenizer.from_pretrained(given.model, **loading)
 rows = rows.map(lambda row: tokenizer(row["sentence"], truncation=True, max_length=64))
-loading["num_labels"] = max(rows["label"]) + 1
+loading |= {"num_labels": max(rows["label"]) + 1, "dtype": "float32"}  # AdamW fails in a file's fp16
 base = AutoModelForSequenceClassification.from_pretrained(given.model, **loading)  # MISSING: the new head
 model = get_peft_model(base, method(task_type="SEQ_CLS", **targets))  # with a task type it loads by its folder alone
 model.print_trainable_parameters()

@@ -1,5 +1,6 @@
 """
-Makes a SentenceTransformer of an AutoBert encoder with mean pooling, saves it and loads it back.
+Makes a SentenceTransformer of an AutoBert encoder, saves it and loads it back. Pooling and what else a folder of
+sentence-transformers holds stay; to any other encoder, mean pooling is added.
 
     python examples/sentence_transformer.py out/model runs/sentences
     python examples/sentence_transformer.py out/model runs/sentences --data FOLDER
@@ -15,7 +16,6 @@ import torch
 from datasets import load_dataset
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimilarityEvaluator
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
 import autobert_hf  # noqa: F401  (the Auto classes know AutoBert from here on)
 
@@ -28,9 +28,7 @@ parser.add_argument("output_dir")
 parser.add_argument("--data", help="Folder with validation.parquet: sentence1, sentence2, label.")
 given = parser.parse_args()
 
-transformer = Transformer(given.model)
-pooling = Pooling(transformer.get_embedding_dimension(), "mean")
-model = SentenceTransformer(modules=[transformer, pooling], device="cpu")
+model = SentenceTransformer(given.model, device="cpu")
 vectors = model.encode(TEXTS, convert_to_tensor=True)
 print("cosine of the first sentence with the others:", model.similarity(vectors[:1], vectors[1:])[0].tolist())
 

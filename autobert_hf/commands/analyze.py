@@ -102,14 +102,14 @@ def tokens_command(given: argparse.Namespace) -> int:
 
 
 def load_encoder(source: str, texts: Sequence[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Encoder and tokenizer. A network of the zoo has random weights, so any tokenizer fits."""
+    """Encoder in fp32 and tokenizer. A network of the zoo has random weights, so any tokenizer fits."""
     if source in ZOO:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             model = AutoBertModel(AutoBertConfig.from_zoo(source))
         return model, train_tokenizer(texts, min(4000, model.config.vocab_size))
     with own_code_refused(source, NOT_RUN):
-        model = AutoModel.from_pretrained(source, trust_remote_code=False)
+        model = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False)
         return model, AutoTokenizer.from_pretrained(source, trust_remote_code=False)
 
 

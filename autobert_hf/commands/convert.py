@@ -1,13 +1,15 @@
 """`autobert convert SRC DST`: a BERT encoder into AutoBert, or an AutoBert network into plain BERT."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 import autobert_hf
+from autobert_hf.lab.distilling.sentence_files import add_sentence_files
 from autobert_hf.lab.own_code import NOT_RUN, OwnCodeError, own_code_refused
 from autobert_hf.modeling.convert import ConversionError, from_bert, from_bert_config, to_bert
 from autobert_hf.records.model_folder import save_model
@@ -21,17 +23,49 @@ def convert_command(arguments: Sequence[str]) -> int:
     if given.destination.exists() and any(given.destination.iterdir()):
         raise ConversionError(f"{given.destination} is not empty: choose another folder.")
     converted = convert(given.source)
-    save_model(converted, load_tokenizer(given.source), given.destination)
-    print(f"{type(converted).__name__} with the same outputs is in {given.destination}.")
+    has_modules = False
+
+    def add(folder: Path) -> None:
+        nonlocal has_modules
+        has_modules = add_sentence_files(given.source, folder, is_converted=True)
+
+    save_model(converted, load_tokenizer(given.source), given.destination, add)
+    also = ", with its sentence-transformers modules" if has_modules else ""
+    print(f"{type(converted).__name__} with the same outputs is in {given.destination}{also}.")
     return 0
 
 
 def convert(source: str) -> PreTrainedModel:
-    """The model of a Hub id or folder, converted to the other form, with its head."""
+    """
+    The model of a Hub id or folder, converted to the other form, with its head.
+
+    Raises:
+        ConversionError: if it cannot be, or weights are missing.
+    """
     with own_code_refused(source, NOT_RUN):
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    model = head_class(config).from_pretrained(source)
+    # In the precision of the file. transformers' annotation knows of no loading info.
+    loaded: Any = head_class(config).from_pretrained(source, dtype="auto", output_loading_info=True)
+    model, info = loaded
+    drop_random_weights(model, source, info["missing_keys"])
     return to_bert(model) if config.model_type == "autobert" else from_bert(model)
+
+
+def drop_random_weights(model: Any, source: str, missing: Iterable[str]) -> None:  # noqa: ANN401
+    """
+    Takes the pooler away that was drawn because the file holds none.
+
+    Raises:
+        ConversionError: if other weights are missing from the file.
+    """
+    pooler = {name for name in missing if name.startswith("pooler.")}
+    if lost := sorted(set(missing) - pooler):
+        raise ConversionError(
+            f"{source} holds no {lost[0]}, which {type(model).__name__} needs ({len(lost)} weights are missing): "
+            "under `architectures` in its config.json, name the class that it was saved from."
+        )
+    if pooler:
+        model.pooler = None
 
 
 def head_class(config: PreTrainedConfig) -> type[PreTrainedModel]:

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModel, BertConfig, PreTrainedConfig, PreTrainedModel
 
 from autobert_hf.commands.variants import load_config
+from autobert_hf.lab.data.inputs import public_name
 from autobert_hf.lab.measuring.latency import latency_row, measure_latency
 from autobert_hf.lab.measuring.model_cost import model_cost
 from autobert_hf.lab.measuring.paired_times import BUSY, PATIENCE
@@ -27,7 +28,7 @@ def measure_command(arguments: Sequence[str]) -> int:
     logging.getLogger("transformers").setLevel(logging.ERROR)  # hides warnings about unused heads and poolers
     models = _models(given)
     reference = load_encoder(given.reference) if given.reference else bert_base()
-    name = given.reference or "BERT-base"
+    name = public_name(given.reference) if given.reference else "BERT-base"
     sizes = {key: getattr(given, key) for key in ("batch", "length", "threads", "device")}
     workload = Workload(runtime=given.runtime, precision=given.precision, **sizes)
     theirs = Workload(
@@ -44,7 +45,7 @@ def measure_command(arguments: Sequence[str]) -> int:
     if given.output:
         write_json(given.output, rows)
     if given.run:
-        record(given.run, rows)
+        record(given.run, {public_name(model): row for model, row in rows.items()})
     return 0
 
 
@@ -76,6 +77,9 @@ def _models(given: argparse.Namespace) -> dict[str, PreTrainedModel]:
         RunFolder(given.run).read("run.json")
         found[FOUND] = load_encoder(str(given.run / "model"))
     found |= {name: load_encoder(name) for name in given.models}
+    names = [public_name(name) for name in found]
+    if given.run and (twice := sorted({name for name in names if names.count(name) > 1})):
+        raise LatencyError(f"Two of the models are called {twice[0]}, as the card of --run names them: rename one.")
     if not found:
         raise LatencyError("Nothing to measure: give a folder, a Hub id or a name of `autobert zoo`, or --run.")
     return found
@@ -86,27 +90,31 @@ def bert_base() -> PreTrainedModel:
 
 
 def load_encoder(source: str) -> PreTrainedModel:
-    """An encoder without pooler; with random weights for a name of the zoo or a folder without weights."""
+    """
+    An encoder in fp32 without pooler; with random weights for a name of the zoo or a folder without weights. The
+    precision that is timed is that of the workload, whatever the file's.
+    """
     if source in ZOO:
         return _untrained(load_config(source))
     folder = Path(source)
     if folder.is_dir() and not [*folder.glob("*.safetensors"), *folder.glob("*.bin")]:
         with own_code_refused(source, NOT_RUN):
             return _untrained(AutoConfig.from_pretrained(source, trust_remote_code=False))
+    options = {"dtype": torch.float32, "trust_remote_code": False}
     with own_code_refused(source, NOT_RUN):
         try:
-            return AutoModel.from_pretrained(source, add_pooling_layer=False, trust_remote_code=False)
+            return AutoModel.from_pretrained(source, add_pooling_layer=False, **options)
         except TypeError:  # an encoder without that option
-            return AutoModel.from_pretrained(source, trust_remote_code=False)
+            return AutoModel.from_pretrained(source, **options)
 
 
 def _untrained(config: PreTrainedConfig) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
-            return AutoModel.from_config(config, add_pooling_layer=False)
+            return AutoModel.from_config(config, dtype=torch.float32, add_pooling_layer=False)
         except TypeError:
-            return AutoModel.from_config(config)
+            return AutoModel.from_config(config, dtype=torch.float32)
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:

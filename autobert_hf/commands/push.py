@@ -26,7 +26,7 @@ def push_command(arguments: Sequence[str]) -> int:
     uploads = prepare(given.run, given.repo_id, given.with_trials)
     if given.dry_run:
         print("\n".join(line for upload in uploads for line in plan(upload, given.private, given.revision)))
-        print("Checked: metadata, home paths, tokens, and that the model loads back with equal outputs. Nothing sent.")
+        print("Checked: metadata, paths, tokens, and that the model loads back with equal outputs. Nothing sent.")
         return 0
     for upload in uploads:
         print(send(upload, given.private, given.revision))

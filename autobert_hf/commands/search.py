@@ -1,7 +1,6 @@
 """`autobert search`: reads settings from the command line and a YAML file, and runs a search."""
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import fields
@@ -12,7 +11,7 @@ import yaml
 from transformers import HfArgumentParser
 
 from autobert_hf.api import Study, method_named, search_run
-from autobert_hf.modeling.configuration_autobert import AUTO_MAP
+from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.searchers.settings import SearchSettings
 
 
@@ -44,27 +43,22 @@ def summary_of(study: Study) -> str:
     if not picks:
         return f"{found}The method made no model of it."
     folder = study.path / name
+    network = Network(folder)
     return (
         f"{found}The model is in {folder}. To load it:\n\n"
         "    import autobert_hf\n"
-        f"    from transformers import {auto_class(folder)}\n"
-        f'    model = {auto_class(folder)}.from_pretrained("{folder}")\n'
+        f"    from transformers import {network.auto_class}\n"
+        f"    model = {network.loading(str(folder))}\n"
     )
-
-
-def auto_class(folder: Path) -> str:
-    """The Auto class of transformers that loads the model with its head."""
-    name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
-    known = [auto for auto, reference in AUTO_MAP.items() if reference.endswith(f".{name}")]
-    return known[0] if known else "AutoModel"
 
 
 class Parser(HfArgumentParser):
     """Reports an error as one sentence, without a usage text."""
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
-        """transformers passes on all metadata of a setting; argparse does not know `least` and `local`."""
-        return super().add_argument(*names, **{key: options[key] for key in options if key not in ("least", "local")})
+        """transformers passes on all metadata of a setting; argparse does not know ours."""
+        ours = ("least", "local", "place")
+        return super().add_argument(*names, **{key: options[key] for key in options if key not in ours})
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}. `{self.prog} --help` says what each setting takes.")

@@ -10,6 +10,7 @@ from typing import Any
 from safetensors import safe_open
 from transformers import BertConfig
 
+from autobert_hf.hub_cards.escape import Safe
 from autobert_hf.hub_cards.maths import latex
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import from_bert_config, stock_refusal
@@ -40,6 +41,21 @@ def count_tensors(path: Path) -> int:
     """Number of parameters in a safetensors file, tied ones once."""
     with safe_open(path, framework="pt") as file:
         return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 (no dict)
+
+
+def loading_options(folder: Path) -> dict[str, Any]:
+    """
+    What `from_pretrained` needs to be told. Unlike our configuration, that of a plain BERT cannot say that the network
+    has no pooler: a random one would be drawn.
+    """
+    data = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if data.get("architectures") != ["BertModel"]:
+        return {}
+    names: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            names |= set(file.keys())
+    return {} if "pooler.dense.weight" in names else {"add_pooling_layer": False}
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,7 @@ class Network:
             from_bert_config(BertConfig.from_dict(self.data)) if self.is_bert else AutoBertConfig.from_dict(self.data)
         )
         self.parameters = sum(count_tensors(path) for path in folder.glob("*.safetensors"))
+        self.options = loading_options(folder)
         self.is_sentence_transformer = (folder / "modules.json").exists()
         self.has_code = (folder / "modeling_autobert.py").exists()
         self.has_tokenizer = (folder / "tokenizer_config.json").exists()
@@ -144,6 +161,11 @@ class Network:
     @property
     def auto_class(self) -> str:
         return "AutoModel" + self.head.removeprefix("Model")
+
+    def loading(self, where: str, **more: bool) -> Safe:
+        """The Python expression that loads the network; `where`: its folder, or an id that is safe on a card."""
+        options = "".join(f", {name}={value}" for name, value in (self.options | more).items())
+        return Safe(f'{self.auto_class}.from_pretrained("{where}"{options})')
 
     @property
     def what(self) -> str:

@@ -92,8 +92,10 @@ def evaluation(known: dict[str, Any]) -> list[EvalResult] | None:
     """The loss after the final training, the only score of the published weights; None without one."""
     if known["training"] is None or known["training"]["floor"] is None:
         return None
-    hub = [row["what"] for row in known["inputs"] if row["name"] == "dataset"]
-    name = one_line([*hub, *known["held_out"], *(row["name"] for row in known["inputs"]), "text"][0])
+    by_role = {row["role"]: row["name"] for row in reversed(known["inputs"])}
+    hub = known["settings"].get("dataset")
+    names = [hub, *(by_role.get(role) for role in ("validation", "train", "dataset", "built-in text")), "text"]
+    name = one_line(next(name for name in names if name))
     return [
         EvalResult(
             task_type="fill-mask",

@@ -1,4 +1,4 @@
-"""Checks before publishing: no secrets or home paths in files, and valid metadata on the card."""
+"""Checks before publishing: no secrets or paths of this machine in files, and valid metadata on the card."""
 
 import re
 from collections.abc import Mapping
@@ -12,9 +12,20 @@ from autobert_hf.hub_cards.facts import HUB_ID
 
 # Parents of home folders on Unix, and a pattern of the path below them.
 HOMES = {b"home": rb"[\w.-]+", b"Users": rb"[\w.-]+", b"root": b""}
-# A pattern is slow, so it is searched only in texts that contain its key, a fixed string.
+# A pattern is slow, so it is searched only in files that contain its key, a fixed string. These patterns are rare
+# enough for binary files, in which any short one occurs by chance.
 PLACES = {b"/%b/" % folder: re.compile(rb"(?<![\w.])/%b/%b" % (folder, rest)) for folder, rest in HOMES.items()}
 PLACES[b"\\Users\\"] = re.compile(rb"(?<!\w)[A-Za-z]:\\{1,2}Users\\{1,2}[\w.-]+")
+# Any absolute path in a text, of two names at least: a single one ("/tmp") tells nothing, and is mostly no path. It
+# does not follow a name or a slash (addresses), "<" (tags), or "#!" (the first line of a script).
+NAME = rb"[\w.@+-]*\w[\w.@+-]*"
+PATHS = PLACES | {
+    b"/": re.compile(rb"(?<![\w./\\<~)\]}-])(?<!#!)/%b/%b" % (NAME, NAME)),
+    b"~": re.compile(rb"(?<![\w.~/-])~[\w.-]*/%b" % NAME),
+    b":\\": re.compile(rb"(?<!\w)[A-Za-z]:\\{1,2}[\w.-]{2,}\\{1,2}[\w.-]+"),  # "Q:\n\nA" is no path
+    b":/": re.compile(rb"(?<!\w)(?:[A-Za-z]:/%b/%b|(?i:file):/{1,3}%b)" % (NAME, NAME, NAME)),
+    b"\\\\": re.compile(rb"(?<![\w\\}])(?:\\{2}|\\{4})%b\\{1,2}%b\\{1,2}%b" % (NAME, NAME, NAME)),
+}
 TOKENS = {
     b"hf_": re.compile(rb"\bhf_[A-Za-z0-9]{30,}"),
     b"api_org_": re.compile(rb"\bapi_org_[A-Za-z0-9]{30,}"),
@@ -31,16 +42,19 @@ class PushError(ValueError):
 
 
 def refuse_secrets(name: str, content: Path | bytes) -> None:
-    """Raises PushError if a file holds a path into a home folder or a token; the message does not repeat it."""
+    """
+    Raises PushError if a file holds a token or a path of this machine: in text any absolute one, in binary files one
+    into a home folder. The message does not repeat it.
+    """
     data = _text_of(content) if isinstance(content, Path) else content
     own, home = (get_token() or "").encode(), str(Path.home()).encode()
     if _first(TOKENS, data) is not None or (len(own) > 8 and own in data):
         raise PushError(f"{name} holds what looks like an access token: remove it, and make the token invalid.")
-    homes = PLACES | ({home: re.compile(re.escape(home) + rb"\b")} if len(home) > 1 else {})
-    place = _first(homes, data)
+    places = PLACES if b"\0" in data else PATHS
+    place = _first(places | ({home: re.compile(re.escape(home) + rb"\b")} if len(home) > 1 else {}), data)
     if place is not None:
         line = data.count(b"\n", 0, place) + 1
-        raise PushError(f"{name}, line {line} holds a path into a home folder: remove it, as it identifies a user.")
+        raise PushError(f"{name}, line {line} holds an absolute path: remove it, as it tells of your machine and you.")
 
 
 def _first(patterns: Mapping[bytes, re.Pattern[bytes]], data: bytes) -> int | None:

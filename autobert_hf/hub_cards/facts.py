@@ -15,9 +15,18 @@ from autobert_hf.records.trial import Trial
 
 
 REPO_ID = Safe("PATH_OR_ID")  # placeholder on the card, replaced by the repository's name on a push
-SHA256 = re.compile(r"[0-9a-f]{64}")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?", re.ASCII)
 
+TEXTS = ("train", "validation")
+# Options whose values, where they are paths, are among the inputs and not among the settings.
+OPTIONS = {
+    "--train-file": "train",
+    "--validation-file": "validation",
+    "--dataset": "dataset",
+    "--teacher": "teacher",
+    "--tokenizer": "tokenizer",
+    "--latency-reference": "latency reference",
+}
 FRONT_ROWS = 15
 OURS = "this network"  # the name of a run's model in its latency record
 
@@ -31,8 +40,8 @@ def facts(records: RunRecords, network: Network | None) -> dict[str, Any]:
         "versions": records.run.get("versions", {}),
         "machine": records.run.get("machine"),
         "inputs": inputs(records),
-        "held_out": text_files(records)[1],
-        "teacher": teacher(records.settings),
+        "teacher": teacher(records),
+        "tokenizer": next(iter(named(records, "tokenizer")), None),
         "network": network,
         "flops": count_flops(network.config) if network else None,
         "trials": len(records.trials),
@@ -61,11 +70,17 @@ def facts(records: RunRecords, network: Network | None) -> dict[str, Any]:
     }
 
 
-def inputs(records: RunRecords) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "sha256": what} if SHA256.fullmatch(str(what)) else {"name": name, "what": what}
-        for name, what in records.run.get("inputs", {}).items()
-    ]
+def inputs(records: RunRecords) -> list[dict[str, str]]:
+    """Everything that the run has read, with `role`, `name` and `sha256`, which is empty for what is no file here."""
+    known = records.run.get("inputs", {}).items()
+    return [{"role": role, "name": name, "sha256": sha} for role, named in known for name, sha in named.items()]
+
+
+def named(records: RunRecords, role: str) -> list[str]:
+    """The names of a role's inputs; of a folder's files, the folder's."""
+    rows = [row for row in inputs(records) if row["role"] == role]
+    folders = {row["name"]: row["name"].split("/")[0] if row["sha256"] else row["name"] for row in rows}
+    return [*folders] if role in TEXTS else list(dict.fromkeys(folders.values()))
 
 
 def public(setting: Any) -> Any:  # noqa: ANN401 (any setting)
@@ -76,14 +91,17 @@ def public(setting: Any) -> Any:  # noqa: ANN401 (any setting)
     return Path(setting).name if is_path else setting
 
 
-def teacher(settings: Mapping[str, Any]) -> dict[str, str] | None:
-    """The teacher's name, and its `id` if it may be an id on the Hub; None without a teacher."""
-    given = settings.get("teacher") or ""
-    if not given:
-        return None
-    if public(given) != given:
-        return {"name": Path(given).name}
-    return {"name": given} | ({"id": given} if HUB_ID.fullmatch(given) else {})
+def teacher(records: RunRecords) -> dict[str, Any] | None:
+    """
+    The teacher's name, the inputs that are its `weights`, and its `id` if it may be an id on the Hub; None without a
+    teacher.
+    """
+    given = records.settings.get("teacher") or ""
+    is_id = public(given) == given and HUB_ID.fullmatch(given)
+    names = [Path(given).name if public(given) != given else given] if given else named(records, "teacher")
+    files = [row for row in inputs(records) if row["role"] == "teacher" and row["sha256"]]
+    weights = [row for row in files if Path(row["name"]).suffix in (".safetensors", ".bin")]
+    return {"name": names[0], "weights": weights} | ({"id": given} if is_id else {}) if names else None
 
 
 def thinned(front: list[Trial], chosen: Trial) -> list[Trial]:
@@ -184,13 +202,6 @@ def accepted(draws: Mapping[str, int] | None) -> dict[str, Any] | None:
     return {"drawn": total, "share": (draws or {}).get("accepted", 0) / total} if total else None
 
 
-def text_files(records: RunRecords) -> tuple[list[str], list[str]]:
-    """Names of training and held-out files. Records do not tell them apart, so names with "valid" are held out."""
-    files = [row["name"] for row in inputs(records) if "sha256" in row and not row["name"].startswith("teacher ")]
-    held_out = [name for name in files if "valid" in name.lower() and len(files) > 1]
-    return [name for name in files if name not in held_out], held_out
-
-
 def command(records: RunRecords, settings: Mapping[str, Any]) -> list[tuple[str, list[Any]]]:
     """
     Options and values of a command that repeats the search, with inputs by their names. Empty for a run that cannot be
@@ -198,12 +209,8 @@ def command(records: RunRecords, settings: Mapping[str, Any]) -> list[tuple[str,
     """
     if not settings.get("method") or records.run.get("code"):
         return []
-    train, held_out = text_files(records)
-    options: dict[str, list[Any]] = {
-        "--train-file": train,
-        "--validation-file": held_out,
-        "--num-trials": [len(records.trials)],
-    }
+    options: dict[str, list[Any]] = {option: named(records, role) for option, role in OPTIONS.items()}
+    options["--num-trials"] = [len(records.trials)]
     for name, value in settings.items():
         options[f"--{name.replace('_', '-')}"] = value if isinstance(value, list) else [value]
     empty: tuple[list[Any], ...] = ([], [""], [None])

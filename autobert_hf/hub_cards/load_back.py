@@ -14,6 +14,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from autobert_hf.hub_cards.architecture import loading_options
 from autobert_hf.hub_cards.checks import PushError
 from autobert_hf.modeling import modeling_autobert
 
@@ -60,7 +61,7 @@ def outputs(folder: Path, config: Mapping[str, Any], head: str, batch: Tensors) 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(1)
         try:
-            found = kind.from_pretrained(folder).eval()(**batch)
+            found = kind.from_pretrained(folder, dtype=torch.float32, **loading_options(folder)).eval()(**batch)
         except Exception as error:  # a damaged file may raise anything
             raise PushError(f"The model in {folder} does not load: {' '.join(str(error).split())}") from error
     return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
@@ -72,9 +73,9 @@ def outputs_without_package(folder: Path, head: str, batch: Tensors) -> Tensors:
         place = Path(name)
         save_file(batch, place / "batch.safetensors")
         auto = "AutoModel" + head.removeprefix("Auto").removeprefix("Bert").removeprefix("Model")
-        script = Path(__file__).with_name("load_without_package.py")
+        options, script = json.dumps(loading_options(folder)), Path(__file__).with_name("load_without_package.py")
         done = subprocess.run(
-            [sys.executable, "-P", str(script), str(folder.resolve()), name, auto],
+            [sys.executable, "-P", str(script), str(folder.resolve()), name, auto, options],
             capture_output=True,
             stdin=subprocess.DEVNULL,  # never prompt
             text=True,

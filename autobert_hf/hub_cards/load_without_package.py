@@ -1,5 +1,6 @@
 """A script that loads a model folder as if this package were not installed, and computes outputs."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ class NotInstalled:
             raise ModuleNotFoundError("No module named 'autobert_hf'", name="autobert_hf")
 
 
-def main(folder: Path, place: Path, auto: str) -> None:
+def main(folder: Path, place: Path, auto: str, options: dict[str, bool]) -> None:
     """Reads `batch.safetensors` in `place` and writes `outputs.safetensors` beside it."""
     sys.meta_path.insert(0, NotInstalled())
     import torch
@@ -21,7 +22,7 @@ def main(folder: Path, place: Path, auto: str) -> None:
 
     torch.manual_seed(2)
     remote = {"trust_remote_code": True} if (folder / "modeling_autobert.py").exists() else {}
-    model = getattr(transformers, auto).from_pretrained(folder, **remote).eval()
+    model = getattr(transformers, auto).from_pretrained(folder, dtype=torch.float32, **remote, **options).eval()
     if (folder / "tokenizer_config.json").exists():
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **remote)
         if max(tokenizer.get_vocab().values()) >= model.config.vocab_size:
@@ -33,4 +34,4 @@ def main(folder: Path, place: Path, auto: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4]))

@@ -48,8 +48,8 @@ def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
     checks of a push and sends nothing.
 
     Raises:
-        PushError: if a file holds a home path or a token, if the card's metadata does not validate, if the model does
-            not load back with equal outputs.
+        PushError: if a file holds an absolute path or a token, if the card's metadata does not validate, if the model
+            does not load back with equal outputs.
         RunError, StudyError, JournalError: if the folder holds no finished run.
         ValueError: if `repo_id` is not a valid repository id.
     """

@@ -54,7 +54,7 @@ def as_bert_config(config: PreTrainedConfig) -> PreTrainedConfig:
 
 
 def as_bert(model: PreTrainedModel) -> PreTrainedModel:
-    """A bare encoder without pooler, with equal outputs."""
+    """A bare encoder without pooler, with equal precision and outputs."""
     config = as_bert_config(model.config)
     if config is model.config:
         return model
@@ -65,6 +65,7 @@ def as_bert(model: PreTrainedModel) -> PreTrainedModel:
         state["embeddings.token_type_embeddings.weight"] = torch.zeros(1, config.hidden_size)
     assert isinstance(config, BertConfig)
     bert = BertModel(config, add_pooling_layer=False)
+    bert.to(model.dtype)  # type: ignore[arg-type]  # a decorator of transformers hides the method
     load_all(bert, state)
     return bert.eval()
 

@@ -101,6 +101,8 @@ class AutoBertConfig(PreTrainedConfig):
         skip (per layer only): halves that the layer leaves out, of `mixer` and `feed_forward`.
         norm_type (`layer_norm` or `rms_norm`), norm_position (`post` as BERT, `pre` as GPT-2, `primer`: before the
             mixer and after the feed-forward network inside its branch), final_norm, embedding_norm.
+        add_pooling_layer (`bool`): whether `AutoBertModel` has BERT's pooler. A model with a head sets it to what the
+            head needs.
         sparse_prediction (`bool`): masked-LM logits at labelled positions only, when labels are given.
         is_decoder, use_cache (`bool`): causal language model.
         format_version (`int`): of this vocabulary; newer versions than the installed one are refused.
@@ -157,6 +159,7 @@ class AutoBertConfig(PreTrainedConfig):
     norm_position: Literal["post", "pre", "primer"] = "post"
     final_norm: bool = False
     embedding_norm: bool = True
+    add_pooling_layer: bool = True
     sparse_prediction: bool = False
     is_decoder: bool = False
     use_cache: bool = True

@@ -140,37 +140,33 @@ def to_autobert_name(name: str) -> str:
 
 
 def from_bert(model: PreTrainedModel) -> PreTrainedModel:
-    """The AutoBert model with the same head, weights and outputs as a BERT model."""
+    """The AutoBert model with the same head, weights, precision and outputs as a BERT model."""
     kind = type(model).__name__
     if kind not in HEADS:
         raise ConversionError(f"{kind} has no AutoBert counterpart; what has: {', '.join(HEADS)}.")
-    ours = new_like(HEADS[kind], from_bert_config(model.config), has_pooler(model))
+    config = from_bert_config(model.config)
+    config.add_pooling_layer = model.base_model.pooler is not None
+    ours = HEADS[kind](config)
+    ours.to(model.dtype)  # type: ignore[arg-type]  # a decorator of transformers hides the method
     load_all(ours, {to_autobert_name(name): value for name, value in model.state_dict().items()})
     return ours.eval()
 
 
 def to_bert(model: PreTrainedModel) -> PreTrainedModel:
     """
-    The plain BERT with the same head and outputs. The network is canonicalized first, so that skipped halves, heads
-    and feed-forward widths that differ by layer are no obstacle where padding with zeros removes them.
+    The plain BERT with the same head, precision and outputs. The network is canonicalized first, so that skipped
+    halves, heads and feed-forward widths that differ by layer are no obstacle where padding with zeros removes them.
     """
     name = type(model).__name__.removeprefix("Auto")
     if name not in HEADS:
         raise ConversionError(f"{type(model).__name__} has no BERT counterpart; what has: {', '.join(HEADS)}.")
     assert isinstance(model.config, AutoBertConfig)
     config, state = canonicalize(model.config, dict(model.state_dict()))
-    theirs = new_like(getattr(transformers, name), to_bert_config(config), has_pooler(model))
+    bare = {"add_pooling_layer": config.add_pooling_layer} if name == "BertModel" else {}
+    theirs = getattr(transformers, name)(to_bert_config(config), **bare)
+    theirs.to(model.dtype)
     load_all(theirs, {bert: state[ours] for bert in theirs.state_dict() if (ours := to_autobert_name(bert)) in state})
     return theirs.eval()
-
-
-def has_pooler(model: PreTrainedModel) -> bool:
-    return model.base_model.pooler is not None
-
-
-def new_like(head: type[PreTrainedModel], config: PreTrainedConfig, pooler: bool) -> PreTrainedModel:
-    bare = head.__name__.endswith("BertModel")
-    return head(config, add_pooling_layer=pooler) if bare else head(config)
 
 
 def load_all(model: PreTrainedModel, state: Mapping[str, Tensor]) -> None:

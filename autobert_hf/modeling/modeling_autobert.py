@@ -5,6 +5,7 @@ from .required_transformers import check_transformers  # noqa: F401 (first: impo
 
 # isort: split
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -400,10 +401,18 @@ class AutoBertPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": AutoBertLayer, "attentions": AutoBertAttention}
 
+    def __init__(self, config: AutoBertConfig, add_pooling_layer: bool | None = None) -> None:
+        """`add_pooling_layer`, where given, replaces that of the configuration, in a copy of it."""
+        if add_pooling_layer is not None and config.add_pooling_layer != add_pooling_layer:
+            config = copy.deepcopy(config)
+            config.add_pooling_layer = add_pooling_layer
+        super().__init__(config)
+
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """
-        As in transformers, but from safetensors only, and never from another architecture's weights.
+        As in transformers, but from safetensors only, never from another architecture's weights, and in
+        `AutoBertModel` without a pooler that the file does not hold.
 
         Raises:
             OSError: if safetensors are missing or damaged.
@@ -422,6 +431,8 @@ class AutoBertPreTrainedModel(PreTrainedModel):
     ) -> LoadStateDictInfo:
         # Here and not in from_pretrained, which for an adapter gives the adapter's missing keys, not the network's.
         refuse_foreign_weights(model, loading_info)
+        if isinstance(model, AutoBertModel):
+            _drop_random_pooler(model, loading_info.missing_keys)
         return PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
 
     @torch.no_grad()
@@ -431,6 +442,15 @@ class AutoBertPreTrainedModel(PreTrainedModel):
             init.copy_(module.position_ids, torch.arange(module.position_ids.shape[-1])[None])
         elif isinstance(module, AutoBertDepthwiseConv):
             _init_taps(module)
+
+
+def _drop_random_pooler(model: "AutoBertModel", missing: set[str]) -> None:
+    """Configurations of earlier versions do not say that a network has no pooler."""
+    pooler = {name for name, _ in model.named_parameters() if name.startswith("pooler.")}
+    if pooler and pooler <= missing:
+        logger.warning("The file holds no pooler, so the network gets none: pooler_output is None.")
+        missing -= pooler
+        model.pooler, model.config.add_pooling_layer = None, False
 
 
 def _init_taps(conv: AutoBertDepthwiseConv) -> None:
@@ -447,14 +467,14 @@ def _init_taps(conv: AutoBertDepthwiseConv) -> None:
 class AutoBertModel(AutoBertPreTrainedModel):
     """
     The bare network: token ids (batch, tokens) -> last_hidden_state (batch, tokens, hidden_size) and, with
-    `add_pooling_layer`, pooler_output (batch, hidden_size).
+    `add_pooling_layer` (by default the configuration's), pooler_output (batch, hidden_size).
     """
 
-    def __init__(self, config: AutoBertConfig, add_pooling_layer: bool = True) -> None:
-        super().__init__(config)
-        self.embeddings = AutoBertEmbeddings(config)
-        self.encoder = AutoBertEncoder(config)
-        self.pooler = AutoBertPooler(config) if add_pooling_layer else None
+    def __init__(self, config: AutoBertConfig, add_pooling_layer: bool | None = None) -> None:
+        super().__init__(config, add_pooling_layer)
+        self.embeddings = AutoBertEmbeddings(self.config)
+        self.encoder = AutoBertEncoder(self.config)
+        self.pooler = AutoBertPooler(self.config) if self.config.add_pooling_layer else None
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Embedding:
@@ -538,9 +558,9 @@ class AutoBertLanguageModel(AutoBertPreTrainedModel):
     _tied_weights_keys = {"predictions.decoder.weight": "autobert.embeddings.word_embeddings.weight"}
 
     def __init__(self, config: AutoBertConfig, add_pooling_layer: bool) -> None:
-        super().__init__(config)
-        self.autobert = AutoBertModel(config, add_pooling_layer)
-        self.predictions = AutoBertPredictionHead(config)
+        super().__init__(config, add_pooling_layer)
+        self.autobert = AutoBertModel(self.config)
+        self.predictions = AutoBertPredictionHead(self.config)
 
     def get_output_embeddings(self) -> nn.Linear:
         return self.predictions.decoder
@@ -689,8 +709,8 @@ class AutoBertForNextSentencePrediction(AutoBertPreTrainedModel):
     accepts_loss_kwargs = False
 
     def __init__(self, config: AutoBertConfig) -> None:
-        super().__init__(config)
-        self.autobert = AutoBertModel(config)
+        super().__init__(config, add_pooling_layer=True)
+        self.autobert = AutoBertModel(self.config)
         self.seq_relationship = nn.Linear(config.hidden_size, 2)
         self.post_init()
 
@@ -717,8 +737,8 @@ class AutoBertForReplacedTokenDetection(AutoBertPreTrainedModel):
     """ELECTRA's discriminator: labels (batch, tokens), 1 where a token was replaced, -100 ignored; logits alike."""
 
     def __init__(self, config: AutoBertConfig) -> None:
-        super().__init__(config)
-        self.autobert = AutoBertModel(config, add_pooling_layer=False)
+        super().__init__(config, add_pooling_layer=False)
+        self.autobert = AutoBertModel(self.config)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.activation = ACT2FN[config.per_layer_config[-1].hidden_act]
         self.classifier = nn.Linear(config.hidden_size, 1)
@@ -764,9 +784,9 @@ class AutoBertForSequenceClassification(AutoBertPreTrainedModel):
     accepts_loss_kwargs = False
 
     def __init__(self, config: AutoBertConfig) -> None:
-        super().__init__(config)
+        super().__init__(config, add_pooling_layer=True)
         self.num_labels: int = config.num_labels or 2
-        self.autobert = AutoBertModel(config)
+        self.autobert = AutoBertModel(self.config)
         self.dropout = classifier_dropout(config)
         self.classifier = nn.Linear(config.hidden_size, self.num_labels)
         self.post_init()
@@ -796,9 +816,9 @@ class AutoBertForTokenClassification(AutoBertPreTrainedModel):
     """A label for each token; labels (batch, tokens) with -100 ignored, logits (batch, tokens, num_labels)."""
 
     def __init__(self, config: AutoBertConfig) -> None:
-        super().__init__(config)
+        super().__init__(config, add_pooling_layer=False)
         self.num_labels: int = config.num_labels or 2
-        self.autobert = AutoBertModel(config, add_pooling_layer=False)
+        self.autobert = AutoBertModel(self.config)
         self.dropout = classifier_dropout(config)
         self.classifier = nn.Linear(config.hidden_size, self.num_labels)
         self.post_init()
@@ -826,8 +846,8 @@ class AutoBertForQuestionAnswering(AutoBertPreTrainedModel):
     """Extractive question answering: start and end logits, each (batch, tokens)."""
 
     def __init__(self, config: AutoBertConfig) -> None:
-        super().__init__(config)
-        self.autobert = AutoBertModel(config, add_pooling_layer=False)
+        super().__init__(config, add_pooling_layer=False)
+        self.autobert = AutoBertModel(self.config)
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
         self.post_init()
 
@@ -860,8 +880,8 @@ class AutoBertForMultipleChoice(AutoBertPreTrainedModel):
     accepts_loss_kwargs = False
 
     def __init__(self, config: AutoBertConfig) -> None:
-        super().__init__(config)
-        self.autobert = AutoBertModel(config)
+        super().__init__(config, add_pooling_layer=True)
+        self.autobert = AutoBertModel(self.config)
         self.dropout = classifier_dropout(config)
         self.classifier = nn.Linear(config.hidden_size, 1)
         self.post_init()

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from .convert import has_pooler, new_like
 from .modeling_autobert import AutoBertAttention, AutoBertPreTrainedModel
 from .slicing import Cut, slice_state
 
@@ -103,7 +102,7 @@ class Sliceable:
     def extract(self, cut: Cut) -> PreTrainedModel:
         """The sub-network as an ordinary model of its own."""
         weights = slice_state(self.model.state_dict(), self.cut, cut)
-        small = new_like(type(self.model), cut.to_config(self.model.config), has_pooler(self.model))
+        small = type(self.model)(cut.to_config(self.model.config))
         small.load_state_dict(weights)
         small.config._attn_implementation = self.model.config._attn_implementation
         return small.eval()
@@ -114,5 +113,5 @@ class Sliceable:
             layers = tuple(self.cut.layers[source] for source in sources)
             config = Cut(self.cut.hidden_size, self.cut.embedding_size, layers).to_config(self.model.config)
             with torch.device("meta"):
-                self.skeletons[sources] = Skeleton(new_like(type(self.model), config, has_pooler(self.model)))
+                self.skeletons[sources] = Skeleton(type(self.model)(config))
         return self.skeletons[sources]

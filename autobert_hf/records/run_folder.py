@@ -27,9 +27,9 @@ class RunError(ValueError):
 
 class RunFolder:
     """
-    `run.json`: resolved settings, seeds, versions, machine and inputs by name and sha256; it may be published.
-    `local.json`: paths and command line of this machine; it is never published. `journal.jsonl`, `supernet/`,
-    `final/`, `model/` and `report/` are written by other modules.
+    `run.json`: resolved settings, seeds, versions, machine, and inputs by role and name with their sha256; it may be
+    published. `local.json`: paths and command line of this machine; it is never published. `journal.jsonl`,
+    `supernet/`, `final/`, `model/` and `report/` are written by other modules.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,14 +39,15 @@ class RunFolder:
     def open(
         self,
         settings: Mapping[str, Any],
-        inputs: Mapping[str, str],
+        inputs: Mapping[str, Any],
         local: Mapping[str, Any] | None = None,
         code: Mapping[str, str] | None = None,
     ) -> None:
         """
-        Starts the run or resumes it. `code` identifies functions and classes of the user's by name; `local` may differ
-        between two calls. A run that ended before any training, e.g.
-        because its text was unsuitable, is replaced.
+        Starts the run or resumes it. `inputs` are known by their content: in each role, names may differ between two
+        calls where there are digests. `code` identifies functions and classes of the user's by name; `local` may
+        differ between two calls. A run that ended before any training, e.g. because its text was unsuitable, is
+        replaced.
 
         Raises:
             RunError: if the folder holds another run (the message names the differences) or other files, or is in use.
@@ -77,9 +78,10 @@ class RunFolder:
 
     def _changed(self, run: Mapping[str, Any]) -> list[str]:
         before = self.read("run.json")
-        return [
+        inputs = changed_inputs(before.get("inputs", {}), run["inputs"])
+        return inputs + [
             f"{name}: {old[name]!r} then, {new[name]!r} now" if name in old and name in new else name
-            for part in ("settings", "inputs", "code")
+            for part in ("settings", "code")
             for old, new in [(before.get(part, {}), json.loads(json.dumps(run[part])))]
             for name in sorted({**old, **new})
             if old.get(name) != new.get(name)
@@ -112,6 +114,28 @@ class RunFolder:
             raise RunError(f"{self.path} holds no {name}: is it the --output-dir of a run?") from error
         except json.JSONDecodeError as error:
             raise RunError(f"{path} is not JSON ({error.msg}): restore it or start again elsewhere.") from error
+
+
+def changed_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """A sentence for each role whose inputs have other contents, or other names where there are no digests."""
+    found = []
+    for role in sorted({**before, **now}):
+        old, new = before.get(role, {}), now.get(role, {})
+        if sorted(map(_identity, old.items())) != sorted(map(_identity, new.items())):
+            gone = [_shown(item) for item in old.items() if _identity(item) not in map(_identity, new.items())]
+            come = [_shown(item) for item in new.items() if _identity(item) not in map(_identity, old.items())]
+            found.append(f"{role}: {', '.join(gone) or 'nothing'} then, {', '.join(come) or 'nothing'} now")
+    return found
+
+
+def _identity(item: tuple[str, str]) -> str:
+    name, sha256 = item
+    return sha256 or name
+
+
+def _shown(item: tuple[str, str]) -> str:
+    name, sha256 = item
+    return f"{name} ({sha256[:8]})" if sha256 else name
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

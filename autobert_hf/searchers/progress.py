@@ -29,9 +29,9 @@ class TrialBar:
         if trial.ok and (self.best is None or self.goal.value(trial) > self.goal.value(self.best)):
             self.best = trial
         if self.best is not None:
-            best = f"{self.best.scores[self.goal.name]:.4f} (trial {self.best.id})"
-            floor = {} if self.goal.floor is None else {"floor": f"{self.goal.floor:.4f}"}
-            self.bar.set_postfix(best=best, **floor, failed=self.failed, refresh=False)
+            shown = {"best": f"{self.best.scores[self.goal.name]:.4f} (trial {self.best.id})"}
+            shown |= {} if self.goal.floor is None else {"floor": f"{self.goal.floor:.4f}"}
+            self.bar.set_postfix(shown | {"failed": self.failed}, refresh=False)
         if trial.id >= self.replayed:
             self.bar.update()
 

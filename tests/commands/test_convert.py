@@ -2,7 +2,16 @@
 
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertForMaskedLM, BertTokenizer
+from safetensors.torch import load_file
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    BertTokenizer,
+)
 
 from autobert_hf.cli import main
 from autobert_hf.modeling.zoo import ZOO
@@ -32,6 +41,22 @@ def test_there_and_back_with_head_and_tokenizer(bert, tmp_path, capsys):
     torch.testing.assert_close(logits[1], logits[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(logits[2], logits[0], atol=1e-5, rtol=1e-5)
     assert AutoModel.from_pretrained(tmp_path / "again").config.model_type == "bert"
+
+
+def test_a_pooler_that_is_not_in_the_file_is_not_made_up(tmp_path):
+    BertModel(BertConfig(**SIZES), add_pooling_layer=False).save_pretrained(tmp_path / "bert")
+    assert main(["convert", str(tmp_path / "bert"), str(tmp_path / "ours")]) == 0
+    assert AutoModel.from_pretrained(tmp_path / "ours").pooler is None
+    assert main(["convert", str(tmp_path / "ours"), str(tmp_path / "again")]) == 0
+    assert not [name for name in load_file(tmp_path / "again" / "model.safetensors") if "pooler" in name]
+
+
+def test_other_weights_that_are_not_in_the_file_are_an_error(bert, tmp_path, capsys):
+    path = bert / "config.json"
+    path.write_text(path.read_text().replace("BertForMaskedLM", "BertForQuestionAnswering"))
+    assert main(["convert", str(bert), str(tmp_path / "out")]) == 1
+    assert "holds no qa_outputs.bias, which BertForQuestionAnswering needs" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel, DistilBertConfig, T5Config, T5Model
 
@@ -44,7 +45,16 @@ def test_ours_others_and_a_bare_configuration(folders, capsys):
     rows = json.loads(output.read_text())
     assert [rows[name]["ratio"] for name in names] == [2.0, 3.0, 1.0]
     assert rows[names[2]]["parameters"] == sum(p.numel() for p in load_encoder(names[2]).parameters())
-    assert {row["reference"] for row in rows.values()} == {names[2]}
+    assert {row["reference"] for row in rows.values()} == {"bert"}
+
+
+def test_the_precision_is_that_of_the_workload(folders):
+    """Not that of the file: a row that says float32 is of fp32."""
+    BertModel.from_pretrained(folders / "bert").half().save_pretrained(folders / "half")
+    (folders / "untrained").mkdir()
+    (folders / "untrained" / "config.json").write_text((folders / "half" / "config.json").read_text())
+    for name in ("half", "untrained"):
+        assert {weight.dtype for weight in load_encoder(str(folders / name)).parameters()} == {torch.float32}
 
 
 def test_poolers_are_left_out(folders):
@@ -73,7 +83,7 @@ def test_the_reference_may_run_in_another_precision(folders, capsys):
     options = ["--reference", bert, "--precision", "bf16", "--reference-precision", "no", *QUICK]
     assert main(["measure", bert, *options, "--output", str(output)]) == 0
     row = json.loads(output.read_text())[bert]
-    assert (row["dtype"], row["reference"]) == ("bfloat16", f"{bert} (eager, float32)")
+    assert (row["dtype"], row["reference"]) == ("bfloat16", "bert (eager, float32)")
 
 
 @pytest.mark.parametrize(

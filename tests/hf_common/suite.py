@@ -1,6 +1,7 @@
 """Transformers' tests, tied to our classes: one subclass with a `shape` runs all of them on that shape."""
 
 from typing import Any
+from unittest.mock import Mock, patch
 
 import torch
 
@@ -13,12 +14,15 @@ from autobert_hf import (
     AutoBertModel,
     AutoBertPreTrainedModel,
 )
+from autobert_hf.modeling import modeling_autobert
 
 from .shapes import ModelTester
 from .upstream import GenerationTesterMixin, load
 
 
 _upstream = load()
+# Two tests load files without any weights, from which a bare encoder gets no pooler; they look at what comes after.
+unguarded = patch.multiple(modeling_autobert, _drop_random_pooler=Mock())
 HEADS = tuple(getattr(autobert_hf, name) for name in autobert_hf.__all__ if name.startswith("AutoBertFor"))
 
 
@@ -37,6 +41,14 @@ class EncoderSuite(
     def test_config(self) -> None:
         tester = _upstream["test_configuration_common"].ConfigTester
         tester(self, config_class=AutoBertConfig, **self.model_tester.settings).run_common_tests()
+
+    @unguarded
+    def test_can_init_all_missing_weights(self) -> None:
+        super().test_can_init_all_missing_weights()
+
+    @unguarded
+    def test_model_weights_reload_no_missing_tied_weights(self) -> None:
+        super().test_model_weights_reload_no_missing_tied_weights()
 
     def _get_trainable_model_class(self) -> type[AutoBertPreTrainedModel]:
         return self.language_model

@@ -33,7 +33,7 @@ class MadeRun:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings: dict[str, Any] = {"method": "autobert-zero", "strategy": "op-nas", "seed": 7, "length": 128}
-        self.inputs = {"train.txt": "0" * 64, "valid.txt": "1" * 64}
+        self.inputs = {"train": {"train.txt": "0" * 64}, "validation": {"valid.txt": "1" * 64}}
         self.goals = Goals.named("loss", unit=NATS)
         self.trials = journal(30)
 

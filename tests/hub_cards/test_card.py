@@ -91,7 +91,7 @@ def test_latency_and_rank_trust_where_they_were_measured(full):
 
 
 def test_metadata_loads_and_validates(full):
-    full.inputs = {"dataset": "me/text"}
+    full.inputs = {"dataset": {"me/text": ""}}
     full.settings["dataset"] = "me/text"
     full.write()
     data = ModelCard(card_of(full), ignore_metadata_errors=False).data.to_dict()
@@ -106,6 +106,29 @@ def test_metadata_loads_and_validates(full):
     assert result["metrics"][0]["value"] == TRAINING["curves"]["found"][-1][1]
 
 
+def test_inputs_have_roles(made):
+    """The files of a task are none of the text, neither in the list nor in the command nor in the metadata."""
+    tasks = {"sst2/train.parquet": "2" * 64, "sst2/validation.parquet": "3" * 64}
+    weights = {"minilm/config.json": "4" * 64, "minilm/model.safetensors": "5" * 64}
+    made.inputs |= {"proxy task": tasks, "teacher": weights, "tokenizer": {"words/vocab.txt": "6" * 64}}
+    made.settings["proxy_task"] = ["sst2@accuracy"]
+    made.write()
+    made.report(f"training-{made.done[0].id:06d}", TRAINING)
+    text = card_of(made)
+    listed = section(text, "Trained on")
+    assert "- Task that judged candidates: `sst2/train.parquet`, SHA-256 `2222" in listed
+    assert "- `train.txt`, SHA-256" in listed and "- `valid.txt` (held out), SHA-256" in listed
+    assert "Teacher: `minilm`, `minilm/model.safetensors` SHA-256 `5555" in listed
+    assert "Tokenizer: `words`" in listed
+    assert [line for line in listed.splitlines() if "sst2" in line and "Task that judged" not in line] == []
+    command = section(text, "Reproduce it")
+    for line in ("--train-file train.txt \\", "--validation-file valid.txt \\", "--teacher minilm \\"):
+        assert line in command
+    assert "--tokenizer words" in command and "--proxy-task sst2@accuracy" in command
+    (entry,) = ModelCard(text).data.to_dict()["model-index"]
+    assert entry["results"][0]["dataset"] == {"name": "valid.txt", "type": "text"}
+
+
 def test_a_teacher_in_a_folder_is_no_base_model_and_no_path(made, tmp_path):
     (tmp_path / "secret" / "teacher").mkdir(parents=True)
     made.settings["teacher"] = str(tmp_path / "secret" / "teacher")
@@ -114,6 +137,13 @@ def test_a_teacher_in_a_folder_is_no_base_model_and_no_path(made, tmp_path):
     assert "Teacher: `teacher`" in text
     assert "base_model" not in text
     assert "secret" not in text
+
+
+def test_a_sentence_encoder_of_plugin_grade_needs_the_package(made):
+    (made.folder / "model" / "modules.json").write_text("[]")
+    text = section(card_of(made), "How to load it")
+    assert "Grade: plugin" in text and "Grade: stock" not in text
+    assert "import autobert_hf\nfrom sentence_transformers import SentenceTransformer" in text
 
 
 def test_plugin_grade_shows_both_ways_in(made):

@@ -95,7 +95,8 @@ def hostile_run(folder, model, text):
     made = MadeRun(folder)
     made.write_all(model)
     made.settings |= {"teacher": text, "license": text, "dataset": text, "tokenizer": text, "method": text, text: text}
-    made.inputs = {text: text, f"{text}2": "0" * 64}
+    roles = ("train", "validation", "dataset", "proxy task", "teacher", "tokenizer", text)
+    made.inputs = {role: {text: "", f"{text}2": "0" * 64, f"{text}.bin": text} for role in roles}
     made.goals = Goals((Goal(text or "loss", "maximize", "trained", text, text), GOALS["parameters"]))
     for number, trial in enumerate(made.trials):
         scores = trial.scores | {made.goals.main.name: 0.5, f"{text}2": 0.5} if trial.scores else {}

@@ -6,9 +6,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from autobert_hf import AutoBertConfig, AutoBertModel
 from autobert_hf.hub_cards import load_back
+from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.checks import PushError
 from autobert_hf.hub_cards.load_back import refuse_unequal
+from autobert_hf.modeling.convert import to_bert
+from autobert_hf.records.model_folder import save_model
+
+from .conftest import SIZES
 
 
 def test_a_sound_folder_passes(made):
@@ -27,6 +33,17 @@ def test_other_outputs_elsewhere_are_refused(made, monkeypatch):
         monkeypatch.setattr(load_back, "outputs_without_package", lambda *of, other=other: other)
         with pytest.raises(PushError, match=r"does not load back with equal outputs \(logits differs\)"):
             refuse_unequal(model)
+
+
+@pytest.mark.parametrize("stock", [False, True])
+def test_an_encoder_without_pooler_passes(tmp_path, stock):
+    """As distillation makes them: no outputs of a pooler that was drawn at random."""
+    config = AutoBertConfig(**SIZES, num_hidden_layers=1)
+    model = AutoBertModel(config, add_pooling_layer=False)
+    save_model(to_bert(model) if stock else model, None, tmp_path / "model")
+    refuse_unequal(tmp_path / "model")
+    line = Network(tmp_path / "model").loading("me/it")
+    assert line == 'AutoModel.from_pretrained("me/it"' + (", add_pooling_layer=False)" if stock else ")")
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from huggingface_hub import HfApi
 
 from autobert_hf.commands.push import push_command
 from autobert_hf.hub_cards import push as pushing
-from autobert_hf.hub_cards.checks import PushError
+from autobert_hf.hub_cards.checks import PushError, refuse_secrets
 from autobert_hf.hub_cards.push import prepare, push
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
 
@@ -154,15 +154,54 @@ def test_a_dry_run_sends_nothing(hub, made, quick, capsys):
     assert hub.log == []
 
 
+PATHS = (
+    *('"/data/models/minilm"', "=/mnt/nfs/x", "/tmp/task/train.csv", "C:\\data\\minilm", '"D:\\\\data\\\\minilm"'),
+    *("C:/data/minilm", "file:///data/minilm", "~/models/minilm", "~bob/minilm", "\\\\server\\share\\minilm"),
+)
+HARMLESS = (
+    *(
+        "https://huggingface.co/me/name",
+        "time / reference",
+        "and/or/both",
+        "#!/usr/bin/env python",
+        "me/name",
+        "./a/b",
+    ),
+    *(
+        "http://www.apache.org/licenses/LICENSE-2.0",
+        "</div>",
+        "1/2/3",
+        "q @ k.T / sqrt(d)",
+        "~ 3",
+        "Q:\\n\\nA",
+        "x: 1",
+    ),
+    *("s3://bucket/data/x", "application/json", "$\\frac{a}{b}$", "../a/b"),
+)
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_no_path_may_be_published(text):
+    refuse_secrets("note.txt", f"It says {text} here.".encode())
+    refuse_secrets("note.json", json.dumps({"it": text}).encode())
+
+
+def test_chance_in_a_binary_file_is_no_path():
+    refuse_secrets("figure.png", b"\x89PNG\0\0 /Q1/x ~/a C:\\ab\\c")
+    with pytest.raises(PushError, match="holds an absolute path"):
+        refuse_secrets("figure.png", b"\x89PNG\0\0 /home/somebody/x")
+
+
 @pytest.mark.parametrize("place", ["README.md", "tokenizer_config.json", "note.txt"])
 @pytest.mark.parametrize(
     ("secret", "sentence"),
     [
-        ("/home/somebody/text.txt", "a path into a home folder"),
-        ("C:\\\\Users\\\\Somebody", "a path into a home folder"),
-        ("/Users/Somebody/text.txt", "a path into a home folder"),
-        ("/".join(["", "root", "data"]), "a path into a home folder"),
-        (str(Path.home() / "data"), "a path into a home folder"),
+        ("/home/somebody/text.txt", "an absolute path"),
+        ("C:\\\\Users\\\\Somebody", "an absolute path"),
+        ("/Users/Somebody/text.txt", "an absolute path"),
+        ("/".join(["", "root", "data"]), "an absolute path"),
+        *((path, "an absolute path") for path in PATHS),
+        (str(Path.home() / "data"), "an absolute path"),
         ("hf_" + "aB3" * 12, "an access token"),
         (TOKEN, "an access token"),
         *((f"gh{kind}_" + "aB3" * 12, "an access token") for kind in "pousr"),
@@ -186,11 +225,11 @@ def test_a_secret_in_the_journal_or_in_the_weights_header(hub, made, quick):
     made.trials[3] = replace(made.trials[3], reason="cannot open /home/somebody/x")
     made.write()
     push(made.folder, "me/name")
-    with pytest.raises(PushError, match="journal.jsonl, line 4 holds a path"):
+    with pytest.raises(PushError, match="journal.jsonl, line 4 holds an absolute path"):
         push(made.folder, "me/name", with_trials=True)
     weights = made.folder / "model" / "model.safetensors"
     save_file(load_file(weights), weights, {"format": "pt", "from": "/home/somebody/x"})
-    with pytest.raises(PushError, match="model.safetensors, line 1 holds a path"):
+    with pytest.raises(PushError, match="model.safetensors, line 1 holds an absolute path"):
         push(made.folder, "me/name")
 
 

@@ -56,9 +56,18 @@ def test_untied_vocabulary_stays_untied():
     assert ours.predictions.decoder.weight is not ours.autobert.embeddings.word_embeddings.weight
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_precision_stays(dtype):
+    bert = enlarged(BertForMaskedLM(BertConfig(**SIZES))).to(dtype)
+    ours = from_bert(bert)
+    again = to_bert(ours)
+    assert (ours.dtype, again.dtype) == (dtype, dtype)
+    assert all(torch.equal(again.state_dict()[name], weight) for name, weight in bert.state_dict().items())
+
+
 def test_the_pooler_may_be_missing():
     ours = from_bert(BertModel(BertConfig(**SIZES), add_pooling_layer=False))
-    assert ours.pooler is None
+    assert ours.pooler is None and not ours.config.add_pooling_layer
     assert to_bert(ours).pooler is None
 
 

@@ -1,6 +1,7 @@
 """Loading: what is damaged, foreign or dangerous is refused with a sentence."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -38,6 +39,36 @@ def test_a_new_head_is_drawn_as_ever(folder):
     model, info = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
     assert {name for name in info["missing_keys"] if "classifier" in name}
     assert model.num_labels == 2
+
+
+@pytest.mark.parametrize("make", [AutoBertForMaskedLM, partial(AutoBertModel, add_pooling_layer=False)])
+def test_a_network_without_pooler_says_so(tmp_path, make):
+    """Else AutoModel would draw one at random."""
+    given = AutoBertConfig(**SIZES)
+    make(given).save_pretrained(tmp_path)
+    assert given.add_pooling_layer  # that of the caller is left alone
+    assert json.loads((tmp_path / "config.json").read_text())["add_pooling_layer"] is False
+    model, info = AutoModel.from_pretrained(tmp_path, output_loading_info=True)
+    assert model.pooler is None and not info["missing_keys"]
+    assert model(torch.tensor([[1, 2]])).pooler_output is None
+
+
+def test_files_of_earlier_versions_do_not_get_a_random_pooler(folder, caplog):
+    path = folder / "config.json"
+    data = json.loads(path.read_text())
+    del data["add_pooling_layer"]
+    path.write_text(json.dumps(data))
+    model, info = AutoModel.from_pretrained(folder, output_loading_info=True)
+    assert model.pooler is None and not model.config.add_pooling_layer and not info["missing_keys"]
+    assert "no pooler" in caplog.text
+
+
+def test_a_head_that_needs_a_pooler_has_one_and_says_so(folder):
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    model.save_pretrained(folder / "classifier")
+    again = AutoModel.from_pretrained(folder / "classifier")
+    assert again.config.add_pooling_layer
+    assert torch.equal(again.pooler.dense.weight, model.base_model.pooler.dense.weight)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])

@@ -11,7 +11,7 @@ from autobert_hf.records.run_folder import LIBRARIES, RunError, RunFolder
 
 
 SETTINGS = {"seed": 0, "alpha": 0.5, "method": "op-nas", "files": ("a", "b")}
-INPUTS = {"text.txt": "12ab"}
+INPUTS = {"train": {"text.txt": "12ab"}, "dataset": {"some/set": ""}}
 
 
 @pytest.fixture
@@ -19,7 +19,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "one"
 
 
-def opened(path: Path, settings: dict[str, Any] | None = None, inputs: dict[str, str] | None = None) -> None:
+def opened(
+    path: Path, settings: dict[str, Any] | None = None, inputs: dict[str, dict[str, str]] | None = None
+) -> None:
     RunFolder(path).open(settings or SETTINGS, inputs or INPUTS)
 
 
@@ -59,13 +61,27 @@ def test_a_run_that_learned_something_is_not_mixed_with_another(path: Path) -> N
     learned_something(path)
     before = (path / "run.json").read_bytes()
     message = (
-        "runs/one holds another run (alpha: 0.5 then, 0.7 now; beta; seed: 0 then, 1 now; "
-        "text.txt: '12ab' then, '34cd' now). Repeat its settings to go on with it, or choose another --output-dir."
+        "runs/one holds another run (dataset: some/set then, nothing now; "
+        "train: text.txt (12ab) then, text.txt (34cd) now; alpha: 0.5 then, 0.7 now; beta; seed: 0 then, 1 now). "
+        "Repeat its settings to go on with it, or choose another --output-dir."
     )
     with pytest.raises(RunError) as caught:
-        opened(path, SETTINGS | {"seed": 1, "alpha": 0.7, "beta": 3}, {"text.txt": "34cd"})
+        opened(path, SETTINGS | {"seed": 1, "alpha": 0.7, "beta": 3}, {"train": {"text.txt": "34cd"}})
     assert str(caught.value).endswith(message)
     assert (path / "run.json").read_bytes() == before
+
+
+def test_an_input_is_known_by_its_content_and_without_files_by_its_name(path: Path) -> None:
+    opened(path)
+    learned_something(path)
+    opened(path, inputs=INPUTS | {"train": {"moved.txt": "12ab"}})
+    for other in (
+        {"train": {"text.txt": "34cd"}},
+        {"dataset": {"other/set": ""}},
+        {"validation": {"text.txt": "12ab"}},
+    ):
+        with pytest.raises(RunError, match=f"holds another run .{[*other][0]}: "):
+            opened(path, inputs=INPUTS | other)
 
 
 def test_one_that_learned_nothing_gives_way(path: Path) -> None:

@@ -20,6 +20,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,8 @@ def run(request: dict[str, Any]) -> int:
 
 
 def main() -> None:
+    with suppress(ImportError):  # slow to import, and a run with a teacher does so at its end
+        import sentence_transformers  # noqa: F401
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()

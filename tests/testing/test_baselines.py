@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from autobert_hf.lab.distilling.sentence_vectors import SentenceVectors
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.searchers.baselines import BASELINES
@@ -58,3 +59,11 @@ def test_baselines(world: World, name: str) -> None:
     assert hidden.shape[:2] == batch["input_ids"].shape
     assert hidden[batch["attention_mask"].bool()].isfinite().all()
     assert hidden.std() > 0
+
+
+def test_a_static_table_gives_its_mean_to_any_pooling(world: World) -> None:
+    """That of [CLS] alone would be the same for all texts."""
+    table, batch = CASES["static table"](world), world.batch("texts")
+    hidden, real = table(**batch).last_hidden_state, batch["attention_mask"].bool()
+    for mode in ("cls", "mean", "lasttoken"):
+        torch.testing.assert_close(SentenceVectors((mode,)).pooled(hidden, real), table.pool(batch))

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,8 +19,9 @@ from transformers import (
 )
 
 from autobert_hf.lab.data.batches import Batch
-from autobert_hf.lab.data.text import sha256_of, vocabulary_size
+from autobert_hf.lab.data.text import vocabulary_size
 from autobert_hf.lab.distilling.adapters import HEADS, AdapterError, adapter_config, merged, tokenizer_source
+from autobert_hf.lab.distilling.sentence_vectors import sentence_vectors
 from autobert_hf.lab.distilling.signals import Signals, attention_of, signals
 from autobert_hf.lab.distilling.teacher_cache import TeacherCache
 from autobert_hf.lab.distilling.teacher_head import head_in_words, head_of
@@ -60,7 +60,7 @@ def teacher_config(source: str, length: int = 0, trust: bool = False) -> PreTrai
 class Teacher:
     """
     A frozen encoder without dropout that computes the signals of batches; `remember` makes it cache them, for students
-    that are all trained on the same batches.
+    that are all trained on the same batches. `sentences` makes one vector of a text.
 
     Raises:
         TeacherError: if it cannot be loaded, or its vocabulary is not that of `tokenizer`.
@@ -73,6 +73,9 @@ class Teacher:
         self.source = source
         self.device = device
         self.model = load_teacher(source, trust).to(device).requires_grad_(False)  # type: ignore[arg-type]
+        self.sentences = sentence_vectors(source)
+        if self.sentences.behind is not None:
+            self.sentences.behind.to(device)
         self.answer: Callable[[Batch, bool], Signals] = self._signals
 
     @property
@@ -121,14 +124,20 @@ class Teacher:
 
 
 def load_teacher(source: str, trust: bool = False) -> PreTrainedModel:
-    """The encoder without head and, if it has the option, without pooler; adapters are merged. Raises TeacherError."""
+    """
+    The encoder in fp32, without head and, if it has the option, without pooler; adapters are merged. Raises
+    TeacherError.
+
+    The precision of the weights in the file is not kept: students, maps and errors are in fp32, and mixed precision is
+    a setting of the run.
+    """
     config = teacher_config(source, trust=trust)
     logging.getLogger("transformers").setLevel(logging.ERROR)  # hides warnings about the pooler left out
     base = (_adapter(source) or {}).get("base_model_name_or_path")
     try:
-        model = _load(base or source, AutoModel.from_pretrained, trust, add_pooling_layer=False)
+        model = _load(base or source, AutoModel.from_pretrained, trust, dtype=torch.float32, add_pooling_layer=False)
     except TypeError:  # an encoder without that option
-        model = _load(base or source, AutoModel.from_pretrained, trust)
+        model = _load(base or source, AutoModel.from_pretrained, trust, dtype=torch.float32)
     if base:
         with _as_teacher_error(source):
             model = merged(model, source)
@@ -159,12 +168,6 @@ def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase, trust: bool
             f"The tokenizer of the teacher {source} has {size} words, its embeddings {words}: they do not belong "
             "together. Give the teacher with its own tokenizer."
         )
-
-
-def teacher_inputs(source: str) -> dict[str, str]:
-    """What a run records of its teacher: digests of weights in a folder, so that another teacher cannot resume it."""
-    digests = [sha256_of(path) for path in sorted(Path(source).glob("*.safetensors"))]
-    return {"teacher": f"sha256 {' '.join(digests)}" if digests else source}
 
 
 def _load(source: str, load: Any, trust: bool, **options: Any) -> Any:  # noqa: ANN401 (a class of transformers)

@@ -105,7 +105,11 @@ class Distillation(Loss):
             return self.hidden_loss(student, teacher, relative=name != "hidden")
         if name == "relations":
             return relation_loss(student, teacher, self.relation_heads)
-        return {"scores": score_loss, "sentences": sentence_loss}[name](student, teacher)
+        if name == "sentences":
+            vectors = self.teacher.sentences
+            ours = vectors.pooled(student.hidden, student.real)
+            return sentence_loss(ours, vectors(teacher.hidden, teacher.real))
+        return score_loss(student, teacher)
 
     def hidden_loss(self, student: Signals, teacher: Signals, relative: bool) -> Tensor:
         """Mean squared error of the mapped last hidden states at real tokens; `relative` to the teacher's variance."""
@@ -151,7 +155,10 @@ class RelationsAndStates(Distillation):
 
 
 class SentencesAndStates(Distillation):
-    """For sentence-embedding teachers: last hidden states relative to their variance, and cosines of sentences."""
+    """
+    For sentence-embedding teachers: last hidden states relative to their variance, and cosines of sentences, with the
+    teacher's pooling.
+    """
 
     terms = {"relative_hidden": 1.0, "sentences": 1.0}
     reads_attention = False

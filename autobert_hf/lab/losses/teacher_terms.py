@@ -39,14 +39,13 @@ def relation_loss(student: Signals, teacher: Signals, heads: int) -> Tensor:
     return torch.stack(losses).sum()
 
 
-def sentence_loss(student: Signals, teacher: Signals) -> Tensor:
-    """Mean squared difference between the cosines of all pairs of mean-pooled sentences in the batch."""
-    cosines = []
-    for one in (student, teacher):
-        weights = one.real[..., None].to(one.hidden.dtype)
-        pooled = ((one.hidden * weights).sum(1) / weights.sum(1)).float()
-        cosines.append(cosine_similarity(pooled[:, None], pooled[None], dim=-1))
-    return mse_loss(cosines[0], cosines[1])
+def sentence_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """
+    Mean squared difference between the cosines of all pairs of sentences in the batch, of whose vectors (batch, width)
+    the widths may differ.
+    """
+    ours, theirs = (cosine_similarity(one[:, None], one[None], dim=-1) for one in (student, teacher))
+    return mse_loss(ours, theirs)
 
 
 def _relation(x: Tensor, heads: int, real: Tensor) -> Tensor:

@@ -19,7 +19,15 @@ from autobert_hf.records.machine import machine_name
 
 
 # Fields of a configuration that do not affect the network's shape.
-NO_SHAPE = ("_name_or_path", "architectures", "auto_map", "dtype", "transformers_version", "_attn_implementation")
+NO_SHAPE = (
+    "_name_or_path",
+    "architectures",
+    "auto_map",
+    "dtype",
+    "transformers_version",
+    "_attn_implementation",
+    "add_pooling_layer",  # all are measured without pooler
+)
 
 
 def measure_samples(

@@ -2,6 +2,7 @@
 
 from transformers import PreTrainedTokenizerBase
 
+from autobert_hf.lab.data.inputs import public_name
 from autobert_hf.lab.tasks.labelled_tables import label_kind
 from autobert_hf.lab.tasks.question_answering import COLUMNS, QuestionTask, read_question_task
 from autobert_hf.lab.tasks.task_data import TaskError, load_splits
@@ -47,7 +48,8 @@ def load_task(
     metrics = asked or GLUE.get(name, DEFAULTS[kind])
     _check_metrics(spec, metrics, kind)
     read = read_question_task if questions else read_text_task
-    return read(name, metrics, tables, tokenizer, length, (train_rows, validation_rows), seed)
+    # A path would tell of this machine, name a score, and be part of the seeds.
+    return read(public_name(name), metrics, tables, tokenizer, length, (train_rows, validation_rows), seed)
 
 
 def _check_metrics(spec: str, metrics: tuple[str, ...], kind: str = "") -> None:

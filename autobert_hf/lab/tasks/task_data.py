@@ -10,6 +10,7 @@ from typing import Any
 
 from autobert_hf.lab.data import builtin_text
 from autobert_hf.lab.data.documents import TABLES
+from autobert_hf.lab.data.inputs import public_name
 from autobert_hf.records.seeds import derive
 
 
@@ -151,7 +152,7 @@ def _split(name: str, table: Table, seed: int) -> tuple[Table, Table]:
     if len(distinct) < 2:
         raise TaskError(f"The task {name} has one file with a single document: give both train and validation files.")
     number = min(max(round(HELD_OUT * len(distinct)), 1), len(distinct) - 1)
-    held_out = set(random.Random(derive(seed, "split", name)).sample(distinct, number))
+    held_out = set(random.Random(derive(seed, "split", public_name(name))).sample(distinct, number))
     rows = {side: [i for i, document in enumerate(documents) if (document in held_out) == side] for side in (0, 1)}
     return table.select(rows[0]), table.select(rows[1])
 

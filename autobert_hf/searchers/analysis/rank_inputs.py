@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from autobert_hf.lab.data.inputs import Inputs
 from autobert_hf.lab.data.text import sha256_of
 from autobert_hf.records.files import read_tensors
 from autobert_hf.records.run_folder import RunError, RunFolder
@@ -33,9 +34,9 @@ def check_begun(run: Path) -> None:
         raise RunError(f"{run} holds no trained supernet: let its search go on first (`autobert status {run}`).")
 
 
-def check_inputs(method: Method) -> dict[str, str]:
+def check_inputs(method: Method) -> Inputs:
     """
-    The files that a check of this run depends on, by name, with their sha256.
+    The files that a check of this run depends on.
 
     Raises:
         RunError: if the run's method lacks a part that the check needs, or has no weights yet.
@@ -47,7 +48,7 @@ def check_inputs(method: Method) -> dict[str, str]:
     weights = supernet_files(path)
     if not weights:
         raise RunError(f"{path} holds no trained supernet: let its search go on first (`autobert status {path}`).")
-    return {file.name: sha256_of(file) for file in (path / "run.json", *weights)}
+    return {"run": {file.name: sha256_of(file) for file in (path / "run.json", *weights)}}
 
 
 def supernet_files(run: Path) -> list[Path]:

@@ -26,7 +26,7 @@ def in_int8(teacher: PreTrainedModel) -> PreTrainedModel:
 class StaticTable(nn.Module):
     """
     One vector per token and no network: the teacher's word embeddings with higher weights for rare tokens and without
-    the direction common to all texts. Mean pooling of its "hidden states" gives sentence vectors.
+    the direction common to all texts. The output is their mean at each token, so that any pooling gives it.
     """
 
     table: Tensor
@@ -48,7 +48,8 @@ class StaticTable(nn.Module):
         self.table -= (self.table @ shared)[:, None] * shared
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **unused: Tensor) -> SimpleNamespace:
-        return SimpleNamespace(last_hidden_state=self.table[input_ids])
+        mean = self.pool({"input_ids": input_ids, "attention_mask": attention_mask})
+        return SimpleNamespace(last_hidden_state=mean[:, None].expand(-1, input_ids.shape[1], -1))
 
     def pool(self, batch: Batch) -> Tensor:
         mask = batch["attention_mask"].cpu()[..., None]

@@ -10,13 +10,14 @@ from typing import ClassVar, Literal
 from transformers import PreTrainedModel
 
 from autobert_hf.lab.data.batches import Text
-from autobert_hf.lab.distilling.sentence_files import write_sentence_files
+from autobert_hf.lab.distilling.sentence_files import add_sentence_files
 from autobert_hf.lab.losses import LOSSES, Loss
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.convert import to_bert
 from autobert_hf.records.goals import Limits
+from autobert_hf.records.model_folder import save_model
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.baselines.at_latency import baselines_within
@@ -146,6 +147,9 @@ class AutoTinyBert(Method):
         return to_bert(model) if self.settings.stock else model
 
     def save(self, model: PreTrainedModel, folder: Path) -> None:
-        super().save(model, folder)
-        if self.settings.stock and self.teacher is not None and self.run.team.is_main:
-            write_sentence_files(self.teacher.source, folder, model.config.hidden_size)
+        """Also for sentence-transformers, where the teacher is one of its models."""
+        teacher = self.teacher
+        if teacher is None:
+            super().save(model, folder)
+        elif self.run.team.is_main:
+            save_model(model, self.text.tokenizer, folder, lambda place: add_sentence_files(teacher.source, place))

@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
+from autobert_hf.lab.data.inputs import Inputs
 from autobert_hf.records.goals import Goals, Limits
 from autobert_hf.searchers.settings.described import Quantity, described, several
 
@@ -64,9 +66,18 @@ class SearchSettings:
         return Goals.named("loss", self.trade_off, self.limits, unit, floor)
 
     def recorded(self) -> dict[str, Any]:
-        """The settings that a run records and publishes: all but those local to this machine."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if not item.metadata.get("local")}
+        """
+        The settings that a run records and publishes: all but those local to this machine. Paths are local; `inputs`
+        says what is there.
+        """
+        known = {item.name: getattr(self, item.name) for item in fields(self) if not item.metadata.get("local")}
+        return {name: value for name, value in known.items() if name not in self.places()}
 
-    def inputs(self) -> dict[str, str]:
-        """The inputs of a run by name, files with their sha256."""
+    def places(self) -> dict[str, Any]:
+        """The settings that are paths on this machine, made absolute, with which a run can be opened again."""
+        given = {item.name: getattr(self, item.name) for item in fields(self) if item.metadata.get("place")}
+        return {name: str(Path(path).absolute()) for name, path in given.items() if path and Path(path).exists()}
+
+    def inputs(self) -> Inputs:
+        """What a run reads, by role and name, with the sha256 of files."""
         return {}

@@ -1,4 +1,4 @@
-"""Dataclass fields for settings: help text, smallest value, and whether the setting is local to this machine."""
+"""Dataclass fields for settings: help text, smallest value, and what of a setting belongs to this machine."""
 
 import re
 from dataclasses import field
@@ -19,9 +19,12 @@ class Quantity(float):
         return super().__new__(cls, float(found[1]) * UNITS[found[2]])
 
 
-def described(text: str, default: T, least: float | None = None, local: bool = False) -> T:
-    """A field with help `text` and smallest value `least`; `local`: may change on resuming, and is not published."""
-    return field(default=default, metadata={"help": text, "least": least, "local": local})
+def described(text: str, default: T, least: float | None = None, local: bool = False, place: bool = False) -> T:
+    """
+    A field with help `text` and smallest value `least`. `local`: may change on resuming, and is not published.
+    `place`: an id on the Hub, or a path, which is local.
+    """
+    return field(default=default, metadata={"help": text, "least": least, "local": local, "place": place})
 
 
 def several(text: str, local: bool = False) -> Any:  # noqa: ANN401 (dataclasses take any default)

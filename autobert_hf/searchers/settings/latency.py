@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from transformers import BertConfig, BertModel, PreTrainedModel
 
+from autobert_hf.lab.data.inputs import Inputs, model_inputs, public_name
 from autobert_hf.lab.distilling.teacher import Teacher, load_teacher
 from autobert_hf.lab.measuring.workload import Workload
 from autobert_hf.searchers.settings.budget import SearchSettings
@@ -17,7 +18,9 @@ class LatencySettings(SearchSettings):
     max_latency: str = described("Maximum latency relative to the reference; 0.5,0.33 gives two models.", "0.5")
     window_low: float = described("Lower end of a candidate's latency window, as a share of the limit.", 0.85)
     window_high: float = described("Upper end of the window; 1.10 in AutoTinyBERT.", 1.0)
-    latency_reference: str = described("Encoder to compare with. Default: the teacher, else BERT-base.", "")
+    latency_reference: str = described(
+        "Encoder to compare with. Default: the teacher, else BERT-base.", "", place=True
+    )
     latency_predictor: Literal["linear", "network"] = described(
         "linear: in physical features; network: HAT's, made for thousands of samples.", "linear"
     )
@@ -61,10 +64,15 @@ class LatencySettings(SearchSettings):
             self.latency_batch, self.latency_length, self.latency_threads, precision=self.latency_precision
         )
 
+    def inputs(self) -> Inputs:
+        given = self.latency_reference
+        return super().inputs() | ({"latency reference": model_inputs(given)} if given else {})
+
     def reference(self, teacher: Teacher | None) -> tuple[PreTrainedModel, str]:
         """The model that latencies are relative to, and its name."""
         if self.latency_reference:
-            return load_teacher(self.latency_reference, self.trust_remote_code), self.latency_reference
+            name = public_name(self.latency_reference)
+            return load_teacher(self.latency_reference, self.trust_remote_code), name
         if teacher is not None:
             return teacher.model, "the teacher"
         with torch.random.fork_rng(devices=[]):

@@ -7,8 +7,9 @@ from typing import Literal
 from transformers import PreTrainedConfig
 
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.data.inputs import Inputs, model_inputs
 from autobert_hf.lab.distilling.adapters import adapter_base
-from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config, teacher_inputs
+from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config
 from autobert_hf.lab.distilling.teacher_head import has_task, head_in_words
 from autobert_hf.modeling.bert_family import as_bert_config
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
@@ -27,7 +28,7 @@ class TeacherSettings(TextSettings, NetworkSettings):
         "paper with a teacher, else mlm.",
         "",
     )
-    teacher: str = described("Encoder to learn from, id or folder. Default: none, masked tokens only.", "")
+    teacher: str = described("Encoder to learn from, id or folder. Default: none, masked tokens only.", "", place=True)
     start: Literal["teacher", "scratch"] = described("Initial weights and sizes of the supernet.", "teacher")
 
     def __post_init__(self) -> None:
@@ -55,12 +56,15 @@ class TeacherSettings(TextSettings, NetworkSettings):
         teacher.check_length(self.length)
         return teacher
 
-    def inputs(self) -> dict[str, str]:
+    def inputs(self) -> Inputs:
+        inputs = super().inputs()
         if not self.teacher:
-            return super().inputs()
+            return inputs
+        if self.tokenizer == self.teacher:
+            inputs.pop("tokenizer", None)  # its files are among the teacher's
         base = adapter_base(self.teacher)
-        more = {"base of the teacher": teacher_inputs(base)["teacher"]} if base else {}
-        return super().inputs() | teacher_inputs(self.teacher) | more
+        more = {"base of the teacher": model_inputs(base)} if base else {}
+        return inputs | {"teacher": model_inputs(self.teacher)} | more
 
     def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
         """With a teacher's weights, also its sizes, but not its dropout."""

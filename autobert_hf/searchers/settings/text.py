@@ -1,14 +1,15 @@
 """Text, what is learned from it, and how candidates are judged on it."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.data.corpus import open_text, prepare, read_facts
+from autobert_hf.lab.data.inputs import Inputs, folder_inputs, public_name
 from autobert_hf.lab.data.source import Source
-from autobert_hf.lab.data.text import sha256_of
 from autobert_hf.lab.losses import LOSSES
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
@@ -30,7 +31,7 @@ class TextSettings(TokenSettings):
         local=True,
     )
     validation_file: list[str] = several("Held-out text. Without: 5 percent of the documents.", local=True)
-    dataset: str = described("Hub data set instead of files, read as it is needed.", "")
+    dataset: str = described("Hub data set instead of files, read as it is needed.", "", place=True)
     text_column: str = described("Column of tables and data sets that holds the text.", "text")
     max_train_tokens: Quantity | None = described("Most tokens to train on, e.g. 100M: no more is read.", None)
 
@@ -50,6 +51,7 @@ class TextSettings(TokenSettings):
         for option, name in (("--loss", self.loss), ("--final-loss", self.final_loss)):
             if name not in LOSSES:
                 raise ValueError(f"{option} {name} is unknown: choose from {', '.join(LOSSES)}.")
+        _refuse_equal_names(self.proxy_task)
         first, last = LOSSES[self.loss], LOSSES[self.final_loss]
         if first.rows != last.rows:
             raise ValueError(
@@ -109,15 +111,19 @@ class TextSettings(TokenSettings):
         return Recipe(steps, self.learning_rate, decay=0.3, shards=self.shards)
 
     def recorded(self) -> dict[str, Any]:
-        return super().recorded() | {"proxy_task": [public_name(spec) for spec in self.proxy_task]}
+        """Proxy tasks by their names, which are names of scores."""
+        return super().recorded() | {"proxy_task": [public_task(spec) for spec in self.proxy_task]}
 
-    def inputs(self) -> dict[str, str]:
-        """Of proxy tasks in folders too."""
-        inputs = super().inputs() | dict(self.source().inputs())
-        for folder in (Path(spec.partition("@")[0]) for spec in self.proxy_task):
-            for file in filter(Path.is_file, sorted(folder.glob("*"))):
-                inputs[f"{folder.name}/{file.name}"] = sha256_of(file)
-        return inputs
+    def places(self) -> dict[str, Any]:
+        tasks = [_absolute(spec) for spec in self.proxy_task]
+        is_local = tasks != [public_task(spec) for spec in self.proxy_task]
+        return super().places() | ({"proxy_task": tasks} if is_local else {})
+
+    def inputs(self) -> Inputs:
+        inputs = super().inputs() | self.source().inputs()
+        folders = [Path(spec.partition("@")[0]) for spec in self.proxy_task]
+        found = [folder_inputs(folder) for folder in folders if folder.is_dir()]
+        return inputs | ({"proxy task": {name: part[name] for part in found for name in part}} if found else {})
 
 
 def warn_of_unknown_words(share: float) -> None:
@@ -138,7 +144,22 @@ def warn_of_lost_marks(share: float) -> None:
         )
 
 
-def public_name(spec: str) -> str:
+def public_task(spec: str) -> str:
     """A proxy task as the run records it: of a folder its name, since a path says something of this machine."""
     name, at, metric = spec.partition("@")
-    return f"{Path(name).name}{at}{metric}" if Path(name).exists() else spec
+    return f"{public_name(name)}{at}{metric}"
+
+
+def _absolute(spec: str) -> str:
+    name, at, metric = spec.partition("@")
+    return f"{Path(name).absolute()}{at}{metric}" if Path(name).exists() else spec
+
+
+def _refuse_equal_names(specifications: Sequence[str]) -> None:
+    """Names of tasks are names of scores, of which a later one would replace an earlier one."""
+    names = [public_task(spec).partition("@")[0] for spec in specifications]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(
+            f"Two of the proxy tasks are called {twice[0]}: rename one of the folders, or give a task once, with "
+            f"several metrics as {twice[0]}@METRIC+METRIC."
+        )

@@ -8,7 +8,7 @@ from autobert_hf.searchers.settings.described import described
 
 @dataclass
 class TokenSettings(SearchSettings):
-    tokenizer: str = described("Tokenizer id or folder. Default: one trained on the text.", "")
+    tokenizer: str = described("Tokenizer id or folder. Default: one trained on the text.", "", place=True)
     vocab_size: int = described("Vocabulary size of the trained tokenizer.", 4000, least=1)
     cased: bool = described("The trained tokenizer keeps capitals, and marks such as accents.", False)
     length: int = described("Tokens in a row.", 128, least=3)

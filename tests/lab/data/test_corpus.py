@@ -66,16 +66,20 @@ def same(one: Text, other: Text) -> bool:
 
 
 def test_inputs_are_named_without_their_folders(source: Source, text: str, tmp_path: Path) -> None:
-    assert source.inputs() == {"text.txt": sha256(Path(text).read_bytes()).hexdigest()}
-    assert replace(NOTHING, dataset="some/set").inputs() == {"dataset": "some/set"}
+    train = {"train": {"text.txt": sha256(Path(text).read_bytes()).hexdigest()}}
+    assert source.inputs() == train
+    assert replace(NOTHING, dataset="some/set").inputs() == {"dataset": {"some/set": ""}}
     assert list(NOTHING.inputs()) == ["built-in text"]
     other = tmp_path / "held-out.txt"
     other.write_text("x")
-    assert set(replace(source, validation_files=[str(other)]).inputs()) == {"text.txt", "held-out.txt"}
-    assert set(replace(NOTHING, validation_files=[str(other)], dataset="some/set").inputs()) == {
-        "held-out.txt",
-        "dataset",
-    }
+    held_out = {"validation": {"held-out.txt": sha256(b"x").hexdigest()}}
+    assert replace(source, validation_files=[str(other)]).inputs() == train | held_out
+    both = replace(NOTHING, validation_files=[str(other)], dataset="some/set").inputs()
+    assert both == held_out | {"dataset": {"some/set": ""}}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.txt").write_text("x")
+    here = replace(NOTHING, dataset=str(tmp_path / "other")).inputs()["dataset"]
+    assert here == {"other/a.txt": sha256(b"x").hexdigest()}
 
 
 def test_two_files_of_one_name_are_told_apart_or_refused(source: Source, text: str, tmp_path: Path) -> None:
@@ -84,8 +88,10 @@ def test_two_files_of_one_name_are_told_apart_or_refused(source: Source, text: s
     other.parent.mkdir()
     other.write_text("something else")
     with pytest.raises(TextError, match="Two of the files are called text.txt.*rename one"):
-        replace(source, validation_files=[str(other)]).inputs()
-    assert len(replace(source, validation_files=[text]).inputs()) == 1
+        replace(source, train_files=[text, str(other)]).inputs()
+    both = replace(source, validation_files=[str(other)]).inputs()
+    assert both["train"].keys() == both["validation"].keys() and both["train"] != both["validation"]
+    assert len(replace(source, train_files=[text, text]).inputs()["train"]) == 1
 
 
 def test_files_in_folders_are_named_by_their_places(source: Source, tmp_path: Path) -> None:
@@ -93,7 +99,7 @@ def test_files_in_folders_are_named_by_their_places(source: Source, tmp_path: Pa
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     inputs = replace(source, train_files=[str(tmp_path / "in")]).inputs()
-    assert inputs == {name: sha256(name.encode()).hexdigest() for name in ("in/a.txt", "in/deep/a.txt")}
+    assert inputs["train"] == {name: sha256(name.encode()).hexdigest() for name in ("in/a.txt", "in/deep/a.txt")}
 
 
 def test_a_file_that_is_not_there(source: Source, tmp_path: Path) -> None:

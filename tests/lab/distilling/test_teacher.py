@@ -20,8 +20,10 @@ from transformers import (
 )
 
 from autobert_hf import AutoBertConfig, AutoBertModel
+from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.distilling.linear_floor import linear_floor
 from autobert_hf.lab.distilling.signals import DistillationError, signals
-from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config, teacher_inputs
+from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config
 
 from ..teaching import SIZES, batch
 
@@ -62,6 +64,22 @@ def test_a_head_on_it_is_left_out(tokenizer: BertTokenizer, tmp_path: Path) -> N
     with torch.no_grad():
         expected = whole.bert(**batch()).last_hidden_state
     torch.testing.assert_close(Teacher(str(tmp_path), tokenizer, CPU).signals(batch()).hidden, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_one_in_half_precision_teaches_in_fp32(
+    teacher_folder: Path, tokenizer: BertTokenizer, tmp_path: Path, texts: Text, dtype: torch.dtype
+) -> None:
+    half = BertModel.from_pretrained(teacher_folder, add_pooling_layer=False).to(dtype)
+    half.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    teacher = Teacher(str(tmp_path), tokenizer, CPU)
+    assert {weight.dtype for weight in teacher.model.parameters()} == {torch.float32}
+    with torch.no_grad():
+        expected = half.float()(**batch()).last_hidden_state
+    torch.testing.assert_close(teacher.signals(batch()).hidden, expected, atol=1e-5, rtol=1e-5)
+    floor = linear_floor(teacher.model, texts.fitting_batches("floor"), texts.on_device(texts.held_out))
+    assert 0 < floor < 2
 
 
 def test_what_it_remembers_is_asked_once(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,12 +164,3 @@ def test_one_that_is_not_there(tmp_path: Path, tokenizer: BertTokenizer) -> None
         with pytest.raises(TeacherError, match=r"The teacher .* cannot be loaded .*: check its name or folder") as it:
             Teacher(name, tokenizer, CPU)
         assert "\n" not in str(it.value)
-
-
-def test_a_run_knows_it_by_its_weights(teacher_folder: Path, tmp_path: Path) -> None:
-    known = teacher_inputs(str(teacher_folder))
-    assert known.keys() == {"teacher"} and known["teacher"].startswith("sha256 ")
-    assert str(teacher_folder) not in known["teacher"]
-    BertModel(BertConfig(**SIZES)).save_pretrained(tmp_path)
-    assert teacher_inputs(str(tmp_path)) != known
-    assert teacher_inputs("some/model") == {"teacher": "some/model"}

@@ -5,9 +5,12 @@ import torch
 from torch.nn import functional
 
 from autobert_hf import AutoBertConfig, AutoBertModel
+from autobert_hf.lab.distilling.sentence_error import sentence_errors
+from autobert_hf.lab.distilling.sentence_vectors import SentenceVectors
 from autobert_hf.lab.distilling.signals import DistillationError, signals
 from autobert_hf.lab.distilling.teacher import Teacher
-from autobert_hf.lab.losses.teacher_terms import relation_loss, score_loss, sentence_loss
+from autobert_hf.lab.losses.distillation import SentencesAndStates
+from autobert_hf.lab.losses.teacher_terms import relation_loss, score_loss
 
 from ..teaching import NO_DROPOUT, SIZES, batch, enlarged
 
@@ -32,18 +35,26 @@ def test_scores_and_relations_by_hand(teacher: Teacher, student: AutoBertModel) 
         torch.testing.assert_close(relation_loss(ours, theirs, heads=2), expected)
 
 
-def test_sentences_are_compared_by_cosines_of_their_means(teacher: Teacher, student: AutoBertModel) -> None:
+@pytest.mark.parametrize("mode", ["mean", "cls"])
+def test_sentences_are_compared_by_cosines_with_the_teachers_pooling(
+    teacher: Teacher, student: AutoBertModel, mode: str
+) -> None:
+    teacher.sentences = SentenceVectors((mode,))
     rows = batch()
     with torch.no_grad():
         ours, theirs = signals(student, rows), teacher.signals(rows)
         cosines = []
         for one in (ours, theirs):
-            pooled = torch.stack(
-                [h[m].mean(0) for h, m in zip(one.hidden, rows["attention_mask"].bool(), strict=True)]
-            )
+            real = [h[m] for h, m in zip(one.hidden, rows["attention_mask"].bool(), strict=True)]
+            pooled = torch.stack([row.mean(0) if mode == "mean" else row[0] for row in real])
             unit = functional.normalize(pooled, dim=-1)
             cosines.append(unit @ unit.T)
-    torch.testing.assert_close(sentence_loss(ours, theirs), (cosines[0] - cosines[1]).square().mean())
+    expected = (cosines[0] - cosines[1]).square().mean()
+    assert expected > 1e-4
+    found = SentencesAndStates(student.config, teacher).term("sentences", ours, theirs)
+    torch.testing.assert_close(found, expected)
+    errors = sentence_errors({"student": student}, teacher, [rows])
+    assert errors["student"] == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_what_cannot_be_compared_is_named(teacher: Teacher) -> None:

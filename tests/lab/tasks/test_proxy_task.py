@@ -45,6 +45,23 @@ def test_one_text_with_classes(write: Write, tokenizer: BertTokenizer) -> None:
     assert tokenizer.mask_token_id not in task.train[3]["input_ids"], "[MASK] in a text is just text"
 
 
+def test_the_same_folder_elsewhere_is_the_same_task(
+    write: Write, tokenizer: BertTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name, which names a score, and by the rows that are drawn; a path says something of the machine."""
+    write(train=reviews(60))
+    tasks = []
+    for place in ("here", "there"):
+        folder = tmp_path / place / "reviews"
+        folder.mkdir(parents=True)
+        (folder / "train.jsonl").write_text((tmp_path / "train.jsonl").read_text())
+        tasks.append(load_task(str(folder), tokenizer, 8, train_rows=20))
+    monkeypatch.chdir(tmp_path / "here")
+    tasks.append(load_task("reviews", tokenizer, 8, train_rows=20))
+    assert {task.name for task in tasks} == {"reviews"}
+    assert tasks[0] == tasks[1] == tasks[2]
+
+
 def test_pairs_are_cut_to_the_length_and_have_two_types(write: Write, tokenizer: BertTokenizer) -> None:
     rows = [{"premise": "w1 " * 9, "hypothesis": "w2 " * row, "label": row % 3} for row in range(6)]
     task = load_task(write(train=rows, validation_matched=rows), tokenizer, 10)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from sentence_transformers import SentenceTransformer
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -175,6 +174,25 @@ def test_a_finished_run_stays_as_it_is_and_says_so(search: Search, finished: Pat
     assert "supernet/weights: trained" in search.log
 
 
+def test_a_run_knows_its_teacher_by_its_files_and_publishes_no_path(
+    search: Search, finished: Path, tmp_path: Path
+) -> None:
+    """The same teacher elsewhere goes on, a changed one does not."""
+    published = [path for path in finished.rglob("*.json*") if path.name not in ("local.json", "tokenizer.json")]
+    assert len(published) > 10
+    assert [path for path in published if str(search.teacher.parent) in path.read_text()] == []
+    assert str(search.teacher) in (finished / "local.json").read_text()
+    shutil.copytree(finished, tmp_path / "run")
+    shutil.copytree(search.teacher, tmp_path / "moved")
+    before = (tmp_path / "run" / "journal.jsonl").read_bytes()
+    assert search(tmp_path / "run", teacher=tmp_path / "moved") == 0, search.log
+    assert (tmp_path / "run" / "journal.jsonl").read_bytes() == before
+    config = tmp_path / "moved" / "1_Pooling" / "config.json"
+    config.write_text(config.read_text().replace("true", "false"))
+    said = search.refused(tmp_path / "run", teacher=tmp_path / "moved")
+    assert "holds another run (teacher: " in said and "1_Pooling/config.json" in said
+
+
 CHAINS = {
     "before the search": [
         ("line", 2, True),  # a measured network
@@ -267,19 +285,19 @@ def test_on_another_machine_latencies_are_measured_again_and_trials_not_mixed(
 
 
 def test_stock_winners_are_plain_berts_and_sentence_transformers(search: Search, tmp_path: Path) -> None:
+    sentences = pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
     folder = tmp_path / "run"
     assert search(folder, stock=True, loss="sentences", baselines=False, max_latency="0.6") == 0, search.log
     model = AutoModel.from_pretrained(folder / "model")
     assert type(model) is BertModel
     pooling = json.loads((folder / "model" / "1_Pooling" / "config.json").read_text())
-    assert pooling["word_embedding_dimension"] == model.config.hidden_size
-    sentences = AutoTokenizer.from_pretrained(folder / "model")(
-        ["a dog", "the cat sat"], padding=True, return_tensors="pt"
-    )
+    assert pooling["embedding_dimension"] == model.config.hidden_size
+    assert (folder / "model" / "config_sentence_transformers.json").exists()
+    rows = AutoTokenizer.from_pretrained(folder / "model")(["a dog", "the cat sat"], padding=True, return_tensors="pt")
     with torch.no_grad():
-        states, mask = model(**sentences).last_hidden_state, sentences["attention_mask"][..., None]
+        states, mask = model(**rows).last_hidden_state, rows["attention_mask"][..., None]
     vectors = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=-1)
-    opened = SentenceTransformer(str(folder / "model"), device="cpu").encode(["a dog", "the cat sat"])
+    opened = sentences.SentenceTransformer(str(folder / "model"), device="cpu").encode(["a dog", "the cat sat"])
     torch.testing.assert_close(torch.tensor(opened), vectors, atol=1e-5, rtol=0)
     for row in trials(folder):
         config = Architecture.from_json(row["architecture"]).to_config(autobert_hf.AutoBertConfig())

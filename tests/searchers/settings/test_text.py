@@ -1,7 +1,9 @@
 """Text that a tokenizer does not know is said so where a run begins."""
 
 import json
+import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from transformers import BertTokenizer
 
 from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.training.team import Team
+from autobert_hf.records.run_folder import RunError, RunFolder
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import TextSettings
 
@@ -91,6 +94,54 @@ def test_marks_that_are_lost_are_a_warning(tmp_path: Path, team: Team, cased: bo
 def test_a_tokenizer_that_is_given_has_its_own_case() -> None:
     with pytest.raises(ValueError, match="--cased is about a tokenizer that is trained here, and the one of bert is"):
         TextSettings("run", tokenizer="bert", cased=True)
+
+
+@pytest.fixture
+def placed(settings: TextSettings, tmp_path: Path) -> TextSettings:
+    """With a proxy task in a folder."""
+    (tmp_path / "secret" / "reviews").mkdir(parents=True)
+    (tmp_path / "secret" / "reviews" / "train.csv").write_text("text,label")
+    write(settings, 2)
+    return replace(settings, proxy_task=[f"{tmp_path}/secret/reviews@f1", "glue/sst2"])
+
+
+def test_what_is_recorded_holds_no_path(placed: TextSettings, tmp_path: Path) -> None:
+    published = json.dumps([placed.recorded(), placed.inputs()])
+    assert str(tmp_path) not in published and "secret" not in published
+    assert placed.recorded()["proxy_task"] == ["reviews@f1", "glue/sst2"]
+    inputs = placed.inputs()
+    assert set(inputs) == {"train", "tokenizer", "proxy task"}
+    assert set(inputs["proxy task"]) == {"reviews/train.csv"}
+    assert all(name.startswith("tokenizer/") for name in inputs["tokenizer"])
+    tasks = [f"{tmp_path}/secret/reviews@f1", "glue/sst2"]
+    assert placed.places() == {"tokenizer": str(tmp_path / "tokenizer"), "proxy_task": tasks}
+
+
+def test_a_run_goes_on_with_the_same_inputs_elsewhere_and_not_with_changed_ones(
+    placed: TextSettings, tmp_path: Path
+) -> None:
+    def opened(settings: TextSettings) -> None:
+        RunFolder(tmp_path / "run").open(settings.recorded(), settings.inputs())
+
+    opened(placed)
+    (tmp_path / "run" / "supernet").mkdir()
+    shutil.copytree(tmp_path / "tokenizer", tmp_path / "words")
+    shutil.copytree(tmp_path / "secret", tmp_path / "moved")
+    moved = replace(
+        placed, tokenizer=str(tmp_path / "words"), proxy_task=[f"{tmp_path}/moved/reviews@f1", "glue/sst2"]
+    )
+    opened(moved)
+    (tmp_path / "moved" / "reviews" / "train.csv").write_text("text,label,more")
+    with pytest.raises(RunError, match=r"holds another run \(proxy task: reviews/train.csv"):
+        opened(moved)
+
+
+def test_tasks_of_one_name_are_refused(settings: TextSettings, tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        (tmp_path / place / "reviews").mkdir(parents=True)
+    for tasks in ([f"{tmp_path}/one/reviews", f"{tmp_path}/two/reviews"], ["glue/mrpc@f1", "glue/mrpc@accuracy"]):
+        with pytest.raises(ValueError, match="Two of the proxy tasks are called .*: rename one .* once, with several"):
+            replace(settings, proxy_task=tasks)
 
 
 def test_the_settings_are_where_the_text_comes_from(settings: TextSettings) -> None:
