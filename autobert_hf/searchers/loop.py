@@ -115,13 +115,16 @@ class Loop:
     def _score_finalists(self, number: int) -> list[Rescoring]:
         """
         Scores the finalists with the weights of the last round, `number`, and lists them. If all trials were scored
-        with one version of the weights, there is nothing to decide: the list is empty.
+        with one version of the weights, there is nothing to decide: the list is empty. It is empty too if a search with
+        a larger budget was interrupted after that round, whose weights are gone then.
         """
         weights = self.recorded[-1].weights
         if all(trial.weights == weights for trial in self.recorded):
             return []
         count, records = len(self.recorded), self.finalists.records
         replay = Replay(self.finalists, self.team, at=sum(record.get("after") != count for record in records))
+        if replay.is_over and not self.evaluator.has_round(number):
+            return []
         found = self._scored_again(replay, number, self._wanted(self.strategy.parents_per_round), weights)
         self.on_rescored(rescaled(self.trials, found))
         return found

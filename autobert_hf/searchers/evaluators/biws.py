@@ -65,6 +65,9 @@ class Biws(Evaluator):
         """Whether weights of any round exist; the warm-up saves those of round 0."""
         return any(self.folder.glob("round-*.safetensors"))
 
+    def has_round(self, number: int) -> bool:
+        return self.round_file(number).exists()
+
     def start_round(self, number: int) -> None:
         """
         Loads the weights that every child of this round starts from.

@@ -44,6 +44,10 @@ class Evaluator(ABC):
     def start_round(self, number: int) -> None:  # noqa: B027 (nothing to do is the default, here and below)
         """Called before the first evaluation in a round."""
 
+    def has_round(self, number: int) -> bool:
+        """Whether the weights of this round still exist, so that `start_round(number)` can be called."""
+        return True
+
     def release_except(self, trials: Sequence[Trial], known: int) -> None:  # noqa: B027
         """Called when only these of the first `known` trials are still needed: files of the others may be deleted."""
 
