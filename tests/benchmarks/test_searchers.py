@@ -14,7 +14,6 @@ import pytest
 
 from autobert_hf.searchers.analysis.rank_statistics import rank_agreement
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
-from autobert_hf.searchers.strategies.op_nas import OpNas
 
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "searchers"))
@@ -114,13 +113,6 @@ def test_searches_of_a_landscape_start_alike_and_report_the_truth(space) -> None
     assert first[0] == first[1] == first[2]
     errors = [trial.scores["value"] - true for trial, true in first[0]]
     assert 0.15 < stdev(errors) < 0.5
-
-
-def test_the_quick_op_nas_draws_as_op_nas_does(space, monkeypatch) -> None:
-    landscape = Landscape(space, 7, 0.5)
-    quick = [trial for trial, _ in planted_search.trials("op-nas", OPTIONS, landscape, 0.3, 45)]
-    monkeypatch.setattr(planted_search, "QuickOpNas", OpNas)
-    assert quick == [trial for trial, _ in planted_search.trials("op-nas", OPTIONS, landscape, 0.3, 45)]
 
 
 def test_evaluations_needed_and_values_at_a_number() -> None:

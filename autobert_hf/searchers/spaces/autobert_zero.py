@@ -45,10 +45,10 @@ class AutoBertZeroSpace:
     def sample(self, rng: Random) -> Architecture:
         return Architecture.of([self._layer(i, rng.random() < 0.5, rng) for i in range(self.num_hidden_layers)])
 
-    def mutate(self, architecture: Architecture, rng: Random, draw: Draw = uniform) -> Architecture:
+    def mutate(self, architecture: Architecture, rng: Random, draw: Draw | None = None) -> Architecture:
         """
         Between layers: each layer flips its kind with probability 1/L, without guidance. Inside layers: one layer gets
-        another kernel or a changed path, drawn with `draw`.
+        another kernel or a changed path, drawn with `draw` where it is given.
         """
         child = architecture
         for index in range(self.num_hidden_layers):
@@ -82,15 +82,15 @@ class AutoBertZeroSpace:
     def from_config(self, config: AutoBertConfig) -> Architecture:
         return Architecture.from_config(config, FIELDS)
 
-    def _layer(self, index: int, is_conv: bool, rng: Random, draw: Draw = uniform) -> dict[str, Any]:
+    def _layer(self, index: int, is_conv: bool, rng: Random, draw: Draw | None = None) -> dict[str, Any]:
         if is_conv:
-            return {"layer_type": "conv", "conv_kernel_size": draw(("kernel", index), self.kernels, rng)}
+            return {"layer_type": "conv", "conv_kernel_size": (draw or uniform)(("kernel", index), self.kernels, rng)}
         return _attention(format_formula(self.formulas.sample(rng, draw)))
 
-    def _changed(self, index: int, layer: dict[str, Any], rng: Random, draw: Draw) -> dict[str, Any]:
+    def _changed(self, index: int, layer: dict[str, Any], rng: Random, draw: Draw | None) -> dict[str, Any]:
         if layer["layer_type"] == "conv":
             others = [kernel for kernel in self.kernels if kernel != layer["conv_kernel_size"]] or self.kernels
-            return {"layer_type": "conv", "conv_kernel_size": draw(("kernel", index), others, rng)}
+            return {"layer_type": "conv", "conv_kernel_size": (draw or uniform)(("kernel", index), others, rng)}
         graph = parse_formula(layer["attention_formula"])
         return _attention(format_formula(self.formulas.mutate(graph, rng, draw)))
 

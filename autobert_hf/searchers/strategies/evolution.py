@@ -1,11 +1,11 @@
 """Evolution with truncation selection: the loop of AutoBERT-Zero (Algorithm 1) without its guidance."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from random import Random
 
+from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Proposal, Trial
-from autobert_hf.searchers.spaces.formulas import uniform
 from autobert_hf.searchers.strategies.random_search import RandomSearch
 
 
@@ -27,8 +27,8 @@ class Evolution(RandomSearch):
             return super().ask(trial_id)
         parent = self.parents[(trial_id - len(self.history)) // self.children % len(self.parents)]
         rng = Random(derive(self.seed, trial_id, "mutate"))
-        child = self.unseen(lambda: self.space.mutate(parent.architecture, rng, self.draw))
+        child = self.unseen(lambda: self.mutant(parent.architecture, rng))
         return Proposal(child, parent.id, "mutate")
 
-    def draw(self, position: Hashable, choices: Sequence, rng: Random) -> object:
-        return uniform(position, choices, rng)
+    def mutant(self, architecture: Architecture, rng: Random) -> Architecture:
+        return self.space.mutate(architecture, rng)

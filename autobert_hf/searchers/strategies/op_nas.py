@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from random import Random
 from statistics import fmean, pstdev
 
@@ -18,7 +18,8 @@ class OpNas(Evolution):
     Each position of the path (and each layer's kernel) has a distribution over its operations, softmax(u / T) with
     u_i = mu_i + alpha sqrt(2 log N / N_i) (Eq. 3): mu_i is the mean score of the paths that hold operation i there,
     N_i their number, N the number at the position. The paper gives neither alpha nor the scale of mu, on which the
-    softmax depends: scores are z-scored over the history, and untried operations come first.
+    softmax depends: scores are z-scored over the history, and untried operations come first. An operation of which
+    every candidate failed counts as tried, with the worst score so far, or it would come first for ever.
     """
 
     def __init__(
@@ -47,10 +48,22 @@ class OpNas(Evolution):
         for trial, value in zip(done, fitness, strict=True):
             for position, operation in self.space.genes(trial.architecture):
                 scores[position][operation].append((value - mean) / spread)
+        worst = (min(fitness) - mean) / spread if done else 0.0
+        for position, operation in self.failed_only(scores):
+            scores[position][operation].append(worst)
         self.tried = {
             position: {operation: (fmean(values), len(values)) for operation, values in at.items()}
             for position, at in scores.items()
         }
+
+    def failed_only(self, scores: Mapping[Hashable, Mapping[object, list[float]]]) -> list[tuple[Hashable, object]]:
+        """The operations of candidates that failed, one entry a candidate, of which no candidate has a score."""
+        failed = [trial.architecture for trial in self.history if not trial.ok]
+        genes = [gene for architecture in failed for gene in self.space.genes(architecture)]
+        return [(position, operation) for position, operation in genes if operation not in scores.get(position, {})]
+
+    def mutant(self, architecture: Architecture, rng: Random) -> Architecture:
+        return self.space.mutate(architecture, rng, self.draw)
 
     def bounds(self, position: Hashable, choices: Sequence) -> list[float]:
         """u_i of every choice at this position; infinite for untried operations."""

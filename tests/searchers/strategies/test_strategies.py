@@ -96,8 +96,31 @@ def test_the_scale_of_the_scores_does_not_matter() -> None:
 
 def test_equal_scores_and_failures_are_no_trouble() -> None:
     strategy = op_nas(trial(0, 2.0, 3, 3), trial(1, None, 5, 5), trial(2, 2.0, 3, 7))
-    assert strategy.tried[("kernel", 0)] == {3: (0.0, 2)}
-    assert op_nas(trial(0, None, 3, 3)).tried == {}
+    assert strategy.tried[("kernel", 0)] == {3: (0.0, 2), 5: (0.0, 1)}
+    assert op_nas(trial(0, None, 3, 3)).tried == {("kernel", 0): {3: (0.0, 1)}, ("kernel", 1): {3: (0.0, 1)}}
+
+
+def test_an_operation_that_only_fails_does_not_come_first_for_ever() -> None:
+    """It counts as tried, once for each candidate, with the worst score so far."""
+    strategy = op_nas(trial(0, 1.0, 3, 3), trial(1, 3.0, 5, 5), trial(2, None, 7, 7), trial(3, None, 7, 3))
+    assert strategy.tried[("kernel", 0)] == {3: (1.0, 1), 5: (-1.0, 1), 7: (-1.0, 2)}
+    assert strategy.tried[("kernel", 1)][3] == (1.0, 1), "where another candidate has a score, it alone counts"
+    assert math.isfinite(strategy.bounds(("kernel", 0), (7,))[0])
+
+
+def test_every_operation_that_can_stand_at_a_position_is_tried_soon() -> None:
+    """At position 0 too, where OP-NAS used to ask for matmul for ever, which no input fits."""
+    space = AutoBertZeroSpace(num_hidden_layers=2, formulas=FormulaSampler(3, 5))
+    strategy = OpNas(space, LOSS, seed=0, population=20, parents=4, children=5)
+    for _ in range(8):
+        size = strategy.round_size()
+        first = len(strategy.history)
+        asked = [strategy.ask(first + offset) for offset in range(size)]
+        strategy.tell([Trial(first + i, one, 0, {"loss": 9.0 - (first + i) % 7}) for i, one in enumerate(asked)])
+    legal = {(("path", place), name) for place in range(3) for name in OPERATIONS} - {(("path", 0), "matmul")}
+    tried = {(position, operation) for position, at in strategy.tried.items() for operation in at}
+    assert legal <= tried
+    assert (("path", 0), "matmul") not in tried
 
 
 def test_survivors_are_the_best_that_did_not_fail() -> None:
