@@ -85,10 +85,10 @@ class AutoTinyBert(Method):
     def study(self) -> Study:
         self.tasks.load()
         self.latency.measure()
-        self.train_supernet()
         s = self.settings
         budget = (s.seed, s.population, s.num_trials)
         strategy, trials = within_limits(s.strategy, self.windows, self.goals, *budget, self.allowed)
+        self.train_supernet()
         return self.run.study(strategy, self.evaluator, self.goals, trials)
 
     def train_supernet(self) -> None:

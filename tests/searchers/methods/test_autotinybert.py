@@ -351,6 +351,12 @@ def test_a_limit_that_nothing_meets_is_refused_before_training(search: Search, t
     assert not (tmp_path / "run" / "supernet").exists()
 
 
+def test_a_budget_too_small_for_the_limits_is_refused_before_training(search: Search, tmp_path: Path) -> None:
+    said = search.refused(tmp_path / "run", num_trials=7)
+    assert "--num-trials 7 is too few for 2 latency limits" in said
+    assert not (tmp_path / "run" / "supernet").exists()
+
+
 def test_teachers_that_cannot_teach(search: Search, tiny_teacher: Path, tmp_path: Path) -> None:
     decoder = tmp_path / "decoder"
     GPT2LMHeadModel(GPT2Config(vocab_size=200, n_embd=8, n_layer=1, n_head=1)).save_pretrained(decoder)
