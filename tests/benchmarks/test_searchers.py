@@ -150,7 +150,7 @@ def test_the_comparison_in_small_resumes(tmp_path, monkeypatch) -> None:
     assert (tmp_path / "curves.png").stat().st_size > 10_000
     assert whole["shares"].keys() == {"1.0", "0.5", "0.2", "0.05"}
     values = whole["shares"]["0.5"]["incumbent"]["40"]
-    assert values.keys() == {"random", "evolution", "op-nas"}
+    assert values.keys() == {"random", "evolution", "op-nas", "unscored"}
     journal = tmp_path / "run" / "journal.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
     assert len(lines) == 4 * (2 + 2) + 4 * 2 * 3

@@ -42,6 +42,8 @@ class TextSettings(TokenSettings):
     learning_rate: float = described("Peak rate of the long trainings.", 1e-3)
     held_out_rows: int = described("Rows on which candidates are scored.", 256, least=1)
     final_tokens: int = described("Training tokens of the winner and of the baselines beside it.", 3_000_000)
+    final_warmup: float = described("Share of their training in which the rate rises.", 0.05, least=0)
+    final_decay: float = described("Share of it at the end in which the rate falls to 0.", 0.3, least=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,6 +51,11 @@ class TextSettings(TokenSettings):
         for option, name in (("--loss", self.loss), ("--final-loss", self.final_loss)):
             if name not in LOSSES:
                 raise ValueError(f"{option} {name} is unknown: choose from {', '.join(LOSSES)}.")
+        if self.final_warmup + self.final_decay > 1:
+            raise ValueError(
+                f"final_warmup {self.final_warmup:g} and final_decay {self.final_decay:g} are shares of one training: "
+                "give two that add up to 1 or less."
+            )
         first, last = LOSSES[self.loss], LOSSES[self.final_loss]
         if first.rows != last.rows:
             raise ValueError(
@@ -100,7 +107,8 @@ class TextSettings(TokenSettings):
 
     def final_recipe(self, text: Text) -> Recipe:
         steps = self.final_tokens // text.train.tokens_per_batch
-        return Recipe(steps, self.learning_rate, decay=0.3, shards=self.shards)
+        warmup, decay = self.final_warmup, self.final_decay
+        return Recipe(steps, self.learning_rate, warmup=warmup, decay=decay, shards=self.shards)
 
     def recorded(self) -> dict[str, Any]:
         return super().recorded() | {"proxy_task": [public_name(spec) for spec in self.proxy_task]}

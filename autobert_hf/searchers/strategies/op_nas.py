@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from random import Random
 from statistics import fmean, pstdev
+from typing import Literal
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
@@ -20,6 +21,10 @@ class OpNas(Evolution):
     N_i their number, N the number at the position. The paper gives neither alpha nor the scale of mu, on which the
     softmax depends: scores are z-scored over the history, and untried operations come first. An operation of which
     every candidate failed counts as tried, with the worst score so far, or it would come first for ever.
+
+    `bound_samples="history"`: N is the number of operations in the whole history, as in the paper.
+    `kernel_draws="frequency"`: a layer's kernel is drawn by how often the history has it there, each counted once
+    more; the paper's empirical distribution, of which it does not say more.
     """
 
     def __init__(
@@ -31,12 +36,17 @@ class OpNas(Evolution):
         parents: int = 5,
         children: int = 5,
         allowed: Callable[[Architecture], bool] = lambda architecture: True,
+        crossover: float = 0.0,
         alpha: float = 0.5,
         temperature: float = 0.5,
+        bound_samples: Literal["position", "history"] = "position",
+        kernel_draws: Literal["bounds", "frequency"] = "bounds",
     ) -> None:
-        super().__init__(space, goals, seed, population, parents, children, allowed)
+        super().__init__(space, goals, seed, population, parents, children, allowed, crossover)
         self.alpha = alpha
         self.temperature = temperature
+        self.bound_samples = bound_samples
+        self.kernel_draws = kernel_draws
         self.tried: dict[Hashable, dict[object, tuple[float, int]]] = {}
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -68,12 +78,16 @@ class OpNas(Evolution):
     def bounds(self, position: Hashable, choices: Sequence) -> list[float]:
         """u_i of every choice at this position; infinite for untried operations."""
         at = self.tried.get(position, {})
-        total = sum(number for _, number in at.values())
+        positions = [at] if self.bound_samples == "position" else self.tried.values()
+        total = sum(number for counted in positions for _, number in counted.values())
         return [
             at[c][0] + self.alpha * math.sqrt(2 * math.log(total) / at[c][1]) if c in at else math.inf for c in choices
         ]
 
     def draw(self, position: Hashable, choices: Sequence, rng: Random) -> object:
+        if self.kernel_draws == "frequency" and isinstance(position, tuple) and position[0] == "kernel":
+            at = self.tried.get(position, {})
+            return rng.choices(choices, [1 + at[kernel][1] if kernel in at else 1 for kernel in choices])[0]
         bounds = self.bounds(position, choices)
         untried = [choice for choice, bound in zip(choices, bounds, strict=True) if math.isinf(bound)]
         if untried:

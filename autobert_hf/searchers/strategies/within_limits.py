@@ -14,11 +14,12 @@ from autobert_hf.searchers.strategies.exhaustive import listed
 from autobert_hf.searchers.strategies.fast_rule import fast_rule
 from autobert_hf.searchers.strategies.fixed_list import FixedList
 from autobert_hf.searchers.strategies.random_search import RandomSearch
-from autobert_hf.searchers.strategies.roulette import Roulette
+from autobert_hf.searchers.strategies.roulette import GenerationRoulette, Roulette
 from autobert_hf.searchers.strategies.round_robin import RoundRobin
 from autobert_hf.searchers.strategies.strategy import Strategy
 
 
+KINDS = {"evolution": Roulette, "evolution-paper": GenerationRoulette, "random": RandomSearch}
 LEAST = 4  # fewer than four have hardly a parent to choose
 
 
@@ -48,10 +49,10 @@ def within_limits(
     if name == "exhaustive":
         found = listed(windows.allowed_space, dict(zip(limits, spaces, strict=True)), windows.latency)
         return FixedList(found), min(num_trials, len(found))
-    kind, size = Roulette if name == "evolution" else RandomSearch, generation(population, len(limits))
-    check_budget(num_trials, size, len(limits), generations=2 if name == "evolution" else 1)
+    size = generation(population, len(limits))
+    check_budget(num_trials, size, len(limits), generations=1 if name == "random" else 2)
     check_each(limits, spaces, allowed, seed)
-    searches = [kind(space, goals, seed, size, size, 1, allowed) for space in spaces]
+    searches = [KINDS[name](space, goals, seed, size, size, 1, allowed) for space in spaces]
     return RoundRobin(searches), num_trials
 
 

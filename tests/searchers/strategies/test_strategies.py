@@ -60,6 +60,42 @@ def test_the_bound_by_hand() -> None:
     assert strategy.bounds(("kernel", 1), (7,))[0] == pytest.approx(z + 0.7 * math.sqrt(2 * math.log(3)))
 
 
+def test_n_may_count_the_whole_history() -> None:
+    """As the paper's N: two convolutions in each of three networks are six operations."""
+    trials = trial(0, 1.0, 3, 7), trial(1, 2.0, 3, 9), trial(2, 3.0, 5, 9)
+    strategy = OpNas(SPACE, LOSS, seed=0, alpha=0.7, bound_samples="history")
+    strategy.tell(trials)
+    expected = math.sqrt(1.5) / 2 + 0.7 * math.sqrt(2 * math.log(6) / 2)
+    assert strategy.bounds(("kernel", 0), (3,))[0] == pytest.approx(expected)
+
+
+def test_kernels_may_be_drawn_by_their_frequency() -> None:
+    """Layer 0 had kernel 3 twice and 5 once; each counts once more. Paths still follow their bounds."""
+    strategy = OpNas(SPACE, LOSS, seed=0, kernel_draws="frequency")
+    strategy.tell([trial(0, 1.0, 3, 7), trial(1, 2.0, 3, 9), trial(2, 3.0, 5, 9), trial(3, 4.0)])
+    drawn = [strategy.draw(("kernel", 0), (3, 5, 65), Random(seed)) for seed in range(3000)]
+    assert [drawn.count(kernel) / 3000 for kernel in (3, 5, 65)] == pytest.approx([1 / 2, 1 / 3, 1 / 6], abs=0.03)
+    assert strategy.draw(("path", 0), ("transpose", "neg"), Random(0)) == "neg", "untried operations come first"
+
+
+def test_crossover_is_an_option_and_off_by_default() -> None:
+    """A crossed child has layers of two parents, before one of its layers is mutated."""
+    trials = [trial(0, 1.0, 3, 3, 3, 3, 3, 3), trial(1, 2.0, 65, 65, 65, 65, 65, 65)]
+
+    def children(**options: float) -> list[Proposal]:
+        space = AutoBertZeroSpace(num_hidden_layers=6)
+        strategy = told(Evolution(space, LOSS, seed=0, parents=2, children=20, **options), *trials)
+        return [strategy.ask(number) for number in range(2, 42)]
+
+    assert {child.mutation for child in children()} == {"mutate"}
+    crossed = children(crossover=1.0)
+    assert {child.mutation for child in crossed} == {"crossover"}
+    assert {child.parent for child in crossed} == {0, 1}
+    both = [{3, 65} <= {layer.get("conv_kernel_size") for layer in one.architecture.layer_dicts} for one in crossed]
+    assert sum(both) > 30
+    assert {child.mutation for child in children(crossover=0.5)} == {"mutate", "crossover"}
+
+
 def test_every_attention_layer_adds_a_sample_to_its_positions() -> None:
     """The path of softmax(q @ k.T) @ v is transpose, matmul, softmax, matmul, in two layers each."""
     strategy = op_nas(trial(0, 1.0), trial(1, 2.0, 3, 3))
