@@ -153,7 +153,7 @@ def test_the_comparison_in_small_resumes(tmp_path, monkeypatch) -> None:
     assert values.keys() == {"random", "evolution", "op-nas", "unscored"}
     journal = tmp_path / "run" / "journal.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
-    assert len(lines) == 4 * (2 + 2) + 4 * 2 * 3
+    assert len(lines) == 4 * (2 + 2) + 4 * 2 * 4
     journal.write_text("".join(lines[:17]) + lines[17][:40])
     assert run_small(tmp_path) == whole
     assert journal.read_text().splitlines(keepends=True) == lines
