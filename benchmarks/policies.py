@@ -1,6 +1,7 @@
 """
-Do sub-networks of a sliced supernet rank as networks trained alone do? From HAT to AutoTinyBERT, a change at a time
-(section 5.3): layers that may differ; alike (+ILS); part of every head instead of whole heads (+SME); several
+Do sub-networks of a sliced supernet rank as networks trained alone do? In the manner of AutoTinyBERT's section 5.3:
+layers that may differ; alike (+ILS); part of every head instead of whole heads (named +SME here; but whole heads, as
+before it, are the paper's extraction for pre-training, and networks have fewer heads when trained alone); several
 sub-networks for every update (+EBL: six, each on half of the batch, three times the compute of the others, so that
 +SME is trained for three times as long too). And how soon a network that starts with the supernet's weights has the
 loss that it would reach from scratch.

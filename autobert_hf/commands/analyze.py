@@ -3,7 +3,7 @@
 import argparse
 import logging
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 
 from autobert_hf import AutoBertConfig, AutoBertModel
 from autobert_hf.lab.data.builtin_text import corpus
-from autobert_hf.lab.data.documents import read_documents
+from autobert_hf.lab.data.documents import read_columns
 from autobert_hf.lab.data.text import train_tokenizer
 from autobert_hf.lab.own_code import NOT_RUN, own_code_refused
 from autobert_hf.modeling.zoo import ZOO
@@ -78,7 +78,14 @@ def _tokens_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="Hub ids, folders or names of the zoo (untrained).")
     parser.add_argument("--output-dir", type=Path, required=True, help="Folder for the table and the figure.")
     parser.add_argument("--text", type=Path, help="Text, parquet, csv or json file. Default: the built-in text.")
-    parser.add_argument("--samples", type=int, default=256, help="Number of texts to use.")
+    parser.add_argument(
+        "--text-column",
+        nargs="+",
+        default=["text"],
+        metavar="COLUMN",
+        help="Column of a table that holds the text; two for pairs, as sentence1 sentence2 of STS-B.",
+    )
+    parser.add_argument("--samples", type=int, default=1280, help="Number of texts to use; the paper's by default.")
     parser.add_argument("--length", type=int, default=64, help="Tokens after which a text is cut.")
     parser.set_defaults(call=tokens_command)
 
@@ -88,8 +95,12 @@ def tokens_command(given: argparse.Namespace) -> int:
     from autobert_hf.searchers.analysis.token_uniformity import token_uniformity
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    documents = [*islice(read_documents([given.text]), given.samples)] if given.text else corpus(given.samples, seed=0)
-    texts = documents[: given.samples]
+    if len(given.text_column) > 2:
+        raise ValueError(f"--text-column has {len(given.text_column)} names: give one, or two for pairs.")
+    built_in = ((text,) for text in corpus(given.samples, seed=0))
+    texts = [*islice(read_columns(given.text, given.text_column) if given.text else built_in, given.samples)]
+    if not texts:
+        raise ValueError(f"{given.text} holds no text in {' and '.join(given.text_column)}: give a file with some.")
     found = {}
     for source in tqdm(given.models, desc="models", unit="model"):
         layers = token_uniformity(*load_encoder(source, texts), texts, given.length)
@@ -101,13 +112,13 @@ def tokens_command(given: argparse.Namespace) -> int:
     return 0
 
 
-def load_encoder(source: str, texts: Sequence[str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_encoder(source: str, texts: Sequence[tuple[str, ...]]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Encoder in fp32 and tokenizer. A network of the zoo has random weights, so any tokenizer fits."""
     if source in ZOO:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             model = AutoBertModel(AutoBertConfig.from_zoo(source))
-        return model, train_tokenizer(texts, min(4000, model.config.vocab_size))
+        return model, train_tokenizer([*chain.from_iterable(texts)], min(4000, model.config.vocab_size))
     with own_code_refused(source, NOT_RUN):
         model = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False)
         return model, AutoTokenizer.from_pretrained(source, trust_remote_code=False)

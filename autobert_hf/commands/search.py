@@ -13,6 +13,7 @@ from transformers import HfArgumentParser
 from autobert_hf.api import Study, method_named, search_run
 from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.searchers.settings import SearchSettings
+from autobert_hf.searchers.settings.given import preset_of
 
 
 # How YAML writes an empty value.
@@ -77,6 +78,7 @@ def parse_settings(arguments: Sequence[str]) -> SearchSettings:
         here = {part.partition("=")[0].removeprefix("--").replace("-", "_") for part in rest if part.startswith("--")}
         from_file = {name: value for name, value in from_file.items() if name not in here}
         rest = [*yaml_arguments(Path(given.config), from_file, kind, parser), *rest]
+    parser.set_defaults(**preset_of(kind, parser.parse_known_args(rest)[0].preset))
     settings, _, unknown = parser.parse_args_into_dataclasses(rest, True, look_for_args_file=False)
     if unknown:
         parser.error(f"unknown arguments: {' '.join(unknown)}")

@@ -50,13 +50,21 @@ def _check_size(space: Space, architecture: Architecture, base: AutoBertConfig) 
 
 
 def _check_guide(space: Space, parent: Architecture, seed: int) -> None:
-    """A `draw` equal to `uniform` is called, and gives the same mutant as the default."""
+    """
+    A `draw` is called in some mutation, with choices; the same draws give the same mutant, which is in the space. What
+    one mutation leaves to chance, such as an operand of a formula, another may ask for.
+    """
     asked: list[Hashable] = []
 
     def draw(position: Hashable, choices: Sequence, rng: Random) -> object:
+        assert choices, f"seed {seed}: position {position} has no choices"
         asked.append(position)
         return uniform(position, choices, rng)
 
-    child = space.mutate(parent, Random(seed), draw)
-    assert child == space.mutate(parent, Random(seed)), f"seed {seed}: the mutant depends on more than `draw`"
-    assert asked, f"seed {seed}: mutate never calls its draw"
+    for number in range(seed, seed + 20):
+        child, again = (space.mutate(parent, Random(number), draw) for _ in range(2))
+        assert child == again, f"seed {seed}: the mutant depends on more than `draw`"
+        assert space.contains(child), f"seed {seed}: draws lead out of the space: {child}"
+        if asked:
+            return
+    raise AssertionError(f"seed {seed}: mutate never calls its draw")

@@ -35,7 +35,10 @@ LOOPS = [
 GUIDES = [
     {"alpha": alpha, "temperature": temperature} for alpha, temperature in product((0.0, 0.5, 1.0), (0.1, 0.5, 1.0))
 ]
-PAIRS = (("op-nas", "evolution"), ("evolution", "random"))
+# OP-NAS whose draws know nothing of the scores, since all bounds weigh alike at this temperature: what is left are its
+# other mutations, of which none is illegal, and that it draws untried operations first.
+UNSCORED = {"temperature": 1e9}
+PAIRS = (("op-nas", "evolution"), ("evolution", "random"), ("op-nas", "unscored"), ("unscored", "evolution"))
 Job = tuple[str, Mapping[str, Any]]
 
 
@@ -141,8 +144,9 @@ def compare(searches: Searches, landscapes: int, tuning: int, evaluations: int) 
     loops = chosen(searches, [("evolution", loop) for loop in LOOPS], even, half)
     loop = loops[0]["options"]
     guides = chosen(searches, [("op-nas", loop | guide) for guide in GUIDES], even, half)
-    jobs: list[Job] = [("random", loop), ("evolution", loop), ("op-nas", guides[0]["options"])]
-    methods = [method for method, _ in jobs]
+    guided = guides[0]["options"]
+    jobs: list[Job] = [("random", loop), ("evolution", loop), ("op-nas", guided), ("op-nas", guided | UNSCORED)]
+    methods = ["random", "evolution", "op-nas", "unscored"]
     table = {share: rows for share, rows in searches.table(odd, jobs, evaluations).items() if rows}
     results = {
         "layers": searches.space.space.num_hidden_layers,
@@ -163,10 +167,14 @@ def show(results: Mapping[str, Any]) -> None:
             cells = [
                 f"{name} {value['true']:.2f} (observed {value['observed']:.2f})" for name, value in values.items()
             ]
-            p = found["paired"]["op-nas over evolution"][n]
-            print(f"share {share}, n {found['n']}, {n} evaluations: {', '.join(cells)}; op-nas over evolution")
-            print(f"    {p['difference']:+.2f} [{p['difference_low']:+.2f}, {p['difference_high']:+.2f}]", end="")
-            print(f", d {p['d']:+.2f} [{p['d_low']:+.2f}, {p['d_high']:+.2f}], ahead {p['ahead']:.2f}")
+            print(f"share {share}, n {found['n']}, {n} evaluations: {', '.join(cells)}")
+            for pair, at_each in found["paired"].items():
+                p = at_each[n]
+                print(
+                    f"    {pair} {p['difference']:+.2f} [{p['difference_low']:+.2f}, {p['difference_high']:+.2f}]",
+                    end="",
+                )
+                print(f", d {p['d']:+.2f} [{p['d_low']:+.2f}, {p['d_high']:+.2f}], ahead {p['ahead']:.2f}")
         print(f"    evaluations needed: {found['evaluations needed']}")
 
 

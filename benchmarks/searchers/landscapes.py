@@ -30,7 +30,7 @@ from scipy.sparse import csr_array
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
-from autobert_hf.searchers.spaces.formulas import OPERATIONS, Draw, uniform
+from autobert_hf.searchers.spaces.formulas import OPERATIONS, Draw
 
 
 Gene = tuple[Hashable, object]
@@ -90,7 +90,7 @@ class DrawnSpace:
     def sample(self, rng: Random) -> Architecture:
         return rng.choice(self.networks)
 
-    def mutate(self, architecture: Architecture, rng: Random, draw: Draw = uniform) -> Architecture:
+    def mutate(self, architecture: Architecture, rng: Random, draw: Draw | None = None) -> Architecture:
         return self.space.mutate(architecture, rng, draw)
 
 

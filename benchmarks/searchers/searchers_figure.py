@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt  # noqa: E402 (the backend has to be chosen
 
 
 # Okabe and Ito's palette, readable for colour-blind eyes.
-COLOURS = {"random": "#7F7F7F", "evolution": "#E69F00", "op-nas": "#0072B2"}
+COLOURS = {"random": "#7F7F7F", "evolution": "#E69F00", "op-nas": "#0072B2", "unscored": "#009E73"}
 
 
 def draw_curves(found: Mapping[float, Mapping[str, Sequence[Incumbents]]], evaluations: int, path: Path) -> None:

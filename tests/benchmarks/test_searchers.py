@@ -14,7 +14,6 @@ import pytest
 
 from autobert_hf.searchers.analysis.rank_statistics import rank_agreement
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
-from autobert_hf.searchers.strategies.op_nas import OpNas
 
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "searchers"))
@@ -116,13 +115,6 @@ def test_searches_of_a_landscape_start_alike_and_report_the_truth(space) -> None
     assert 0.15 < stdev(errors) < 0.5
 
 
-def test_the_quick_op_nas_draws_as_op_nas_does(space, monkeypatch) -> None:
-    landscape = Landscape(space, 7, 0.5)
-    quick = [trial for trial, _ in planted_search.trials("op-nas", OPTIONS, landscape, 0.3, 45)]
-    monkeypatch.setattr(planted_search, "QuickOpNas", OpNas)
-    assert quick == [trial for trial, _ in planted_search.trials("op-nas", OPTIONS, landscape, 0.3, 45)]
-
-
 def test_evaluations_needed_and_values_at_a_number() -> None:
     incumbents = [(1, 0.5, 0.2), (4, 1.5, 0.9), (9, 2.0, 0.7)]
     assert [planted_search.at(incumbents, n) for n in (1, 3, 4, 8, 99)] == [
@@ -158,10 +150,10 @@ def test_the_comparison_in_small_resumes(tmp_path, monkeypatch) -> None:
     assert (tmp_path / "curves.png").stat().st_size > 10_000
     assert whole["shares"].keys() == {"1.0", "0.5", "0.2", "0.05"}
     values = whole["shares"]["0.5"]["incumbent"]["40"]
-    assert values.keys() == {"random", "evolution", "op-nas"}
+    assert values.keys() == {"random", "evolution", "op-nas", "unscored"}
     journal = tmp_path / "run" / "journal.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
-    assert len(lines) == 4 * (2 + 2) + 4 * 2 * 3
+    assert len(lines) == 4 * (2 + 2) + 4 * 2 * 4
     journal.write_text("".join(lines[:17]) + lines[17][:40])
     assert run_small(tmp_path) == whole
     assert journal.read_text().splitlines(keepends=True) == lines

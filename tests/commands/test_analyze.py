@@ -3,16 +3,19 @@
 import json
 import re
 import shutil
+from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
 from transformers import BertConfig, BertModel
 
 from autobert_hf.cli import main
+from autobert_hf.commands import analyze
 from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.lab.data.text import train_tokenizer
 from autobert_hf.lab.losses.loss import TrainingError
 from autobert_hf.records.journal import read_journal
+from autobert_hf.searchers.analysis import token_uniformity
 from autobert_hf.searchers.evaluators.stand_alone import StandAlone
 
 
@@ -167,3 +170,39 @@ def test_tokens_of_ours_a_plain_bert_and_the_zoo(
     assert shown[1].startswith(models[0])
     assert len(shown) == 1 + sum(len(layers["cosine"]) for layers in report["models"].values())
     assert (tmp_path / "out" / "tokens.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_tokens_of_pairs_in_two_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As STS-B, of which a text is two sentences; rows without one of them are left out."""
+    rows = [{"sentence1": f"a dog {n}", "sentence2": f"some cat {n}", "label": 0.5} for n in range(5)]
+    lines = [json.dumps(row) for row in [*rows, {"sentence1": "alone", "sentence2": None, "label": 1.0}]]
+    (tmp_path / "stsb.jsonl").write_text("\n".join(lines))
+    seen = []
+    measured = token_uniformity.token_uniformity
+    monkeypatch.setattr(token_uniformity, "token_uniformity", lambda *given: seen.append(given[2]) or measured(*given))
+
+    def tokens(*options: str) -> int:
+        given = ["nas-bert-5m", "--text", str(tmp_path / "stsb.jsonl"), "--output-dir", str(tmp_path / "out")]
+        return main(["analyze", "tokens", *given, *options])
+
+    assert tokens("--text-column", "sentence1", "sentence2") == 0
+    assert seen == [[(row["sentence1"], row["sentence2"]) for row in rows]]
+    assert tokens("--text-column", "sentence2", "--samples", "3") == 0
+    assert seen[1] == [(row["sentence2"],) for row in rows[:3]]
+    capsys.readouterr()
+    assert tokens() == 1
+    assert "has no column `text`, only sentence1, sentence2, label" in capsys.readouterr().err
+    assert tokens("--text-column", "sentence1", "sentence2", "label") == 1
+    assert "--text-column has 3 names: give one, or two for pairs." in capsys.readouterr().err
+    (tmp_path / "stsb.jsonl").rename(tmp_path / "stsb.txt")
+    given = ["nas-bert-5m", "--text", str(tmp_path / "stsb.txt"), "--output-dir", str(tmp_path / "out")]
+    assert main(["analyze", "tokens", *given, "--text-column", "a", "b"]) == 1
+    assert "is no table, so it has no columns a, b" in capsys.readouterr().err
+
+
+def test_tokens_defaults_to_the_papers_number_of_samples() -> None:
+    parser = ArgumentParser()
+    analyze._tokens_parser(parser)
+    assert parser.parse_args(["model", "--output-dir", "out"]).samples == 1280

@@ -52,6 +52,16 @@ PUBLISHED = {
     "primer": (35, 2.5),
 }
 
+# Decoder parameters of LiteTransformerSearch's released models.
+LTS_DECODERS = {
+    "lts-gpt2-corei7-fastest": 6_010_496,
+    "lts-gpt2-corei7-median": 41_952_704,
+    "lts-gpt2-corei7-best": 99_783_424,
+    "lts-gpt2-titanxp-fastest": 8_101_696,
+    "lts-gpt2-titanxp-median": 52_655_552,
+    "lts-gpt2-titanxp-best": 98_793_152,
+}
+
 # Classes of models and the head of `count_parameters` that they have.
 HEADS = {
     "pooler": "Model",
@@ -109,7 +119,7 @@ def test_flops_equal_torchs_counter(name: str) -> None:
     assert count_flops(bare(name).config) == torch_flops(bare(name))
 
 
-@pytest.mark.parametrize("name", ["autobert-zero-small", "nas-bert-25m", "primer-ez", "lts-gpt2-example"])
+@pytest.mark.parametrize("name", ["autobert-zero-small", "nas-bert-25m", "primer-ez", "lts-gpt2-corei7-median"])
 def test_flops_at_another_length_and_batch(name: str) -> None:
     assert count_flops(bare(name).config, length=40, batch=3) == torch_flops(bare(name), length=40, batch=3)
 
@@ -247,7 +257,7 @@ def test_autobert_zero_attentions_have_their_closed_form(layer: int, closed_form
     )
 
 
-@pytest.mark.parametrize("name", ["autobert-zero-base", "nas-bert-25m", "primer", "lts-gpt2-example"])
+@pytest.mark.parametrize("name", ["autobert-zero-base", "nas-bert-25m", "primer", "lts-gpt2-corei7-median"])
 def test_configuration_survives_saving(name: str, tmp_path: Path) -> None:
     config = AutoBertConfig.from_zoo(name)
     config.save_pretrained(tmp_path)
@@ -256,16 +266,31 @@ def test_configuration_survives_saving(name: str, tmp_path: Path) -> None:
     assert count_parameters(loaded) == count_parameters(config)
 
 
-def test_lts_point_is_legal() -> None:
-    """Javaheripi et al.: d_inner >= 1.7 d_model, at least 6 M decoder parameters, counted by their formula."""
-    config = of_zoo("lts-gpt2-example")
-    d, inner = config.hidden_size, [layer.intermediate_size for _, layer in config.layers()]
-    assert all(f >= 1.7 * d and f % 64 == 0 for f in inner)
-    assert {layer.num_attention_heads for _, layer in config.layers()} == {2, 4, 8}
-    assert all(layer.num_attention_heads * layer.head_dim == d for _, layer in config.layers())
-    decoder = sum(4 * d * d + 4 * d + 2 * d * f + f + d + 4 * d for f in inner) + 2 * d
-    assert count_encoder_parameters(config) == decoder
-    assert 6e6 <= decoder <= 100e6
+@pytest.mark.parametrize("name", LTS_DECODERS)
+def test_lts_points_have_the_published_decoder(name: str) -> None:
+    """Javaheripi et al.: d_inner >= 1.7 d_model, steps of 64, 2, 4 or 8 heads; parameters as their logs count them."""
+    config = of_zoo(name)
+    d, layers = config.hidden_size, [layer for _, layer in config.layers()]
+    assert all(layer.intermediate_size >= 1.7 * d and layer.intermediate_size % 64 == 0 for layer in layers)
+    assert {layer.num_attention_heads for layer in layers} <= {2, 4, 8}
+    assert all(layer.num_attention_heads * layer.head_dim == d for layer in layers)
+    assert count_encoder_parameters(config) == LTS_DECODERS[name]
+
+
+def test_all_lts_points_are_tested() -> None:
+    assert {*LTS_DECODERS} == {name for name in ZOO if name.startswith("lts-")}
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("autotinybert-s5", (5, 450, 636, 6, 384)), ("autotinybert-fast-s5", (5, 432, 720, 6, 384))]
+)
+def test_autotinybert_s5_is_as_published(name: str, sizes: tuple[int, ...]) -> None:
+    """Layers, width, feed-forward width, heads, width of the attention; 450 is off the grid of steps of 4."""
+    config = of_zoo(name)
+    attention = config.num_attention_heads * config.head_dim
+    found = (config.num_hidden_layers, config.hidden_size, config.intermediate_size, config.num_attention_heads)
+    assert (*found, attention) == sizes
+    assert bool(ZOO[name].note) == bool(config.hidden_size % 4)
 
 
 def test_overrides_win() -> None:

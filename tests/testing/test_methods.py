@@ -47,7 +47,7 @@ def zero(world: World, folder: Path) -> AutoBertZeroSettings:
 
 def tiny(world: World, folder: Path) -> AutoTinyBertSettings:
     text = {"train_file": [str(world.file)], "teacher": str(world.teacher_folder), "length": 24, "final_tokens": 300}
-    budget = {"num_trials": 4, "population": 2, "supernet_steps": 3, "latency_samples": 5, "latency_length": 16}
+    budget = {"num_trials": 8, "population": 2, "supernet_steps": 3, "latency_samples": 5, "latency_length": 16}
     steps = {"width_step": 8, "inner_step": 8, "max_latency": "0.9,0.7"}
     return AutoTinyBertSettings(str(folder), "autotinybert", **text, **budget, **steps, **COMMON)
 

@@ -1,7 +1,7 @@
 """Every space by the public suite, and that the suite notices what is wrong."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
 
@@ -22,6 +22,9 @@ from .world import BASE, HEADS_KEPT, LAYERS_DIFFER, TINY, ZERO
 # Name in the dictionary, and which kind of it; a space of settings that make no network has no base.
 CASES = {
     "autobert-zero": (ZERO, BASE),
+    "autobert-zero, three attentions": (replace(ZERO, num_hidden_layers=4, constraint="att"), BASE),
+    "autobert-zero, three convolutions": (replace(ZERO, num_hidden_layers=4, constraint="conv"), BASE),
+    "autobert-zero, kernels that never fall": (replace(ZERO, constraint="no-desc"), BASE),
     "autotinybert": (TINY, BASE),
     "autotinybert, part of every head": (HEADS_KEPT, BASE),
     "autotinybert, layers differ": (LAYERS_DIFFER, BASE),

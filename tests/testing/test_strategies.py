@@ -11,7 +11,7 @@ from autobert_hf.searchers.strategies.evolution import Evolution
 from autobert_hf.searchers.strategies.fixed_list import FixedList
 from autobert_hf.searchers.strategies.op_nas import OpNas
 from autobert_hf.searchers.strategies.random_search import RandomSearch
-from autobert_hf.searchers.strategies.roulette import Roulette
+from autobert_hf.searchers.strategies.roulette import GenerationRoulette, Roulette
 from autobert_hf.searchers.strategies.round_robin import RoundRobin
 from autobert_hf.searchers.strategies.strategy import Strategy
 from autobert_hf.testing import check_strategy
@@ -25,6 +25,7 @@ CASES: dict[str, Callable[[int], Strategy]] = {
     "evolution": lambda seed: Evolution(TINY, LOSS, seed, **SIZES),
     "random": lambda seed: RandomSearch(TINY, LOSS, seed, **SIZES),
     "roulette": lambda seed: Roulette(TINY, LOSS, seed, **SIZES),
+    "generation-roulette": lambda seed: GenerationRoulette(TINY, LOSS, seed, **SIZES),
     "fixed-list": lambda seed: FixedList([TINY.sample(Random(1000 * seed + n)) for n in range(12)], round=4),
     "round-robin": lambda seed: RoundRobin([Roulette(TINY, LOSS, seed + 9 * n, 4) for n in range(2)]),
 }

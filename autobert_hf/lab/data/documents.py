@@ -81,6 +81,24 @@ def read_documents(files: Sequence[str | Path], column: str = "text") -> Iterato
         warnings.warn(f"{len(blank)} of {len(paths)} files without text left out: {named}.", stacklevel=2)
 
 
+def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """
+    The rows of a table in which all these columns hold text, such as `sentence1` and `sentence2` of STS-B; of plain
+    text, which has one column, its documents.
+
+    Raises:
+        TextError: for a file that cannot be read so.
+    """
+    for file in files_in([path]):
+        inner = file.with_suffix("") if compression(file) else file
+        if len(columns) > 1 and inner.suffix.lower() not in TABLES:
+            raise TextError(f"{file} is no table, so it has no columns {', '.join(columns)}: leave --text-column out.")
+        for row in zip(*(_read_file(file, column) for column in columns), strict=True):
+            found = tuple(" ".join((text or "").split()) for text in row)
+            if all(found):
+                yield found
+
+
 def _words(documents: Iterator[str | None]) -> Iterator[str]:
     return (words for document in documents if document and (words := " ".join(document.split())))
 

@@ -22,11 +22,15 @@ class Uniformity:
 
 
 def token_uniformity(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], length: int = 64, batch: int = 32
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[tuple[str, ...]],
+    length: int = 64,
+    batch: int = 32,
 ) -> list[Uniformity]:
     """
-    Uniformity of the embeddings and of each layer's output. Texts are cut after `length` tokens; those of one token
-    are left out; special tokens count as tokens, padding does not.
+    Uniformity of the embeddings and of each layer's output. A text is a sentence or a pair of them. Texts are cut
+    after `length` tokens; those of one token are left out; special tokens count as tokens, padding does not.
 
     Raises:
         ValueError: if no text has two tokens.
@@ -34,9 +38,8 @@ def token_uniformity(
     limit = min(length, tokenizer.model_max_length, longest_input(model.config) or length)
     found: list[list[Uniformity]] = []
     for start in range(0, len(texts), batch):
-        inputs = tokenizer(
-            list(texts[start : start + batch]), truncation=True, max_length=limit, padding=True, return_tensors="pt"
-        )
+        sentences = (list(column) for column in zip(*texts[start : start + batch], strict=True))
+        inputs = tokenizer(*sentences, truncation=True, max_length=limit, padding=True, return_tensors="pt")
         found += _of_batch(model, inputs)
     if not found:
         raise ValueError("None of the texts has two tokens to compare: give longer ones.")

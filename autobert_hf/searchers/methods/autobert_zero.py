@@ -4,9 +4,10 @@ for every layer, and the winner is trained from scratch. docs/methods.md maps th
 every deviation.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from transformers import PreTrainedModel
 
@@ -20,10 +21,11 @@ from autobert_hf.records.study import Study, StudyError
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.baselines.equal_bert import equal_bert
 from autobert_hf.searchers.evaluators.biws import Biws
+from autobert_hf.searchers.methods import presets
 from autobert_hf.searchers.methods.method import Method
 from autobert_hf.searchers.policies.single_path import SinglePath
 from autobert_hf.searchers.run import Run
-from autobert_hf.searchers.settings import NetworkSettings, SearchSettings, TextSettings, described
+from autobert_hf.searchers.settings import NetworkSettings, OpNasSettings, SearchSettings, TextSettings, described
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.formulas import FormulaSampler
 from autobert_hf.searchers.strategies import STRATEGIES
@@ -32,15 +34,14 @@ from autobert_hf.searchers.supernets.supernet import sampled
 
 
 @dataclass
-class AutoBertZeroSettings(TextSettings, NetworkSettings):
-    strategy: Literal["op-nas", "evolution", "random"] = described("How candidates are chosen.", "op-nas")
-    population: int = described("Random candidates of the first round.", 25, least=1)
-    parents: int = described("Best candidates that have children in each round (K of the paper).", 5, least=1)
-    children: int = described("Children of each parent.", 5, least=1)
-    alpha: float = described("Weight of exploration in the upper confidence bound (op-nas).", 0.5, least=0)
-    temperature: float = described("Temperature of the softmax over upper confidence bounds (op-nas).", 0.5)
+class AutoBertZeroSettings(TextSettings, NetworkSettings, OpNasSettings):
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.AUTOBERT_ZERO}
+
     min_path: int = described("Fewest primitives of a formula.", 3, least=1)
     max_path: int = described("Most primitives of a formula.", 12, least=1)
+    constraint: Literal["none", "att", "conv", "no-desc"] = described(
+        "Three attentions or three convolutions in a row, or kernels that never fall.", "none"
+    )
 
     warmup_steps: int = described("Single-path training steps of the supernet before the search.", 400, least=0)
     candidate_steps: int = described("Training steps of each candidate, from inherited weights.", 20, least=0)
@@ -71,8 +72,8 @@ class AutoBertZero(Method):
         self.base = s.base(self.text.tokenizer, run.team)
         self.loss = LOSSES[s.loss](self.base)
         self.goals = s.goals(self.loss.unit, self.loss.floor(self.text))
-        formulas = FormulaSampler(s.min_path, s.max_path)
-        self.space = AutoBertZeroSpace(s.num_hidden_layers, formulas=formulas)
+        formulas = FormulaSampler(s.min_path, s.max_path, guided_only=s.path_mutations == "guided")
+        self.space = AutoBertZeroSpace(s.num_hidden_layers, formulas=formulas, constraint=s.constraint)
         self.supernet = BranchedSupernet(self.space, self.base, s.seed, self.loss.network)
         self.supernets = {"supernet": self.supernet}
         candidates = Recipe(s.candidate_steps, s.candidate_learning_rate, warmup=0.1)
@@ -84,10 +85,8 @@ class AutoBertZero(Method):
         s, run = self.settings, self.run
         self.tasks.load()
         self.warm_up()
-        guide = {"alpha": s.alpha, "temperature": s.temperature} if s.strategy == "op-nas" else {}
-        strategy = STRATEGIES[s.strategy](
-            self.space, self.goals, s.seed, s.population, s.parents, s.children, self.allowed, **guide
-        )
+        rounds = (s.seed, s.population, s.parents, s.children)
+        strategy = STRATEGIES[s.strategy](self.space, self.goals, *rounds, self.allowed, **s.strategy_options())
         self.space.formulas.drawn.clear()  # those of the summary and of the warm-up
         study = run.study(strategy, self.evaluator, self.goals, s.num_trials)
         run.record("draws", self.space.formulas.drawn)

@@ -3,9 +3,10 @@ AutoTinyBERT (Yin et al., ACL 2021): a supernet is trained by slices, sub-networ
 best within each latency limit is trained further. docs/methods.md maps the paper to the code, with every deviation.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from transformers import PreTrainedModel
 
@@ -22,11 +23,12 @@ from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.baselines.at_latency import baselines_within
 from autobert_hf.searchers.evaluators import SupernetLoss
-from autobert_hf.searchers.methods.method import Method
+from autobert_hf.searchers.methods import presets
+from autobert_hf.searchers.methods.method import Method, within
 from autobert_hf.searchers.policies import BatchWise
 from autobert_hf.searchers.predicted_latency import PredictedLatency
 from autobert_hf.searchers.run import Run
-from autobert_hf.searchers.settings import LatencySettings, SearchSettings, TeacherSettings, described
+from autobert_hf.searchers.settings import LatencySettings, SearchSettings, SliceSettings, TeacherSettings, described
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace, is_stock
 from autobert_hf.searchers.spaces.latency_windows import LatencyWindows
 from autobert_hf.searchers.strategies.within_limits import within_limits
@@ -36,22 +38,19 @@ from autobert_hf.searchers.timed_comparison import TimedComparison
 
 
 @dataclass
-class AutoTinyBertSettings(LatencySettings, TeacherSettings):
+class AutoTinyBertSettings(LatencySettings, SliceSettings, TeacherSettings):
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.AUTOTINYBERT}
+
     learning_rate: float = described("Peak learning rate of all trainings; 1e-3 is better from scratch.", 3e-4)
-    supernet_steps: int = described("Training steps of the supernet.", 1000, least=1)
-    subnetworks: int = described("Sub-networks in each shard of a batch (M of the paper).", 3, least=1)
-    identical: bool = described("Identical layers in a network (ILS); False: the HAT-like baseline.", True)
-    width_step: int = described("Step of the width's grid, even.", 16, least=2)
-    inner_step: int = described("Step of the feed-forward width's grid.", 32, least=1)
-    stock: bool = described("Only networks that a plain BERT configuration can express.", False)
-    strategy: Literal["evolution", "fast", "exhaustive", "random"] = described("Choice of candidates.", "evolution")
+    strategy: Literal["evolution", "evolution-paper", "fast", "exhaustive", "random"] = described(
+        "Choice of candidates; evolution is that of the released code, evolution-paper the paper's.", "evolution"
+    )
     population: int = described("Candidates of a generation (S of the paper).", 25, least=1)
+    finalists: int = described("Best candidates of each limit that are trained further.", 1, least=1)
     baselines: bool = described("Train and measure baselines of each found model.", True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.width_step % 2:
-            raise ValueError(f"width_step is {self.width_step}: give an even number.")
         if not self.identical and (self.stock or self.strategy == "fast"):
             raise ValueError("--stock and --strategy fast need identical layers: leave --identical out.")
 
@@ -87,10 +86,10 @@ class AutoTinyBert(Method):
     def study(self) -> Study:
         self.tasks.load()
         self.latency.measure()
-        self.train_supernet()
         s = self.settings
         budget = (s.seed, s.population, s.num_trials)
         strategy, trials = within_limits(s.strategy, self.windows, self.goals, *budget, self.allowed)
+        self.train_supernet()
         return self.run.study(strategy, self.evaluator, self.goals, trials)
 
     def train_supernet(self) -> None:
@@ -104,13 +103,15 @@ class AutoTinyBert(Method):
         run.train("supernet/weights", trainer, self.text.stream("supernet"))
 
     def picks(self, study: Study, limits: Limits | None = None) -> dict[str, Trial]:
-        """The best trial within each limit; all folder names but the first contain the limit."""
+        """The best trials within each limit; all folder names but the first contain the limit, or the trial's rank."""
         if limits is not None:
             return super().picks(study, limits)
         first, *others = self.settings.limits_of_latency
         folders = {"model": first} | {f"model-{limit:g}": limit for limit in others}
         kept = {name: Limits({"latency": self.settings.slack * limit}) for name, limit in folders.items()}
-        return {name: super(AutoTinyBert, self).picks(study, limits)["model"] for name, limits in kept.items()}
+        best = {name: study.goals.best(within(study, limits)) for name, limits in kept.items()}
+        ranked = {name: list(enumerate(trials[: self.settings.finalists], start=1)) for name, trials in best.items()}
+        return {name if n == 1 else f"{name}-rank-{n}": trial for name in ranked for n, trial in ranked[name]}
 
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
         """Trains a candidate and its baselines further, and measures their latencies together."""

@@ -4,6 +4,8 @@ from autobert_hf.searchers.settings.budget import SearchSettings
 from autobert_hf.searchers.settings.described import described, several
 from autobert_hf.searchers.settings.latency import LatencySettings
 from autobert_hf.searchers.settings.network import NetworkSettings
+from autobert_hf.searchers.settings.op_nas import OpNasSettings
+from autobert_hf.searchers.settings.slices import SliceSettings
 from autobert_hf.searchers.settings.teacher import TeacherSettings
 from autobert_hf.searchers.settings.text import TextSettings
 from autobert_hf.searchers.settings.tokens import TokenSettings
@@ -12,7 +14,9 @@ from autobert_hf.searchers.settings.tokens import TokenSettings
 __all__ = [
     "LatencySettings",
     "NetworkSettings",
+    "OpNasSettings",
     "SearchSettings",
+    "SliceSettings",
     "TeacherSettings",
     "TextSettings",
     "TokenSettings",

@@ -1,9 +1,10 @@
 """Settings of every search: its folder, seed, budget, goals and limits."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from autobert_hf.lab.data.inputs import Inputs
 from autobert_hf.records.goals import Goals, Limits
@@ -17,8 +18,14 @@ class SearchSettings:
         ValueError: for values out of range, or an unknown goal.
     """
 
+    # By preset: the settings whose values differ from those below.
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
     output_dir: str = field(metadata={"help": "Folder of this run; the same command resumes it.", "local": True})
     method: str = described("Published search method to run.", "autobert-zero")
+    preset: Literal["default", "paper"] = described(
+        "Values of the settings that are not given: for a laptop, or those of the method's paper.", "default"
+    )
     seed: int = described("Seed of all random draws.", 0)
     num_trials: int = described("Candidates to evaluate, failed ones included.", 100, least=1, local=True)
 

@@ -25,7 +25,18 @@ def settings_from(kind: type[S], given: Mapping[str, Any]) -> S:
     """
     kinds = get_type_hints(kind)
     refuse_unknown(given, [field.name for field in fields(kind)])
-    return kind(**{name: _as(kinds[name], name, value) for name, value in given.items() if value is not None})
+    values = {name: _as(kinds[name], name, value) for name, value in given.items() if value is not None}
+    return kind(**{**preset_of(kind, values.get("preset", "default")), **values})
+
+
+def preset_of(kind: type[SearchSettings], name: str) -> Mapping[str, Any]:
+    """
+    Raises:
+        ValueError: if the method has no such preset.
+    """
+    if name != "default" and name not in kind.PRESETS:
+        raise ValueError(f"--preset {name}: this method has none of that name, leave it out.")
+    return kind.PRESETS.get(name, {})
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:

@@ -44,6 +44,8 @@ class TextSettings(TokenSettings):
     learning_rate: float = described("Peak rate of the long trainings.", 1e-3)
     held_out_rows: int = described("Rows on which candidates are scored.", 256, least=1)
     final_tokens: int = described("Training tokens of the winner and of the baselines beside it.", 3_000_000)
+    final_warmup: float = described("Share of their training in which the rate rises.", 0.05, least=0)
+    final_decay: float = described("Share of it at the end in which the rate falls to 0.", 0.3, least=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,6 +54,11 @@ class TextSettings(TokenSettings):
             if name not in LOSSES:
                 raise ValueError(f"{option} {name} is unknown: choose from {', '.join(LOSSES)}.")
         _refuse_equal_names(self.proxy_task)
+        if self.final_warmup + self.final_decay > 1:
+            raise ValueError(
+                f"final_warmup {self.final_warmup:g} and final_decay {self.final_decay:g} are shares of one training: "
+                "give two that add up to 1 or less."
+            )
         first, last = LOSSES[self.loss], LOSSES[self.final_loss]
         if first.rows != last.rows:
             raise ValueError(
@@ -108,7 +115,8 @@ class TextSettings(TokenSettings):
 
     def final_recipe(self, text: Text) -> Recipe:
         steps = self.final_tokens // text.train.tokens_per_batch
-        return Recipe(steps, self.learning_rate, decay=0.3, shards=self.shards)
+        warmup, decay = self.final_warmup, self.final_decay
+        return Recipe(steps, self.learning_rate, warmup=warmup, decay=decay, shards=self.shards)
 
     def recorded(self) -> dict[str, Any]:
         """Proxy tasks by their names, which are names of scores."""

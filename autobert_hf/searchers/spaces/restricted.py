@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 from random import Random
 
 from autobert_hf.records.architecture import Architecture
@@ -10,6 +11,7 @@ from autobert_hf.searchers.spaces.formulas import Draw, uniform
 
 
 TRIES = 10_000
+GUIDED_TRIES = 500  # a guide may want what is never allowed, such as an untried size beyond the limit
 
 
 class EmptyError(ValueError):
@@ -32,7 +34,8 @@ class RestrictedSpace:
         return self._until_allowed(lambda: self.space.sample(rng))
 
     def mutate(self, architecture: Architecture, rng: Random, draw: Draw = uniform) -> Architecture:
-        return self._until_allowed(lambda: self.space.mutate(architecture, rng, draw))
+        guides = chain(repeat(draw, GUIDED_TRIES), repeat(uniform))
+        return self._until_allowed(lambda: self.space.mutate(architecture, rng, next(guides)))
 
     def crossover(self, one: Architecture, other: Architecture, rng: Random) -> Architecture:
         return self._until_allowed(lambda: self.space.crossover(one, other, rng))

@@ -4,7 +4,7 @@ from autobert_hf.searchers.strategies.evolution import Evolution
 from autobert_hf.searchers.strategies.fixed_list import FixedList
 from autobert_hf.searchers.strategies.op_nas import OpNas
 from autobert_hf.searchers.strategies.random_search import RandomSearch
-from autobert_hf.searchers.strategies.roulette import Roulette
+from autobert_hf.searchers.strategies.roulette import GenerationRoulette, Roulette
 from autobert_hf.searchers.strategies.round_robin import RoundRobin
 
 
@@ -13,6 +13,7 @@ STRATEGIES = {
     "evolution": Evolution,
     "random": RandomSearch,
     "roulette": Roulette,
+    "generation-roulette": GenerationRoulette,
     "fixed-list": FixedList,
     "round-robin": RoundRobin,
 }

@@ -25,7 +25,7 @@ def fast_rule(
     For each limit and number of layers, the slowest network within the limit that follows the rule, if any.
 
     Raises:
-        LimitError: if no network within the limits follows the rule.
+        LimitError: if no network within the lowest limit follows the rule; what does counts for the others too.
     """
     found: dict[Architecture, None] = {}
     for depth in space.num_hidden_layers:
@@ -33,8 +33,11 @@ def fast_rule(
         kept = [one for one in choices if keeps_rule(one) and allowed(one)]
         for limit in limits:
             found |= dict.fromkeys(slowest_within(kept, latency, limit))
-    if not found:
-        raise LimitError("--strategy fast finds no network within the limits: give --strategy evolution.")
+    if not any(latency(one) <= min(limits) for one in found):
+        raise LimitError(
+            f"--strategy fast finds no network of its rule within --max-latency {min(limits):g}: raise it, or give "
+            "--strategy evolution."
+        )
     return [*found]
 
 

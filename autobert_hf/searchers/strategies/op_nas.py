@@ -2,9 +2,10 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from random import Random
 from statistics import fmean, pstdev
+from typing import Literal
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
@@ -18,7 +19,12 @@ class OpNas(Evolution):
     Each position of the path (and each layer's kernel) has a distribution over its operations, softmax(u / T) with
     u_i = mu_i + alpha sqrt(2 log N / N_i) (Eq. 3): mu_i is the mean score of the paths that hold operation i there,
     N_i their number, N the number at the position. The paper gives neither alpha nor the scale of mu, on which the
-    softmax depends: scores are z-scored over the history, and untried operations come first.
+    softmax depends: scores are z-scored over the history, and untried operations come first. An operation of which
+    every candidate failed counts as tried, with the worst score so far, or it would come first for ever.
+
+    `bound_samples="history"`: N is the number of operations in the whole history, as in the paper.
+    `kernel_draws="frequency"`: a layer's kernel is drawn by how often the history has it there, each counted once
+    more; the paper's empirical distribution, of which it does not say more.
     """
 
     def __init__(
@@ -30,12 +36,17 @@ class OpNas(Evolution):
         parents: int = 5,
         children: int = 5,
         allowed: Callable[[Architecture], bool] = lambda architecture: True,
+        crossover: float = 0.0,
         alpha: float = 0.5,
         temperature: float = 0.5,
+        bound_samples: Literal["position", "history"] = "position",
+        kernel_draws: Literal["bounds", "frequency"] = "bounds",
     ) -> None:
-        super().__init__(space, goals, seed, population, parents, children, allowed)
+        super().__init__(space, goals, seed, population, parents, children, allowed, crossover)
         self.alpha = alpha
         self.temperature = temperature
+        self.bound_samples = bound_samples
+        self.kernel_draws = kernel_draws
         self.tried: dict[Hashable, dict[object, tuple[float, int]]] = {}
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -47,20 +58,36 @@ class OpNas(Evolution):
         for trial, value in zip(done, fitness, strict=True):
             for position, operation in self.space.genes(trial.architecture):
                 scores[position][operation].append((value - mean) / spread)
+        worst = (min(fitness) - mean) / spread if done else 0.0
+        for position, operation in self.failed_only(scores):
+            scores[position][operation].append(worst)
         self.tried = {
             position: {operation: (fmean(values), len(values)) for operation, values in at.items()}
             for position, at in scores.items()
         }
 
+    def failed_only(self, scores: Mapping[Hashable, Mapping[object, list[float]]]) -> list[tuple[Hashable, object]]:
+        """The operations of candidates that failed, one entry a candidate, of which no candidate has a score."""
+        failed = [trial.architecture for trial in self.history if not trial.ok]
+        genes = [gene for architecture in failed for gene in self.space.genes(architecture)]
+        return [(position, operation) for position, operation in genes if operation not in scores.get(position, {})]
+
+    def mutant(self, architecture: Architecture, rng: Random) -> Architecture:
+        return self.space.mutate(architecture, rng, self.draw)
+
     def bounds(self, position: Hashable, choices: Sequence) -> list[float]:
         """u_i of every choice at this position; infinite for untried operations."""
         at = self.tried.get(position, {})
-        total = sum(number for _, number in at.values())
+        positions = [at] if self.bound_samples == "position" else self.tried.values()
+        total = sum(number for counted in positions for _, number in counted.values())
         return [
             at[c][0] + self.alpha * math.sqrt(2 * math.log(total) / at[c][1]) if c in at else math.inf for c in choices
         ]
 
     def draw(self, position: Hashable, choices: Sequence, rng: Random) -> object:
+        if self.kernel_draws == "frequency" and isinstance(position, tuple) and position[0] == "kernel":
+            at = self.tried.get(position, {})
+            return rng.choices(choices, [1 + at[kernel][1] if kernel in at else 1 for kernel in choices])[0]
         bounds = self.bounds(position, choices)
         untried = [choice for choice, bound in zip(choices, bounds, strict=True) if math.isinf(bound)]
         if untried:

@@ -34,7 +34,7 @@ def model(request: pytest.FixtureRequest, config: AutoBertConfig) -> torch.nn.Mo
 
 
 def test_padding_counts_in_no_layer(model: torch.nn.Module, tokenizer: BertTokenizer) -> None:
-    texts = ["w1 w2 w3", "w9 w8 w7 w6 w5 w4 w3 w2 w1", "w4"]
+    texts = [("w1 w2 w3",), ("w9 w8 w7 w6 w5 w4 w3 w2 w1",), ("w4",)]
     together = token_uniformity(model, tokenizer, texts)
     alone = [token_uniformity(model, tokenizer, [text]) for text in texts]
     assert len(together) == model.config.num_hidden_layers + 1
@@ -43,6 +43,17 @@ def test_padding_counts_in_no_layer(model: torch.nn.Module, tokenizer: BertToken
             values = [getattr(layers[number], name) for layers in alone]
             assert getattr(layer, name) == pytest.approx(sum(values) / 3, rel=1e-4)
             assert max(values) - min(values) > 1e-3
+
+
+def test_a_pair_is_one_text_of_two_sentences(model: torch.nn.Module, tokenizer: BertTokenizer) -> None:
+    pairs = [("w1 w2 w3", "w9 w8"), ("w5", "w6 w7 w8 w9")]
+    inputs = tokenizer(*map(list, zip(*pairs, strict=True)), padding=True, return_tensors="pt")
+    masks = inputs["attention_mask"].bool()
+    with torch.inference_mode():
+        last = model.eval()(**inputs).last_hidden_state.double()
+    expected = [uniformity(state[mask]).cosine for state, mask in zip(last, masks, strict=True)]
+    assert token_uniformity(model, tokenizer, pairs)[-1].cosine == pytest.approx(sum(expected) / 2, rel=1e-4)
+    assert masks.sum(1).tolist() == [8, 8], "with three special tokens each"
 
 
 def test_nothing_to_compare_is_an_error(model: torch.nn.Module, tokenizer: BertTokenizer) -> None:

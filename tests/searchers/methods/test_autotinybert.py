@@ -334,6 +334,20 @@ def test_a_limit_that_is_missed_in_the_end_is_said_with_the_next_point(search: S
         assert "search with --max-latency 0.4" in said
 
 
+def test_the_papers_evolution_and_several_finalists(search: Search, tmp_path: Path) -> None:
+    """Two of each limit are trained further, the best of them in the folder of the limit."""
+    folder = tmp_path / "run"
+    given = {"strategy": "evolution-paper", "finalists": 2, "baselines": False, "inner_step": 2}
+    assert search(folder, **given) == 0, search.log
+    picks = report(folder, "picks")["picks"]
+    assert {*picks} == {"model", "model-rank-2", "model-0.3", "model-0.3-rank-2"}
+    scores = {name: trials(folder)[number]["scores"] for name, number in picks.items()}
+    for limit, name in ((0.6, "model"), (0.3, "model-0.3")):
+        assert scores[name]["loss"] <= scores[f"{name}-rank-2"]["loss"]
+        assert scores[f"{name}-rank-2"]["latency"] <= limit
+    assert all((folder / name / "model.safetensors").exists() for name in picks)
+
+
 def test_layers_that_differ_are_judged_by_a_task(search: Search, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     given = {"identical": False, "proxy_task": "builtin/topic", "proxy_rows": 64, "num_trials": 4, "baselines": False}
@@ -389,6 +403,12 @@ def test_without_a_teacher_masked_words_are_learned_from_scratch(search: Search,
 def test_a_limit_that_nothing_meets_is_refused_before_training(search: Search, tmp_path: Path) -> None:
     said = search.refused(tmp_path / "run", max_latency="0.5,0.01")
     assert "No network reaches 0.01 of the time of the teacher: this space's fastest is 0." in said
+    assert not (tmp_path / "run" / "supernet").exists()
+
+
+def test_a_budget_too_small_for_the_limits_is_refused_before_training(search: Search, tmp_path: Path) -> None:
+    said = search.refused(tmp_path / "run", num_trials=7)
+    assert "--num-trials 7 is too few for 2 latency limits" in said
     assert not (tmp_path / "run" / "supernet").exists()
 
 

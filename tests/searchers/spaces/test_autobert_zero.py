@@ -168,5 +168,34 @@ def test_nothing_in_the_space_is_larger_than_the_largest() -> None:
     assert len(set(sizes)) > 10
 
 
+@pytest.mark.parametrize(("constraint", "depth"), [("att", 4), ("conv", 4), ("no-desc", 12)])
+def test_under_a_constraint_everything_fulfils_it(constraint: str, depth: int) -> None:
+    """Three layers of a kind in a row, or kernels that never fall, after any number of mutations and crossings."""
+    space, rng = AutoBertZeroSpace(depth, constraint=constraint), Random(0)
+    found = [space.sample(rng) for _ in range(12)]
+    for one, other in zip(found[:], found[1:], strict=False):
+        found += [space.mutate(one, rng), space.crossover(one, other, rng)]
+    found += [space.smallest(), space.largest()]
+    assert all(map(space.contains, found))
+    for architecture in found:
+        row = "".join(kind[0] for kind in kinds(architecture))
+        sizes = [layer["conv_kernel_size"] for layer in architecture.layer_dicts if "conv_kernel_size" in layer]
+        assert {"att": "fff" in row, "conv": "ccc" in row, "no-desc": sizes == sorted(sizes)}[constraint]
+    free = [AutoBertZeroSpace(depth).sample(Random(seed)) for seed in range(60)]
+    assert any(not space.contains(architecture) for architecture in free)
+    counts = [count_parameters(architecture.to_config(BASE)) for architecture in found]
+    assert max(counts) == counts[-1]
+
+
+def test_a_row_of_three_needs_three_layers() -> None:
+    with pytest.raises(
+        ValueError, match="The constraint att asks for 3 layers in a row, but there are 2: give --num-"
+    ):
+        AutoBertZeroSpace(2, constraint="att")
+    assert AutoBertZeroSpace(2, constraint="no-desc").contains(
+        Architecture.of([CONV, {**CONV, "conv_kernel_size": 5}])
+    )
+
+
 def test_the_space_has_a_name() -> None:
     assert SPACES["autobert-zero"] is AutoBertZeroSpace

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from itertools import product
 from random import Random
 
 import pytest
@@ -9,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autobert_hf.modeling.formula import check_formula, format_formula, parse_formula, path
-from autobert_hf.modeling.formula_primitives import PRIMITIVES
-from autobert_hf.modeling.graph import Graph
+from autobert_hf.modeling.formula_primitives import INPUTS, PRIMITIVES
+from autobert_hf.modeling.graph import Graph, GraphError, Node, canonicalize, types
 from autobert_hf.searchers.spaces import formulas
-from autobert_hf.searchers.spaces.formulas import GUIDED_ATTEMPTS, OPERATIONS, FormulaSampler, SpaceError, uniform
+from autobert_hf.searchers.spaces.formulas import OPERATIONS, FormulaSampler, SpaceError
 
 
 SEEDS = st.integers(0, 2**32)
@@ -80,28 +81,120 @@ def test_mutation_lengthens_shortens_rewires_and_replaces() -> None:
     assert any("p" in inputs(mutant) for mutant in mutants), "an input that the parent did not have"
 
 
-def test_only_the_guide_brings_new_operations() -> None:
+class Guide:
+    """Prefers `wanted` where it is offered, and remembers what it was asked and answered last."""
+
+    def __init__(self, *wanted: str) -> None:
+        self.wanted = wanted
+        self.offered: set[tuple[int, str]] = set()
+        self.answers: list[tuple[int, str]] = []
+
+    def __call__(self, position: Hashable, choices: Sequence, rng: Random) -> object:
+        (_, place) = position
+        self.offered.update((place, choice) for choice in choices)
+        answer = next((choice for choice in self.wanted if choice in choices), None) or rng.choice(choices)
+        self.answers.append((place, answer))
+        return answer
+
+
+class Untried(Guide):
+    """Prefers what it has not answered at this position, as OP-NAS does."""
+
+    def __call__(self, position: Hashable, choices: Sequence, rng: Random) -> object:
+        untried = [choice for choice in choices if (position[1], choice) not in self.answers]
+        self.wanted = (rng.choice(untried),) if untried else ()
+        return super().__call__(position, choices, rng)
+
+
+def test_a_guided_mutant_has_what_was_chosen_where_it_was_asked_for() -> None:
     """Changing operands or leaving something out never adds an operation; what is added is what was drawn."""
-    sampler, asked = FormulaSampler(), set()
-
-    def guide(position: Hashable, choices: Sequence, rng: Random) -> object:
-        asked.add((position, tuple(choices)))
-        return "softsign"
-
-    gains = set()
+    sampler, changed = FormulaSampler(), set()
     for seed in range(200):
+        guide = Guide("softsign")
         mutant = sampler.mutate(STANDARD, Random(seed), guide)
-        gains |= set(Counter(path(mutant)) - Counter(path(STANDARD)))
-    assert gains == {"softsign"}
-    assert asked == {(("path", position), OPERATIONS) for position in range(len(path(STANDARD)))}
+        gains = set(Counter(path(mutant)) - Counter(path(STANDARD)))
+        assert len(guide.answers) <= 1
+        for position, operation in guide.answers:
+            assert path(mutant)[position] == operation
+            changed.add(position)
+        assert gains <= {operation for _, operation in guide.answers}
+    assert changed == set(range(len(path(STANDARD))))
 
 
-def test_a_guide_that_leads_nowhere_gives_way() -> None:
-    """Of cosines alone no formula can be made; without the plain draw the search would end here."""
+def test_position_0_of_a_path_can_be_mutated() -> None:
+    """As long as matmul came first there, which cannot stand on inputs, no guided replacement was ever accepted."""
+    operations = {path(FormulaSampler().mutate(STANDARD, Random(seed), Guide("matmul")))[0] for seed in range(300)}
+    assert len(operations) >= 5
+
+
+@pytest.mark.parametrize("wanted", [(), *((name,) for name in OPERATIONS)])
+def test_a_guided_formula_has_the_path_that_was_chosen(wanted: tuple[str, ...]) -> None:
+    """Whatever the guide prefers, and without running out of attempts."""
     sampler = FormulaSampler()
-    graph = sampler.sample(Random(0), lambda position, choices, rng: "cosine")
-    assert_legal(graph, sampler)
-    assert sum(sampler.drawn.values()) > GUIDED_ATTEMPTS
+    for seed in range(25):
+        guide = Guide(*wanted)
+        graph = sampler.sample(Random(seed), guide)
+        assert_legal(graph, sampler)
+        assert path(graph) == tuple(operation for _, operation in guide.answers[-len(path(graph)) :])
+        assert [position for position, _ in guide.answers[-len(path(graph)) :]] == [*range(len(path(graph)))]
+    assert sampler.drawn.total() < 25 * 20, "far from the limit of attempts"
+
+
+def test_every_legal_choice_at_every_position_is_offered_and_nothing_else() -> None:
+    """The legal ones are those of all formulas of at most three primitives over two inputs, listed one by one."""
+    sampler, guide = FormulaSampler(1, 3), Untried()
+    legal = {gene for graph in all_formulas(sampler) for gene in enumerate(path(graph))}
+    assert (0, "matmul") not in legal and len(legal) > 15
+    for seed in range(900):
+        sampler.sample(Random(seed), guide)
+    assert guide.offered == legal
+    assert set(guide.answers) == legal
+
+
+def all_formulas(sampler: FormulaSampler) -> set[Graph]:
+    """Every formula of the sampler over two inputs, by every primitive on every pair of nodes."""
+    found, layer = set(), [[("q", ()), ("k", ())]]
+    for _ in range(sampler.max_path):
+        layer = [
+            [*nodes, (operation, args)]
+            for nodes in layer
+            for operation in OPERATIONS
+            for args in product(range(len(nodes)), repeat=PRIMITIVES[operation].arity)
+            if (operation, args) not in nodes and types_fit([*nodes, (operation, args)])
+        ]
+        graphs = {canonicalize(nodes, len(nodes) - 1, PRIMITIVES) for nodes in layer}
+        found |= {graph for graph in graphs if sampler.contains(graph)}
+    return found
+
+
+def types_fit(nodes: list[Node]) -> bool:
+    try:
+        return bool(types(nodes, PRIMITIVES, INPUTS))
+    except GraphError:
+        return False
+
+
+def test_in_the_whole_space_all_but_matmul_on_inputs_is_offered() -> None:
+    sampler, guide = FormulaSampler(3, 5), Untried()
+    for seed in range(500):
+        sampler.sample(Random(seed), guide)
+    expected = {(place, name) for place in range(5) for name in OPERATIONS} - {(0, "matmul")}
+    assert guide.offered == set(guide.answers) == expected
+
+
+def test_without_choices_a_mutation_can_be_left_out() -> None:
+    """With `guided_only`, each mutant of a guide holds something that the guide chose."""
+    sampler = FormulaSampler(guided_only=True)
+    for seed in range(50):
+        guide = Guide()
+        sampler.mutate(STANDARD, Random(seed), guide)
+        assert len(guide.answers) == 1
+
+
+def test_where_no_choice_leads_to_a_formula_the_guide_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = FormulaSampler()
+    monkeypatch.setattr(FormulaSampler, "_grown", lambda sampler, rng, draw: None)
+    assert_legal(sampler.sample(Random(0), Guide()), sampler)
 
 
 def test_refusals_are_counted_by_reason() -> None:
@@ -133,5 +226,5 @@ def test_more_nodes_than_a_graph_may_have_are_a_refusal(monkeypatch: pytest.Monk
     sampler = FormulaSampler(60, 64)
     chain = [("q", ()), ("k", ()), ("add", (0, 1)), *(("neg", (position,)) for position in range(2, 65))]
     with pytest.raises(SpaceError):
-        sampler._until_legal(lambda guide: chain, uniform)
+        sampler._until_legal(lambda: chain)
     assert sampler.drawn == {"path length": 30}

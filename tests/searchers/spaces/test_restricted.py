@@ -22,3 +22,11 @@ def test_it_draws_mutates_and_crosses_inside():
 def test_nothing_that_is_allowed_is_an_error():
     with pytest.raises(EmptyError, match="None of 10,000 random networks"):
         within(2, 3).sample(Random(0))
+
+
+def test_a_guide_that_only_wants_what_is_not_allowed_gives_way():
+    """As OP-NAS, which draws an untried width first, where that width is over the limit."""
+    parent = within(0.2, 0.3).sample(Random(0))
+    space = within(0.5 * latency(parent), latency(parent))
+    child = space.mutate(parent, Random(1), lambda position, choices, rng: max(choices))
+    assert child != parent and space.contains(child)

@@ -5,11 +5,12 @@ from collections import Counter
 import pytest
 
 from autobert_hf.records.goals import Goals
+from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.strategies.random_search import RandomSearch
-from autobert_hf.searchers.strategies.roulette import Roulette
+from autobert_hf.searchers.strategies.roulette import GenerationRoulette, Roulette
 from autobert_hf.searchers.strategies.round_robin import RoundRobin
 
-from ..made_up import latency, search, within
+from ..made_up import latency, loss, search, within
 
 
 LOSS = Goals.named("loss")
@@ -33,6 +34,38 @@ def test_parents_are_the_best_of_all_and_the_worst_of_them_is_never_drawn():
     assert strategy.weights() == pytest.approx(wanted)
     drawn = {strategy.ask(number).parent for number in range(1000, 1200)} - {None}
     assert drawn <= {trial.id for trial in best[:-1]}
+
+
+def test_the_papers_generations_hold_new_ones_mutants_and_survivors():
+    """Half of a generation is new, a quarter mutated, and a quarter is known already and not evaluated again."""
+    strategy = GenerationRoulette(within(0.2, 0.3), LOSS, 0, population=40)
+    trials, sizes, parents, generation = [], [], [], set()
+    for _ in range(6):
+        sizes.append(strategy.round_size())
+        asked = [strategy.ask(len(trials) + at) for at in range(sizes[-1])]
+        parents += [proposal.parent for proposal in asked if proposal.parent is not None]
+        assert {proposal.parent for proposal in asked} - {None} <= generation, "of the last generation alone"
+        told = [Trial(len(trials) + at, one, 0, {"loss": loss(one.architecture)}) for at, one in enumerate(asked)]
+        generation = {trial.id for trial in [*strategy.kept, *told]}
+        strategy.tell(told)
+        trials += told
+        assert len(strategy.plan) + len(strategy.kept) == 40
+    assert sizes[0] == 40 and all(20 <= size < 40 for size in sizes[1:])
+    made = Counter(trial.proposal.mutation for trial in trials[40:])
+    assert 0.5 < made["sample"] / made.total() < 0.8
+    assert 0.15 < len(parents) / (40 * 5) < 0.35
+
+
+def test_of_the_papers_generations_each_limit_has_its_own():
+    limits = [(0.4, 0.5), (0.1, 0.15)]
+    strategies = [GenerationRoulette(within(*limit), LOSS, 0, population=6) for limit in limits]
+    trials = search(RoundRobin(strategies), 40)
+    by_id = {trial.id: trial for trial in trials}
+    for trial in trials:
+        if trial.proposal.parent is not None:
+            latencies = [latency(one.architecture) for one in (trial, by_id[trial.proposal.parent])]
+            assert any(all(low <= time <= high for time in latencies) for low, high in limits)
+    assert any(trial.proposal.parent is not None for trial in trials)
 
 
 def test_roulette_finds_more_than_chance():

@@ -60,6 +60,42 @@ def test_the_bound_by_hand() -> None:
     assert strategy.bounds(("kernel", 1), (7,))[0] == pytest.approx(z + 0.7 * math.sqrt(2 * math.log(3)))
 
 
+def test_n_may_count_the_whole_history() -> None:
+    """As the paper's N: two convolutions in each of three networks are six operations."""
+    trials = trial(0, 1.0, 3, 7), trial(1, 2.0, 3, 9), trial(2, 3.0, 5, 9)
+    strategy = OpNas(SPACE, LOSS, seed=0, alpha=0.7, bound_samples="history")
+    strategy.tell(trials)
+    expected = math.sqrt(1.5) / 2 + 0.7 * math.sqrt(2 * math.log(6) / 2)
+    assert strategy.bounds(("kernel", 0), (3,))[0] == pytest.approx(expected)
+
+
+def test_kernels_may_be_drawn_by_their_frequency() -> None:
+    """Layer 0 had kernel 3 twice and 5 once; each counts once more. Paths still follow their bounds."""
+    strategy = OpNas(SPACE, LOSS, seed=0, kernel_draws="frequency")
+    strategy.tell([trial(0, 1.0, 3, 7), trial(1, 2.0, 3, 9), trial(2, 3.0, 5, 9), trial(3, 4.0)])
+    drawn = [strategy.draw(("kernel", 0), (3, 5, 65), Random(seed)) for seed in range(3000)]
+    assert [drawn.count(kernel) / 3000 for kernel in (3, 5, 65)] == pytest.approx([1 / 2, 1 / 3, 1 / 6], abs=0.03)
+    assert strategy.draw(("path", 0), ("transpose", "neg"), Random(0)) == "neg", "untried operations come first"
+
+
+def test_crossover_is_an_option_and_off_by_default() -> None:
+    """A crossed child has layers of two parents, before one of its layers is mutated."""
+    trials = [trial(0, 1.0, 3, 3, 3, 3, 3, 3), trial(1, 2.0, 65, 65, 65, 65, 65, 65)]
+
+    def children(**options: float) -> list[Proposal]:
+        space = AutoBertZeroSpace(num_hidden_layers=6)
+        strategy = told(Evolution(space, LOSS, seed=0, parents=2, children=20, **options), *trials)
+        return [strategy.ask(number) for number in range(2, 42)]
+
+    assert {child.mutation for child in children()} == {"mutate"}
+    crossed = children(crossover=1.0)
+    assert {child.mutation for child in crossed} == {"crossover"}
+    assert {child.parent for child in crossed} == {0, 1}
+    both = [{3, 65} <= {layer.get("conv_kernel_size") for layer in one.architecture.layer_dicts} for one in crossed]
+    assert sum(both) > 30
+    assert {child.mutation for child in children(crossover=0.5)} == {"mutate", "crossover"}
+
+
 def test_every_attention_layer_adds_a_sample_to_its_positions() -> None:
     """The path of softmax(q @ k.T) @ v is transpose, matmul, softmax, matmul, in two layers each."""
     strategy = op_nas(trial(0, 1.0), trial(1, 2.0, 3, 3))
@@ -96,8 +132,31 @@ def test_the_scale_of_the_scores_does_not_matter() -> None:
 
 def test_equal_scores_and_failures_are_no_trouble() -> None:
     strategy = op_nas(trial(0, 2.0, 3, 3), trial(1, None, 5, 5), trial(2, 2.0, 3, 7))
-    assert strategy.tried[("kernel", 0)] == {3: (0.0, 2)}
-    assert op_nas(trial(0, None, 3, 3)).tried == {}
+    assert strategy.tried[("kernel", 0)] == {3: (0.0, 2), 5: (0.0, 1)}
+    assert op_nas(trial(0, None, 3, 3)).tried == {("kernel", 0): {3: (0.0, 1)}, ("kernel", 1): {3: (0.0, 1)}}
+
+
+def test_an_operation_that_only_fails_does_not_come_first_for_ever() -> None:
+    """It counts as tried, once for each candidate, with the worst score so far."""
+    strategy = op_nas(trial(0, 1.0, 3, 3), trial(1, 3.0, 5, 5), trial(2, None, 7, 7), trial(3, None, 7, 3))
+    assert strategy.tried[("kernel", 0)] == {3: (1.0, 1), 5: (-1.0, 1), 7: (-1.0, 2)}
+    assert strategy.tried[("kernel", 1)][3] == (1.0, 1), "where another candidate has a score, it alone counts"
+    assert math.isfinite(strategy.bounds(("kernel", 0), (7,))[0])
+
+
+def test_every_operation_that_can_stand_at_a_position_is_tried_soon() -> None:
+    """At position 0 too, where OP-NAS used to ask for matmul for ever, which no input fits."""
+    space = AutoBertZeroSpace(num_hidden_layers=2, formulas=FormulaSampler(3, 5))
+    strategy = OpNas(space, LOSS, seed=0, population=20, parents=4, children=5)
+    for _ in range(8):
+        size = strategy.round_size()
+        first = len(strategy.history)
+        asked = [strategy.ask(first + offset) for offset in range(size)]
+        strategy.tell([Trial(first + i, one, 0, {"loss": 9.0 - (first + i) % 7}) for i, one in enumerate(asked)])
+    legal = {(("path", place), name) for place in range(3) for name in OPERATIONS} - {(("path", 0), "matmul")}
+    tried = {(position, operation) for position, at in strategy.tried.items() for operation in at}
+    assert legal <= tried
+    assert (("path", 0), "matmul") not in tried
 
 
 def test_survivors_are_the_best_that_did_not_fail() -> None:

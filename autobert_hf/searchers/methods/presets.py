@@ -1,0 +1,19 @@
+"""Settings of the papers, by method: what `--preset paper` gives to settings that are not given."""
+
+from typing import Any
+
+
+# Sections 3.3 and 4.1; the paper gives no learning rates, batch sizes or lengths of rows.
+AUTOBERT_ZERO: dict[str, Any] = {
+    **{"num_hidden_layers": 12, "hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+    **{"norm_position": "post", "loss": "mlm+nsp", "candidate_steps": 40_000, "population": 100, "num_trials": 760},
+    **{"bound_samples": "history", "kernel_draws": "frequency", "path_mutations": "guided"},
+}
+
+# Sections 3.1 to 3.4 and 4.1; epochs of the paper's 16 GB of text are left to --supernet-steps and --final-tokens.
+AUTOTINYBERT: dict[str, Any] = {
+    **{"num_hidden_layers": 8, "hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+    **{"norm_position": "post", "start": "scratch", "width_step": 4, "inner_step": 4, "learning_rate": 1e-5},
+    **{"batch_size": 256, "shards": 16, "strategy": "evolution-paper", "window_high": 1.1, "finalists": 3},
+    **{"latency_predictor": "network", "latency_samples": 10_000, "final_warmup": 0.0},
+}
