@@ -114,9 +114,9 @@ class Loop:
 
     def _score_finalists(self, number: int) -> list[Rescoring]:
         """
-        Scores the finalists with the weights of the last round, `number`, and lists them. If all trials were scored
-        with one version of the weights, there is nothing to decide: the list is empty. It is empty too if a search with
-        a larger budget was interrupted after that round, whose weights are gone then.
+        Scores the finalists with the weights of the last round, `number`, and lists them. The list is empty if all
+        trials were scored with one version of the weights, so that there is nothing to decide, and if a search with a
+        larger budget was interrupted after that round, whose weights are gone then.
         """
         weights = self.recorded[-1].weights
         if all(trial.weights == weights for trial in self.recorded):
