@@ -5,8 +5,7 @@ Fine-tunes an AutoBert folder for classification in a loop of one's own with Acc
     accelerate launch --config_file examples/cpu2.yaml examples/fine_tune_accelerate.py out/model runs/topic --cpu
 
 FOLDER holds train and validation files with one or two columns of text and `label`. --batch-size is that of a process.
-Two ways to be misled: `accelerate launch --cpu --num_processes 2` silently starts one process, hence cpu2.yaml; and
-without --cpu here (`Accelerator(cpu=True)`) its two processes would each do the whole work and overwrite each other.
+`accelerate launch --cpu --num_processes 2` silently starts one process; without --cpu here two would each do all work.
 """
 
 import argparse
@@ -30,8 +29,8 @@ parser.add_argument("--batch-size", type=int, default=16)
 parser.add_argument("--cpu", action="store_true")
 given = parser.parse_args()
 
-accelerator, metric = Accelerator(cpu=given.cpu), metrics.Classification()
 set_seed(0)
+accelerator, metric = Accelerator(cpu=given.cpu), metrics.Classification()
 data = labelled_tables.labelled_tables(given.data, task_data.load_splits(given.data, seed=0))
 if data.kind == "regression":
     parser.error(f"The labels of {given.data} are values: fine_tune_classification.py learns those.")
@@ -41,21 +40,20 @@ encode = {"function": lambda row: tokenizer(*data.texts(row), truncation=True, m
 splits = [rows.map(**encode).select_columns([*tokenizer.model_input_names, "label"]) for rows in data.tables]
 loading = {"batch_size": given.batch_size, "collate_fn": DataCollatorWithPadding(tokenizer)}
 loaders = DataLoader(splits[0], shuffle=True, **loading), DataLoader(splits[1], **loading)
-optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-model, optimizer, train, validation = accelerator.prepare(model, optimizer, *loaders)
+adamw = torch.optim.AdamW(model.parameters(), lr=1e-4)
+model, optimizer, train, validation = accelerator.prepare(model, adamw, *loaders)
 
 for epoch in range(given.epochs):
     for batch in train:
+        optimizer.zero_grad()
         accelerator.backward(model.train()(**batch).loss)
         optimizer.step()
-        optimizer.zero_grad()
     for batch in validation:
         with torch.no_grad():
             said = model.eval()(**batch).logits.argmax(-1)
-        said, truth = accelerator.gather_for_metrics((said, batch["labels"]))  # less the rows that fill up a batch
-        metric.add_batch(predictions=said, references=truth)
+        both = accelerator.gather_for_metrics({"predictions": said, "references": batch["labels"]})  # no fill-up rows
+        metric.add_batch(**both)
     accelerator.print(f"epoch {epoch + 1} on {accelerator.num_processes} process(es): {metric.compute()}")
-
 accelerator.unwrap_model(model).save_pretrained(given.output_dir, is_main_process=accelerator.is_main_process)
 tokenizer.save_pretrained(given.output_dir)
 accelerator.end_training()

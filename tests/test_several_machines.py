@@ -60,7 +60,7 @@ def machines(folders: list[Path], num_trials: int, work: Path) -> list[Machine]:
 def test_two_machines_make_the_trials_of_one(tmp_path):
     both = machines([tmp_path / "two"] * 2, 6, tmp_path)
     assert [machine.launcher.wait(500) for machine in both] == [0, 0], both[0].said[-3000:]
-    assert {trial["trial"] for trial in trials_of(tmp_path / "two")} == {*range(6)}
+    assert {trial["trial"] for trial in trials_of(tmp_path / "two") if "trial" in trial} == {*range(6)}
     assert main(["search", "--cpu", *SMALL, "--num-trials", "6", "--output-dir", str(tmp_path / "one")]) == 0
     assert trials_of(tmp_path / "two") == trials_of(tmp_path / "one")
 
@@ -104,10 +104,10 @@ def test_one_that_is_gone_ends_the_other_in_words(tmp_path, how, rank):
         gone.launcher.kill()
     worker.wait(60)  # an orphan would go on writing
     gone.launcher.wait(60)
-    done = len(trials_of(tmp_path / "both"))
+    done = len([trial for trial in trials_of(tmp_path / "both") if "trial" in trial])
     assert 5 <= done < 4000
     total = (done // 4 + 1) * 4  # the end of a round
-    assert search(tmp_path / "both", 1, total)[:8] == search(tmp_path / "one", 1, 8)
+    assert search(tmp_path / "both", 1, total)[:8] == search(tmp_path / "one", 1, 8)[:8]
 
 
 @pytest.mark.slow

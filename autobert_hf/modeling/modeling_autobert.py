@@ -48,7 +48,7 @@ from transformers.utils.loading_report import LoadStateDictInfo
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_autobert import AutoBertConfig
-from .foreign_weights import refuse_foreign_weights
+from .foreign_weights import drop_random_pooler, refuse_foreign_weights
 from .formula import Formula
 from .light_conv import depthwise_conv
 
@@ -432,7 +432,7 @@ class AutoBertPreTrainedModel(PreTrainedModel):
         # Here and not in from_pretrained, which for an adapter gives the adapter's missing keys, not the network's.
         refuse_foreign_weights(model, loading_info)
         if isinstance(model, AutoBertModel):
-            _drop_random_pooler(model, loading_info.missing_keys)
+            drop_random_pooler(model, loading_info.missing_keys)
         return PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
 
     @torch.no_grad()
@@ -442,15 +442,6 @@ class AutoBertPreTrainedModel(PreTrainedModel):
             init.copy_(module.position_ids, torch.arange(module.position_ids.shape[-1])[None])
         elif isinstance(module, AutoBertDepthwiseConv):
             _init_taps(module)
-
-
-def _drop_random_pooler(model: "AutoBertModel", missing: set[str]) -> None:
-    """Configurations of earlier versions do not say that a network has no pooler."""
-    pooler = {name for name, _ in model.named_parameters() if name.startswith("pooler.")}
-    if pooler and pooler <= missing:
-        logger.warning("The file holds no pooler, so the network gets none: pooler_output is None.")
-        missing -= pooler
-        model.pooler, model.config.add_pooling_layer = None, False
 
 
 def _init_taps(conv: AutoBertDepthwiseConv) -> None:
@@ -609,8 +600,11 @@ class AutoBertForCausalLM(AutoBertLanguageModel, GenerationMixin):
             logger.warning_once("AutoBertForCausalLM sees the future unless the configuration has is_decoder=True.")
         self.post_init()
 
-    def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        inputs: dict[str, Any] = super().prepare_inputs_for_generation(*args, **kwargs)
+    # generate looks for the name inputs_embeds here.
+    def prepare_inputs_for_generation(
+        self, *args: Any, inputs_embeds: torch.Tensor | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        inputs = super().prepare_inputs_for_generation(*args, inputs_embeds=inputs_embeds, **kwargs)
         given, positions = inputs.get("position_ids"), self.config.max_position_embeddings
         if given is not None and given.numel() and given.max() >= positions:
             raise ValueError(

@@ -13,6 +13,7 @@ from autobert_hf import load_study
 from autobert_hf.cli import main
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.records.goals import Limits
+from autobert_hf.records.trial import read_trials
 
 
 TINY = shlex.split(
@@ -30,7 +31,8 @@ def run(tmp_path_factory) -> Path:
 
 
 def journal(run: Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    """The trials as they were first scored."""
+    return [trial.to_record() for trial in read_trials(run / "journal.jsonl")]
 
 
 def test_the_front_comes_out_with_the_weights_it_was_judged_by(run, capsys):
@@ -50,9 +52,11 @@ def test_the_front_comes_out_with_the_weights_it_was_judged_by(run, capsys):
 def test_the_best_within_a_limit(run, capsys):
     sizes = sorted(record["scores"]["parameters"] for record in journal(run))
     assert main(["select", str(run), "--max-params", str(sizes[0])]) == 0
-    within = [record for record in journal(run) if record["scores"]["parameters"] <= sizes[0]]
-    best = min(within, key=lambda record: record["scores"]["loss"])
-    assert f"trial {best['trial']}," in capsys.readouterr().out
+    study = load_study(run)
+    within = [trial for trial in study.data.finalists if trial.scores["parameters"] <= sizes[0]]
+    best = min(within or study.trials, key=lambda trial: trial.scores["loss"])
+    assert best.scores["parameters"] <= sizes[0]
+    assert f"trial {best.id}," in capsys.readouterr().out
 
 
 def test_training_again_where_the_weights_are_gone(run, capsys):

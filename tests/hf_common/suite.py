@@ -22,7 +22,7 @@ from .upstream import GenerationTesterMixin, load
 
 _upstream = load()
 # Two tests load files without any weights, from which a bare encoder gets no pooler; they look at what comes after.
-unguarded = patch.multiple(modeling_autobert, _drop_random_pooler=Mock())
+unguarded = patch.multiple(modeling_autobert, drop_random_pooler=Mock())
 HEADS = tuple(getattr(autobert_hf, name) for name in autobert_hf.__all__ if name.startswith("AutoBertFor"))
 
 

@@ -28,9 +28,9 @@ from .runner import count_work
 
 
 RECORDED = {path.stem: json.loads(path.read_text()) for path in sorted(Path(__file__).parent.glob("recorded/*.json"))}
-# On another processor sums are rounded otherwise, which training makes grow.
+# Sums may be rounded otherwise, on another processor or in another order, which training makes grow.
 RECORDED_ON = "Intel(R) Xeon(R) Processor"
-TOLERANCE = 1e-6 if machine_name().startswith(RECORDED_ON) else 1e-4
+TOLERANCE = 1e-5 if machine_name().startswith(RECORDED_ON) else 1e-4
 
 
 @pytest.fixture(scope="module")

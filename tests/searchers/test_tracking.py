@@ -17,6 +17,7 @@ from autobert_hf.lab.losses.masked_words import MaskedWords
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.records.goals import GOALS, Goals
+from autobert_hf.records.trial import read_trials
 from autobert_hf.searchers import tracking
 from autobert_hf.searchers.evaluators.function import FunctionEvaluator
 from autobert_hf.searchers.run import Run
@@ -277,8 +278,8 @@ def test_tensorboard_shows_a_killed_run_as_one_that_nobody_disturbed(runner, tmp
         **{f"search/{name}": 5 for name in ("loss", "best_loss", "parameters", "flops")},
         **{f"final/{name}-{best:06d}/{kind}": 4 for name in ("found", "bert") for kind in ("loss", "held_out")},
     }
-    trials = [json.loads(line) for line in (whole / "journal.jsonl").read_text().splitlines()]
-    assert [value for _, value in first["search/loss"]] == pytest.approx([one["scores"]["loss"] for one in trials])
+    trials = read_trials(whole / "journal.jsonl")
+    assert [value for _, value in first["search/loss"]] == pytest.approx([one.scores["loss"] for one in trials])
     hparams = [(folder / "trackers").rglob("hparams.yml") for folder in (whole, killed)]
     assert [len([*files]) for files in hparams] == [1, 1]
 

@@ -88,19 +88,20 @@ class Method(ABC):
 
 def within(study: Study, limits: Limits) -> list[Trial]:
     """
-    The finished trials within the limits; without limits, the finalists.
+    The finalists within the limits or, if there are none, the finished trials within them.
 
     Raises:
         StudyError: if there are none; the message names the closest values.
     """
-    names = [*limits.most, *limits.least]
-    done = [trial for trial in (study.trials if names else study.finalists) if trial.ok]
+    done = [trial for trial in study.trials if trial.ok]
     if not done:
         raise StudyError("The study has no finished candidate yet: let the search go on.")
+    names = [*limits.most, *limits.least]
     if unknown := [name for name in names if name not in done[0].scores]:
         raise StudyError(f"The study knows no {unknown[0]} of its candidates: the search did not measure it.")
     kept = [trial for trial in done if limits.broken_by(trial.scores) is None]
     if not kept:
         smallest = ", ".join(f"{min(trial.scores[name] for trial in done):,.4g} {name}" for name in names)
         raise StudyError(f"No candidate keeps within the limits; the smallest have {smallest}.")
-    return kept
+    finalists = {trial.id for trial in study.finalists}
+    return [trial for trial in kept if trial.id in finalists] or kept

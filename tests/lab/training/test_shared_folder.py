@@ -12,7 +12,7 @@ from ...searchers.several import together
 
 
 def opened(folder):
-    folder.open({"seed": 0}, {"mine": "1"}, {"num_trials": 4})
+    folder.open({"seed": 0}, {"train": {"mine": "1"}}, {"num_trials": 4})
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -27,7 +27,7 @@ def test_one_folder_of_all(tmp_path, size):
 
     assert together(size, work) == [*range(size)]
     folder = RunFolder(tmp_path / "run")
-    assert folder.read("run.json")["inputs"] == {"mine": "1"}
+    assert folder.read("run.json")["inputs"] == {"train": {"mine": "1"}}
     assert folder.read("local.json")["num_trials"] == 4
     assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "local.json", "run.json"]
     opened(folder)  # free again
