@@ -20,6 +20,7 @@ from autobert_hf import AutoBertForPreTraining
 from autobert_hf.cli import main
 from autobert_hf.commands.search import parse_settings
 from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.records.journal import read_journal
 
 
 TINY = {
@@ -226,7 +227,7 @@ def test_what_no_candidate_can_be_judged_by(
 def test_candidates_are_judged_by_a_task(tmp_path: Path, text: Path) -> None:
     options = {"proxy_task": "builtin/topic", "proxy_rows": "64", "num_trials": "3"}
     assert main(arguments(tmp_path / "run", text, **options)) == 0
-    records = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    records = read_journal(tmp_path / "run" / "journal.jsonl")
     for scores in (record["scores"] for record in records):
         assert 0 <= scores["task_score"] == scores["builtin/topic"] <= 1
         assert scores["loss"] > 0
@@ -257,7 +258,7 @@ def test_inherited_weights_are_trained_on_and_counted(
     assert main(arguments(folder, text, final_training="inherit", warmup_steps="6")) == 0
     capsys.readouterr()
     report = training_of(folder)
-    trials = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    trials = read_journal(folder / "journal.jsonl")
     winner = min(trials, key=lambda trial: trial["scores"]["loss"])
     inherited = winner["cost"]["inherited_tokens"] + winner["cost"]["tokens"]
     assert inherited >= (6 + 2) * 8 * 16
@@ -330,6 +331,7 @@ from autobert_hf.lab.losses import LOSSES
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.team import Team
 from autobert_hf.records.seeds import derive
+from autobert_hf.records.journal import read_journal
 
 run = Path(sys.argv[1])
 model = AutoModelForMaskedLM.from_pretrained(run / "model")
@@ -367,7 +369,7 @@ def test_the_card_says_what_the_records_say(job: dict[str, Any]) -> None:
     folder = job["folder"]
     card = (folder / "model" / "README.md").read_text()
     report = training_of(folder)
-    trials = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    trials = read_journal(folder / "journal.jsonl")
     best = min(trials, key=lambda trial: trial["scores"]["loss"])
     for (tokens, found), (_, bert) in zip(report["curves"]["found"], report["curves"]["bert"], strict=True):
         assert f"| {tokens:,} | {found:.4f} | {bert:.4f} |" in card

@@ -72,6 +72,11 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], **metadata: o
     write_whole(path, lambda temporary: save_file(whole, temporary, {k: str(v) for k, v in metadata.items()}))
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
+
+
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     with safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (no dict)

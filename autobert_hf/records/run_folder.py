@@ -1,6 +1,7 @@
 """The folder of a run: its settings and results, protected from being mixed with another run's."""
 
 import fcntl
+import hashlib
 import json
 import platform
 import shutil
@@ -102,6 +103,17 @@ class RunFolder:
         if self.lock is not None:
             self.lock.close()
             self.lock = None
+
+    def identity(self) -> str:
+        """
+        A digest of what makes this run another than others: its settings without budgets, its inputs and the user's
+        code. Empty where there is no run, as beside a table of measurements.
+        """
+        if not (self.path / "run.json").exists():
+            return ""
+        run = self.read("run.json")
+        own = {name: run.get(name, {}) for name in ("settings", "inputs", "code")}
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
 
     def read(self, name: str) -> dict[str, Any]:
         """One of the folder's JSON files."""

@@ -35,8 +35,10 @@ class Loop:
         Searches until the journal holds `num_trials` trials, failed ones included; returns all its trials, in order.
 
         Raises:
-            JournalError: if the journal holds a trial that this search would not have proposed there.
+            JournalError: if the journal holds a trial that this search would not have proposed there, or lacks lines
+                that the evaluator's weights follow from.
         """
+        self._check_lines()
         trials: list[Trial] = []
         number, records = 0, self.journal.records
         total = max(num_trials, len(records))
@@ -57,10 +59,18 @@ class Loop:
             # followed by later trials was ended by the process that made them.
             if count == size and len(trials) == len(records):
                 born = [trial for trial in self.strategy.survivors() if trial.id >= first]
-                self.evaluator.end_round(number, born, len(trials))
+                self.evaluator.end_round(number, born, self.journal.digests[-1])
                 self.evaluator.release_except(self._wanted(trials, 0), len(trials))
             number += 1
         return trials
+
+    def _check_lines(self) -> None:
+        digest = self.evaluator.follows()
+        if digest and digest not in self.journal.digests:
+            raise JournalError(
+                f"{self.journal.path} lacks lines that the weights in the run's folder follow from: they were cut off "
+                "or changed. Restore the journal from a copy, or start again in a new --output-dir."
+            )
 
     def _tell(self, trials: Sequence[Trial]) -> None:
         self.strategy.tell(trials)

@@ -13,6 +13,7 @@ from autobert_hf import load_study
 from autobert_hf.cli import main
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.records.goals import Limits
+from autobert_hf.records.journal import read_journal
 
 
 TINY = shlex.split(
@@ -30,7 +31,7 @@ def run(tmp_path_factory) -> Path:
 
 
 def journal(run: Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    return read_journal(run / "journal.jsonl")
 
 
 def test_the_front_comes_out_with_the_weights_it_was_judged_by(run, capsys):

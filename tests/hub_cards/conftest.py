@@ -1,6 +1,5 @@
 """Finished runs as small as can be: records made up, a network with random weights, a tokenizer of a few words."""
 
-import json
 import random
 import shutil
 from pathlib import Path
@@ -17,6 +16,7 @@ from autobert_hf.modeling.convert import to_bert
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goal, Goals
+from autobert_hf.records.journal import Journal
 from autobert_hf.records.model_folder import save_model
 from autobert_hf.records.run_folder import write_json
 from autobert_hf.records.trial import Proposal, Trial
@@ -46,10 +46,13 @@ class MadeRun:
         versions = {"python": "3.11.7", "autobert-hf": "0.1.0"}
         write_json(self.folder / "run.json", {"settings": self.settings, "inputs": self.inputs, "versions": versions})
         self.report("goals", self.goals.to_json())
-        self.write_journal([json.dumps(trial.to_record()) for trial in self.trials])
+        self.write_journal([trial.to_record() for trial in self.trials])
 
-    def write_journal(self, lines: list[str]) -> None:
-        (self.folder / "journal.jsonl").write_text("".join(line + "\n" for line in lines))
+    def write_journal(self, records: list[dict[str, Any]]) -> None:
+        (self.folder / "journal.jsonl").unlink(missing_ok=True)
+        journal = Journal(self.folder / "journal.jsonl")
+        for record in records:
+            journal.append(record)
 
     def write_all(self, model: Path) -> None:
         shutil.copytree(model, self.folder / "model")

@@ -353,12 +353,10 @@ def line(number: int = 0, **change) -> str:
         ([line(cost=[1])], "line 1 is not a trial"),
         ([line(architecture={"layers": [{"conv_kernel_size": 3}], "settings": {}})], "line 1 is not a trial"),
         ([line(architecture={"layers": [], "settings": {"width": {"a": 1}}})], "line 1 is not a trial"),
-        (["3"], "line 1 holds a int, not a trial"),
-        (["{"], "line 1 is not JSON"),
     ],
 )
 def test_records_that_are_none(made, lines, sentence):
-    made.write_journal(lines)
+    made.write_journal([json.loads(line) for line in lines])
     with pytest.raises(ValueError, match=sentence):
         RunRecords.read(made.folder)
 

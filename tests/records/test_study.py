@@ -73,7 +73,7 @@ def test_a_folder_without_a_study(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_is_spoilt(run: Path) -> None:
-    (run / "journal.jsonl").write_text('{"trial": 0}\n')
+    Journal(run / "journal.jsonl").append({"trial": 0})
     with pytest.raises(JournalError, match=r"line 1 is not a trial"):
         Study.read(run)
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from autobert_hf.records.files import read_tensors
+from autobert_hf.records.journal import Journal, read_journal
 
 from .conftest import Runner, options
 
@@ -75,7 +76,7 @@ def undisturbed(search: Search, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def trials(folder: Path) -> list[dict[str, Any]]:
     """The journal without what clocks say."""
-    records = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    records = read_journal(folder / "journal.jsonl")
     for record in records:
         assert record["cost"].pop("seconds") >= 0
     return records
@@ -89,7 +90,7 @@ def assert_same(folder: Path, undisturbed: Path) -> None:
     for name in sorted(undisturbed.glob("report/*.json")):
         assert (folder / "report" / name.name).read_text() == name.read_text()
     weights = [name for name in names if name.suffix == ".safetensors"]
-    assert {name.parts[0] for name in weights} == {"text", "supernet", "final", "model"}
+    assert {name.parts[0] for name in weights} == {"supernet", "final", "model"}
     for name in weights:
         ours, theirs = read_tensors(folder / name)[0], read_tensors(undisturbed / name)[0]
         assert ours.keys() == theirs.keys()
@@ -103,7 +104,7 @@ def test_the_undisturbed_run_is_what_the_others_need(undisturbed: Path) -> None:
     assert len({record["scores"]["loss"] for record in records}) == 7
     assert len({record["cost"]["inherited_tokens"] for record in records}) == 3, "no round wrote its children back"
     (weights,) = (undisturbed / "supernet").glob("round-*.safetensors")
-    assert read_tensors(weights)[1]["journal_lines"] == "7"
+    assert read_tensors(weights)[1]["journal"] == Journal(undisturbed / "journal.jsonl").digests[7]
 
 
 # Each chain is one run, killed at all of these places one after the other: (event, how many of its kind went before it
@@ -208,7 +209,7 @@ def test_a_journal_cut_back_behind_a_round_is_refused(search: Search, tmp_path: 
     journal = tmp_path / "run" / "journal.jsonl"
     journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:2]))
     assert search(tmp_path / "run") == 1
-    assert "no weights of round 0" in search.log
+    assert "journal.jsonl lacks lines that the weights in the run's folder follow from" in search.log
 
 
 @contextmanager

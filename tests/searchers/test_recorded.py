@@ -17,6 +17,7 @@ from autobert_hf.lab.losses.distillation import Distillation
 from autobert_hf.lab.losses.masked_words import MaskedWords, sparse_prediction
 from autobert_hf.lab.measuring import final_latency, latency_samples
 from autobert_hf.lab.training.trainer import Trainer
+from autobert_hf.records.journal import read_journal
 from autobert_hf.records.machine import machine_name
 from autobert_hf.searchers.evaluators import EVALUATORS
 
@@ -84,7 +85,7 @@ def test_a_run_is_what_it_was(name, places, losses, tmp_path, monkeypatch, reque
     settings = [part.format(**places) for option in before["settings"].items() for part in option]
     assert cli.main(["search", "--output-dir", str(tmp_path / "run"), *settings]) == 0
 
-    trials = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    trials = read_journal(tmp_path / "run" / "journal.jsonl")
     for field in ("architecture", "parent", "mutation", "status"):
         assert [trial[field] for trial in trials] == [trial[field] for trial in before["trials"]], field
     assert len(losses) == len(before["losses"])

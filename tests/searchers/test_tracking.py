@@ -17,6 +17,7 @@ from autobert_hf.lab.losses.masked_words import MaskedWords
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.records.goals import GOALS, Goals
+from autobert_hf.records.journal import read_journal
 from autobert_hf.searchers import tracking
 from autobert_hf.searchers.evaluators.function import FunctionEvaluator
 from autobert_hf.searchers.run import Run
@@ -277,7 +278,7 @@ def test_tensorboard_shows_a_killed_run_as_one_that_nobody_disturbed(runner, tmp
         **{f"search/{name}": 5 for name in ("loss", "best_loss", "parameters", "flops")},
         **{f"final/{name}-{best:06d}/{kind}": 4 for name in ("found", "bert") for kind in ("loss", "held_out")},
     }
-    trials = [json.loads(line) for line in (whole / "journal.jsonl").read_text().splitlines()]
+    trials = read_journal(whole / "journal.jsonl")
     assert [value for _, value in first["search/loss"]] == pytest.approx([one["scores"]["loss"] for one in trials])
     hparams = [(folder / "trackers").rglob("hparams.yml") for folder in (whole, killed)]
     assert [len([*files]) for files in hparams] == [1, 1]
@@ -287,6 +288,7 @@ LIVES = """
 import json, sys
 from accelerate import Accelerator
 from autobert_hf.searchers.tracking import Tracking
+from autobert_hf.records.journal import read_journal
 
 name, folder = sys.argv[1:]
 for life in (0, 1):

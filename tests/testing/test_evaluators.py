@@ -132,7 +132,7 @@ class Broken(Evaluator):
     def start_round(self, number: int) -> None:
         self.value = int(self.file.read_text()) if self.file.exists() else 0
 
-    def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None:
+    def end_round(self, number: int, born_parents: Sequence[Trial], digest: str) -> None:
         counts_twice = self.fault in ("counts twice", "leaves the weights")
         before = int(self.file.read_text()) if self.file.exists() else 0
         self.file.write_text(str(before + 1 if counts_twice else number + 1))

@@ -18,7 +18,7 @@ from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Trainer, load_tensors, named_tensors
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.files import read_tensors, write_tensors
+from autobert_hf.records.files import read_metadata, read_tensors, write_tensors
 from autobert_hf.records.journal import JournalError
 from autobert_hf.records.run_folder import RunError
 from autobert_hf.records.trial import Trial
@@ -32,7 +32,7 @@ class Biws(Evaluator):
     """
     All children of a round start from the round's weights and see the same batches. A finished child is saved in
     `folder` before its journal line is written. The end of a round writes the next parents back, worst first and best
-    last, into the weights of the next round; that file records the number of journal lines it covers. A process may
+    last, into the weights of the next round; that file records the digest of the last journal line. A process may
     therefore be killed at any time: the files suffice to resume, and nothing is applied twice. Parameters of the loss
     start anew with every child.
     """
@@ -141,7 +141,7 @@ class Biws(Evaluator):
                 if int(path.stem.removeprefix("child-")) < known:
                     path.unlink()
 
-    def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None:
+    def end_round(self, number: int, born_parents: Sequence[Trial], digest: str) -> None:
         """Writes back this round's children that became parents, unless that was done before."""
         if self.team.is_main and not self.round_file(number + 1).exists():
             self.start_round(number)
@@ -150,16 +150,20 @@ class Biws(Evaluator):
                 state, _ = read_tensors(self.child_file(trial.id))
                 self.supernet.write(trial.architecture, state)
             seen = self.seen_tokens + (self.tokens_per_child if born_parents else 0)
-            self._save_round(number + 1, journal_lines, seen)
+            self._save_round(number + 1, digest, seen)
         self.team.wait()
         if self.team.is_main:
             self.round_file(number).unlink(missing_ok=True)
 
-    def _save_round(self, number: int, journal_lines: int, tokens: int) -> None:
+    def follows(self) -> str:
+        rounds = [*self.folder.glob("round-*.safetensors")]
+        return read_metadata(max(rounds)).get("journal", "") if rounds else ""
+
+    def _save_round(self, number: int, digest: str, tokens: int) -> None:
         """Saves the supernet's current weights for round `number`, with the loss's parameters of this round."""
         learned = {f"model.{name}": tensor for name, tensor in named_tensors(self.supernet.module).items()}
         path = self.round_file(number)
-        write_tensors(path, self.tensors | learned, journal_lines=journal_lines, tokens=tokens)
+        write_tensors(path, self.tensors | learned, journal=digest, tokens=tokens)
 
     @torch.no_grad()
     def inherit(self, trial: Trial) -> None:

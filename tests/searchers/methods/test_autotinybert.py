@@ -21,6 +21,7 @@ from autobert_hf.lab.measuring.latency_network import NetworkPredictor
 from autobert_hf.modeling.convert import stock_refusal
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.files import read_tensors
+from autobert_hf.records.journal import read_journal
 from autobert_hf.searchers.predicted_latency import mean_sizes
 
 from ..conftest import Runner, options
@@ -86,7 +87,7 @@ def finished(search: Search, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trials(folder: Path) -> list[dict[str, Any]]:
-    records = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    records = read_journal(folder / "journal.jsonl")
     for record in records:
         record["cost"].pop("seconds", None)
     return records
