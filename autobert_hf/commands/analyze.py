@@ -16,7 +16,9 @@ from autobert_hf.lab.data.documents import read_documents
 from autobert_hf.lab.data.text import train_tokenizer
 from autobert_hf.modeling.zoo import ZOO
 from autobert_hf.records.files import write_text
-from autobert_hf.records.run_folder import RunFolder, write_json
+from autobert_hf.records.json_files import write_json, write_record
+from autobert_hf.records.model_folder import loading
+from autobert_hf.records.run_folder import RunFolder
 
 
 def analyze_command(arguments: Sequence[str]) -> int:
@@ -65,7 +67,7 @@ def ranking_command(given: argparse.Namespace) -> int:
         records = check.run(given.networks, seeds, bar.update)
     found = judged(records, seeds, method.goals.main, check.known_sizes)
     report = rank_report(found, check.costs(), asked | {"seeds": seeds} | check.names)
-    write_json(folder.path / "ranking.json", report)
+    write_record(folder.path / "ranking.json", report)
     lines = table(report)
     write_text(folder.path / "ranking.txt", "\n".join(lines) + "\n")
     draw_ranking(report, folder.path / "ranking.png")
@@ -107,7 +109,8 @@ def load_encoder(source: str, texts: Sequence[str]) -> tuple[PreTrainedModel, Pr
             torch.manual_seed(0)
             model = AutoBertModel(AutoBertConfig.from_zoo(source))
         return model, train_tokenizer(texts, min(4000, model.config.vocab_size))
-    return AutoModel.from_pretrained(source), AutoTokenizer.from_pretrained(source)
+    with loading(source):
+        return AutoModel.from_pretrained(source), AutoTokenizer.from_pretrained(source)
 
 
 def tokens_table(found: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:

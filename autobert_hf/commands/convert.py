@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 
 import autobert_hf
 from autobert_hf.modeling.convert import ConversionError, from_bert, from_bert_config, to_bert
-from autobert_hf.records.model_folder import save_model
+from autobert_hf.records.model_folder import ModelFileError, loading, save_model
 
 
 def convert_command(arguments: Sequence[str]) -> int:
@@ -27,9 +27,10 @@ def convert_command(arguments: Sequence[str]) -> int:
 
 def convert(source: str) -> PreTrainedModel:
     """The model of a Hub id or folder, converted to the other form, with its head."""
-    config = AutoConfig.from_pretrained(source)
-    model = head_class(config).from_pretrained(source)
-    return to_bert(model) if config.model_type == "autobert" else from_bert(model)
+    with loading(source):
+        config = AutoConfig.from_pretrained(source)
+        model = head_class(config).from_pretrained(source)
+        return to_bert(model) if config.model_type == "autobert" else from_bert(model)
 
 
 def head_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
@@ -45,7 +46,11 @@ def head_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
 
 
 def load_tokenizer(source: str) -> transformers.PreTrainedTokenizerBase | None:
+    """None if there is none."""
     try:
-        return AutoTokenizer.from_pretrained(source)
+        with loading(source):
+            return AutoTokenizer.from_pretrained(source)
+    except ModelFileError:  # there is one, but damaged
+        raise
     except (OSError, ValueError):
         return None

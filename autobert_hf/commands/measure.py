@@ -15,7 +15,10 @@ from autobert_hf.lab.measuring.model_cost import model_cost
 from autobert_hf.lab.measuring.paired_times import BUSY, PATIENCE
 from autobert_hf.lab.measuring.workload import DTYPES, PRECISIONS, LatencyError, Workload
 from autobert_hf.modeling.zoo import ZOO
-from autobert_hf.records.run_folder import RunFolder, write_json
+from autobert_hf.records import model_folder
+from autobert_hf.records.json_files import write_json, write_record
+from autobert_hf.records.model_folder import loading
+from autobert_hf.records.run_folder import RunFolder
 
 
 FOUND = "this network"  # name of a run's model on cards
@@ -90,11 +93,9 @@ def load_encoder(source: str) -> PreTrainedModel:
         return _untrained(load_config(source))
     folder = Path(source)
     if folder.is_dir() and not [*folder.glob("*.safetensors"), *folder.glob("*.bin")]:
-        return _untrained(AutoConfig.from_pretrained(source))
-    try:
-        return AutoModel.from_pretrained(source, add_pooling_layer=False)
-    except TypeError:  # an encoder without that option
-        return AutoModel.from_pretrained(source)
+        with loading(source):
+            return _untrained(AutoConfig.from_pretrained(source))
+    return model_folder.load_encoder(source)
 
 
 def _untrained(config: PreTrainedConfig) -> PreTrainedModel:
@@ -130,5 +131,5 @@ def record(run: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
     path = run / "report" / "latency.json"
     before = RunFolder(run).read("report/latency.json") if path.exists() else {}
     new = {name: {**row, "predicted": before.get(name, {}).get("predicted")} for name, row in rows.items()}
-    write_json(path, before | new)
+    write_record(path, before | new)
     print(f"{path}: `autobert report {run}` shows it.")

@@ -45,7 +45,7 @@ def sealed(body: str) -> str:
 
 def is_ours(card: Path) -> bool:
     """Whether a card is unchanged since it was generated, or missing: a card edited by hand is never replaced."""
-    text = card.read_text(encoding="utf-8") if card.exists() else sealed("")
+    text = card.read_text(encoding="utf-8", errors="replace") if card.exists() else sealed("")
     return text == sealed(text[: text.rfind(SEAL[:5])])
 
 

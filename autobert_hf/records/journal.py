@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from autobert_hf.records.damage import way_out
 from autobert_hf.records.files import disk_errors, sync
 from autobert_hf.records.run_folder import RunFolder
 
 
 END = re.compile(rb'(?:, )?"digest": "([0-9a-f]{16})"\}\Z')
-WAY_OUT = "Restore it from a copy, or start again in a new --output-dir."
 
 
 class JournalError(ValueError):
@@ -105,13 +105,13 @@ def _chained(path: Path, digest: str) -> Iterator[tuple[dict[str, Any], str]]:
                 return
             end = END.search(line := line[:-1])
             if end is None:
-                raise JournalError(f"{path}, line {number} {_fault(line)}. {WAY_OUT}")
+                raise JournalError(f"{path}, line {number} {_fault(line)}. {way_out(path)}")
             text, before, digest = line[: end.start()], digest, end[1].decode()
             if digest != _digest(before, text):
                 place = "run.json beside it" if number == 1 else "the line before"
                 raise JournalError(
                     f"{path}, line {number} does not follow from {place}, as its digest says: one of them was changed "
-                    f"by hand, or lines were removed. {WAY_OUT}"
+                    f"by hand, or lines were removed. {way_out(path)}"
                 )
             yield json.loads(text + b"}"), digest
 

@@ -13,7 +13,8 @@ from typing import Any, TextIO
 
 import torch
 
-from autobert_hf.records.files import disk_errors, write_text
+from autobert_hf.records.files import disk_errors
+from autobert_hf.records.json_files import read_record, write_record
 from autobert_hf.records.machine import machine_name
 
 
@@ -72,9 +73,9 @@ class RunFolder:
                 shutil.rmtree(self.path / name, ignore_errors=True)
             versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
             machine = {"processor": machine_name(), "threads": torch.get_num_threads()}
-            write_json(self.path / "run.json", run | {"versions": versions, "machine": machine})
+            write_record(self.path / "run.json", run | {"versions": versions, "machine": machine})
         here = {"command": sys.argv, "threads": torch.get_num_threads()}
-        write_json(self.path / "local.json", here | dict(local or {}))
+        write_record(self.path / "local.json", here | dict(local or {}))
 
     def _changed(self, run: Mapping[str, Any]) -> list[str]:
         before = self.read("run.json")
@@ -116,19 +117,19 @@ class RunFolder:
         return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
 
     def read(self, name: str) -> dict[str, Any]:
-        """One of the folder's JSON files."""
-        path = self.path / name
+        """
+        One of the folder's JSON files.
+
+        Raises:
+            RunError: if there is none.
+            DamagedFileError: if it is not as it was written.
+        """
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return read_record(self.path / name)
         except FileNotFoundError as error:
             raise RunError(f"{self.path} holds no {name}: is it the --output-dir of a run?") from error
-        except json.JSONDecodeError as error:
-            raise RunError(f"{path} is not JSON ({error.msg}): restore it or start again elsewhere.") from error
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    """As `read_record`; empty where there is no such file."""
+    return read_record(path) if path.exists() else {}

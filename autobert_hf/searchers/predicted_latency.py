@@ -14,7 +14,8 @@ from autobert_hf.lab.measuring.latency_predictor import LinearPredictor, held_ou
 from autobert_hf.lab.measuring.latency_samples import conditions, measure_samples
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.run_folder import read_report, write_json
+from autobert_hf.records.json_files import write_record
+from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.run import Run
@@ -93,7 +94,7 @@ class PredictedLatency:
             predictor.save(self.run.path / "report" / NETWORK)
         else:
             data["predictor"] = predictor.to_dict()
-        write_json(path, data | {"predicted": tested.predicted})
+        write_record(path, data | {"predicted": tested.predicted})
 
     def _check_limits(self) -> None:
         """Runs before any training. The smallest network is the fastest: no prediction grows when a size shrinks."""

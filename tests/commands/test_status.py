@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from autobert_hf.cli import main
-from autobert_hf.records.files import write_tensors
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.journal import Journal
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_record
+from autobert_hf.records.tensor_files import write_tensors
 from autobert_hf.records.trainings import checkpoint_file, record_training
 
 
@@ -29,9 +29,9 @@ def write_journal(run, *trials):
 def begun(run, **settings):
     """A run whose search has begun."""
     settings = {"method": "autobert-zero", "seed": 3, "warmup_steps": 9} | settings
-    write_json(run / "run.json", {"settings": settings, "inputs": {}})
-    write_json(run / "local.json", {"num_trials": 10})
-    write_json(run / "report" / "goals.json", Goals.named("loss", unit="nats").to_json())
+    write_record(run / "run.json", {"settings": settings, "inputs": {}})
+    write_record(run / "local.json", {"num_trials": 10})
+    write_record(run / "report" / "goals.json", Goals.named("loss", unit="nats").to_json())
 
 
 def test_a_run_in_the_middle_of_its_search(tmp_path, capsys):
@@ -80,7 +80,7 @@ def test_a_search_that_ended_before_its_budget(tmp_path, capsys):
     """Exhaustive search and rules go through what there is."""
     begun(tmp_path)
     write_journal(tmp_path, trial(0, 5.5))
-    write_json(tmp_path / "report" / "picks.json", {"num_trials": 10, "picks": {"model": 0}})
+    write_record(tmp_path / "report" / "picks.json", {"num_trials": 10, "picks": {"model": 0}})
     assert main(["status", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "search: 1 of 1 candidates, 0 failed" in shown and "left: 0 candidates\n" in shown

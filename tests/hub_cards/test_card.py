@@ -14,7 +14,9 @@ from autobert_hf.hub_cards.run_reader import RunRecords
 from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.damage import DamagedFileError
 from autobert_hf.records.goals import GOALS, Goal, Goals, Limits
+from autobert_hf.records.json_files import write_record
 from autobert_hf.records.run_folder import RunError
 from autobert_hf.records.study import StudyError
 from autobert_hf.records.trial import Proposal
@@ -365,8 +367,8 @@ def test_no_run_no_json_and_no_search(tmp_path):
     with pytest.raises(RunError, match=r"holds no run\.json: is it the --output-dir of a run"):
         RunRecords.read(tmp_path)
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(RunError, match=r"run\.json is not JSON"):
+    with pytest.raises(DamagedFileError, match=r"run\.json is not JSON"):
         RunRecords.read(tmp_path)
-    (tmp_path / "run.json").write_text("{}")
+    write_record(tmp_path / "run.json", {})
     with pytest.raises(StudyError, match="holds no study yet"):
         RunRecords.read(tmp_path)

@@ -16,6 +16,7 @@ from autobert_hf.hub_cards.card import write_card
 from autobert_hf.hub_cards.escape import NUMBERS, code, label, plain, word
 from autobert_hf.hub_cards.page import write_report
 from autobert_hf.records.goals import GOALS, Goal, Goals
+from autobert_hf.records.json_files import read_record, write_record
 
 from .conftest import LATENCY, RANKING, TRAINING, MadeRun
 
@@ -112,8 +113,8 @@ def hostile_run(folder, model, text):
     data = json.loads(config.read_text()) | {"architectures": ["AutoBertForSequenceClassification"]}
     config.write_text(json.dumps(data | {"id2label": {"0": text, "1": text}, "label2id": {text: 0}}))
     made.write()
-    run = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(run | {"versions": {text: text}, "machine": {text: text}}))
+    run = read_record(folder / "run.json")
+    write_record(folder / "run.json", run | {"versions": {text: text}, "machine": {text: text}})
     return folder
 
 

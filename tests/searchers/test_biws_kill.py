@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from autobert_hf.records.files import read_tensors
 from autobert_hf.records.journal import Journal, read_journal
+from autobert_hf.records.tensor_files import read_tensors
 
 from .conftest import Runner, options
 
@@ -92,7 +93,7 @@ def assert_same(folder: Path, undisturbed: Path) -> None:
     weights = [name for name in names if name.suffix == ".safetensors"]
     assert {name.parts[0] for name in weights} == {"supernet", "final", "model"}
     for name in weights:
-        ours, theirs = read_tensors(folder / name)[0], read_tensors(undisturbed / name)[0]
+        ours, theirs = load_file(folder / name), load_file(undisturbed / name)
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
 
@@ -182,7 +183,7 @@ def test_a_larger_budget_goes_on_and_counts_what_was_spent(search: Search, undis
     assert search(tmp_path / "run", {"num-trials": 5}) == 0
     assert search(tmp_path / "run") == 0
     assert trials(tmp_path / "run") == trials(undisturbed)
-    ours, theirs = (read_tensors(folder / "model/model.safetensors")[0] for folder in (tmp_path / "run", undisturbed))
+    ours, theirs = (load_file(folder / "model/model.safetensors") for folder in (tmp_path / "run", undisturbed))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 

@@ -12,8 +12,8 @@ from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.trainer import named_tensors
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.files import write_tensors
 from autobert_hf.records.goals import GOALS, Goals, arithmetic_scores
+from autobert_hf.records.tensor_files import write_tensors
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.evaluators import EVALUATORS, Biws, Evaluator, FunctionEvaluator, StandAlone, SupernetLoss
 from autobert_hf.searchers.evaluators.evaluator import Report, Scores

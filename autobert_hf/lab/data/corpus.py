@@ -1,6 +1,5 @@
 """The text of a run: documents in, tokenizer and rows out, kept in the run's folder."""
 
-import json
 import math
 import os
 import shutil
@@ -13,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.data.documents import TextError
@@ -24,8 +23,8 @@ from autobert_hf.lab.data.sentence_pairs import PairBatches
 from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import unigram_floor
-from autobert_hf.lab.data.tokenizers import tokenizer_of
-from autobert_hf.records.files import write_text
+from autobert_hf.lab.data.tokenizers import saved_tokenizer, tokenizer_of
+from autobert_hf.records.json_files import read_record, write_record
 from autobert_hf.records.seeds import derive
 
 
@@ -49,7 +48,7 @@ def prepare(source: Source, folder: Path, processes: int | None = None) -> None:
         maker = RowMaker(tokenizer, source.rows, source.length, source.seed, splits)
         _make_rows(source, maker, side, documents, folder / "rows", processes or cores)
     facts = _facts(source, folder, tokenizer)
-    write_text(folder / "text.json", json.dumps(facts, indent=2) + "\n")
+    write_record(folder / "text.json", facts)
 
 
 def _make_rows(
@@ -87,7 +86,7 @@ def open_text(
     source: Source, folder: Path, batch_size: int, held_out_rows: int, seed: int, device: torch.device
 ) -> Text:
     """What `prepare` has left in the folder, as batches."""
-    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    tokenizer = saved_tokenizer(folder / "tokenizer")
     facts = read_facts(folder)
     rows = {
         side: RowFiles(row_tables(folder, side), tokenizer.pad_token_id, _most_tokens(source, side))
@@ -100,7 +99,7 @@ def open_text(
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "text.json").read_text(encoding="utf-8"))
+    return read_record(folder / "text.json")
 
 
 def _batches(

@@ -10,7 +10,9 @@ from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.data.row_making import chunks, split
 from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import train_tokenizer
+from autobert_hf.records.damage import DamagedFileError
 from autobert_hf.records.files import disk_errors
+from autobert_hf.records.model_folder import loading
 
 
 CHARACTERS = 48_000_000  # that one is trained on, evenly taken from larger text
@@ -28,7 +30,19 @@ def tokenizer_of(source: Source, folder: Path) -> PreTrainedTokenizerBase:
             made.save_pretrained(temporary)
             shutil.rmtree(place, ignore_errors=True)
             temporary.rename(place)
-    return AutoTokenizer.from_pretrained(place)
+    return saved_tokenizer(place)
+
+
+def saved_tokenizer(place: Path) -> PreTrainedTokenizerBase:
+    """
+    Raises:
+        DamagedFileError: if it cannot be loaded.
+    """
+    try:
+        with loading(place):
+            return AutoTokenizer.from_pretrained(place)
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(place, f"holds no tokenizer ({' '.join(str(error).split())})") from error
 
 
 def _train(source: Source) -> PreTrainedTokenizerBase:
@@ -48,7 +62,8 @@ def _train(source: Source) -> PreTrainedTokenizerBase:
 
 def _load(name: str) -> PreTrainedTokenizerBase:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        with loading(name):
+            tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise TextError(

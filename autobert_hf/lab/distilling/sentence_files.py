@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers.utils import cached_file
 
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 
 
 # Modules without weights, which fit an encoder of any width.

@@ -11,7 +11,6 @@ import torch
 from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
-    AutoModel,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -22,6 +21,7 @@ from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.text import sha256_of
 from autobert_hf.lab.distilling.signals import Signals, attention_of, signals
 from autobert_hf.lab.distilling.teacher_cache import TeacherCache
+from autobert_hf.records.model_folder import load_encoder, loading
 
 
 class TeacherError(ValueError):
@@ -96,10 +96,7 @@ def load_teacher(source: str) -> PreTrainedModel:
     """The encoder without head and, if it has the option, without pooler. Raises TeacherError."""
     teacher_config(source)
     logging.getLogger("transformers").setLevel(logging.ERROR)  # hides warnings about the pooler left out
-    try:
-        return _load(source, AutoModel.from_pretrained, add_pooling_layer=False).eval()
-    except TypeError:  # an encoder without that option
-        return _load(source, AutoModel.from_pretrained).eval()
+    return _load(source, load_encoder).eval()
 
 
 def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -128,9 +125,10 @@ def teacher_inputs(source: str) -> dict[str, str]:
     return {"teacher": f"sha256 {' '.join(digests)}" if digests else source}
 
 
-def _load(source: str, load: Any, **options: Any) -> Any:  # noqa: ANN401 (a class of transformers, and its object)
+def _load(source: str, load: Callable[[str], Any]) -> Any:  # noqa: ANN401 (whatever it loads)
     try:
-        return load(source, **options)
+        with loading(source):
+            return load(source)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise TeacherError(

@@ -18,9 +18,9 @@ from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Trainer, load_tensors, named_tensors
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.files import read_metadata, read_tensors, write_tensors
 from autobert_hf.records.journal import JournalError
 from autobert_hf.records.run_folder import RunError
+from autobert_hf.records.tensor_files import fitting, read_metadata, read_tensors, write_tensors
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.evaluators.arithmetic import arithmetic_on
 from autobert_hf.searchers.evaluators.candidate_tasks import CandidateTasks
@@ -98,7 +98,8 @@ class Biws(Evaluator):
 
     def restore(self) -> None:
         """Restores the round's weights in the supernet and the loss."""
-        load_tensors(self.tensors, self.supernet.module, self.loss)
+        with fitting(self.round_file(self.round)):
+            load_tensors(self.tensors, self.supernet.module, self.loss)
 
     def known(self, architecture: Architecture) -> Scores:
         return self.arithmetic(architecture)
@@ -147,8 +148,7 @@ class Biws(Evaluator):
             self.start_round(number)
             self.restore()
             for trial in reversed(born_parents):
-                state, _ = read_tensors(self.child_file(trial.id))
-                self.supernet.write(trial.architecture, state)
+                self.inherit(trial)
             seen = self.seen_tokens + (self.tokens_per_child if born_parents else 0)
             self._save_round(number + 1, digest, seen)
         self.team.wait()
@@ -168,8 +168,10 @@ class Biws(Evaluator):
     @torch.no_grad()
     def inherit(self, trial: Trial) -> None:
         """Loads the weights of a candidate's short training into the supernet; FileNotFoundError without them."""
-        state, _ = read_tensors(self.child_file(trial.id))
-        self.supernet.write(trial.architecture, state)
+        path = self.child_file(trial.id)
+        state, _ = read_tensors(path)
+        with fitting(path):
+            self.supernet.write(trial.architecture, state)
 
     def round_file(self, number: int) -> Path:
         return self.folder / f"round-{number:04d}.safetensors"

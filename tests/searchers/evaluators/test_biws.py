@@ -13,9 +13,9 @@ from autobert_hf.lab.losses.masked_words import MaskedWords
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Trainer
-from autobert_hf.records.files import read_tensors
 from autobert_hf.records.journal import JournalError
 from autobert_hf.records.run_folder import RunError
+from autobert_hf.records.tensor_files import read_tensors
 from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.evaluators.biws import Biws
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
