@@ -14,6 +14,7 @@ from autobert_hf.lab.measuring.latency_predictor import LinearPredictor, held_ou
 from autobert_hf.lab.measuring.latency_samples import conditions, measure_samples
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.journal import read_journal
 from autobert_hf.records.json_files import write_record
 from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.seeds import derive
@@ -83,12 +84,16 @@ class PredictedLatency:
         drawn = [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(s.latency_samples))]
         configs = [architecture.to_config(self.base) for architecture in drawn]
         samples = self.run.path / "latency" / "samples.jsonl"
+        known = read_journal(samples)
         ratios = measure_samples(configs, self.reference, samples, s.workload, error=s.latency_error)
+        # Without a predictor, and with nothing measured anew, the lost one is made again: its trials stay.
+        is_lost_one = not path.exists() and known == read_journal(samples) and known[-1]["conditions"] == where
         fit: Any = partial(LinearPredictor.fit, batch=s.workload.batch, length=s.workload.length)
         if s.latency_predictor == "network":
             fit = partial(NetworkPredictor.fit, hidden=UNITS)
         tested, predictor = held_out(fit, configs, ratios), fit(configs, ratios)
-        set_aside(self.run.path)
+        if not is_lost_one:
+            set_aside(self.run.path)
         data = {"conditions": where, "error": tested.error, "tau": tested.tau, "measured": ratios}
         if s.latency_predictor == "network":
             predictor.save(self.run.path / "report" / NETWORK)
