@@ -1,5 +1,6 @@
 """The command line: what a user may get wrong is one sentence, and the main job works in processes of its own."""
 
+import errno
 import json
 import math
 import os
@@ -17,7 +18,7 @@ import pytest
 from transformers import BertTokenizer
 
 from autobert_hf import AutoBertForPreTraining
-from autobert_hf.cli import main
+from autobert_hf.cli import COMMANDS, main
 from autobert_hf.commands.search import parse_settings
 from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.records.journal import read_journal
@@ -242,6 +243,27 @@ def test_masked_words_and_next_sentences(tmp_path: Path, text: Path, final: str)
     assert not loading["missing_keys"] and not loading["unexpected_keys"]
     assert model.seq_relationship.weight.shape == (2, 16)
     assert training_of(tmp_path / "run")["floor"] > math.log(2)
+
+
+@pytest.mark.parametrize("command", [["zoo"], ["--help"], ["nothing"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_enough(command: list[str], unbuffered: str) -> None:
+    """`autobert zoo | head` prints no error."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-m", "autobert_hf", *command], env=environment, **pipes) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_another_pipe_that_breaks_is_told(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(rest: object) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setitem(COMMANDS, "zoo", breaks)
+    assert main(["zoo"]) == 1
+    assert capfd.readouterr().err == "autobert zoo: [Errno 32] Broken pipe\n"
 
 
 def test_a_folder_that_holds_something_else(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: Path) -> None:
