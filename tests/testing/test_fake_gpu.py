@@ -121,6 +121,14 @@ def test_the_start_from_a_teacher(gpu: World) -> None:
     choose_layers(supernet.sliceable, HeldOut(loss, [batch], gpu.team))
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_without_a_training(gpu: World, name: str) -> None:
+    """As `select` judges baselines: the parameters of the loss are read from a file."""
+    loss = gpu.loss(name)
+    network = moved(gpu.network(loss))
+    assert HeldOut(loss, [gpu.batch(loss.rows)], gpu.team)(network)
+
+
 @pytest.mark.parametrize("name", POLICIES)
 def test_policies_train_a_supernet(gpu: World, name: str) -> None:
     policy = test_policies.CASES[name][0](3)
@@ -139,8 +147,10 @@ def test_evaluators_judge(gpu: World, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Biws, "restore", lambda biws: None)
     monkeypatch.setattr(Biws, "begun", lambda biws: True)
     evaluator: Evaluator = make(gpu, tmp_path)
-    if name != "stand-alone":
+    if name == "supernet-loss":  # its supernet is trained or loaded before
         moved(evaluator.supernet.module)
+    if name == "biws":  # `analyze ranking` asks before anything is trained
+        assert evaluator.untouched_loss(space.sample(Random(9)))
     for seed in range(4):
         scores, _ = evaluator.evaluate(seed, space.sample(Random(seed)), lambda step, scores: True)
         assert scores["loss"]

@@ -48,7 +48,8 @@ class Biws(Evaluator):
         tasks: CandidateTasks | None = None,
     ) -> None:
         self.supernet = supernet
-        self.loss = loss
+        supernet.module.to(team.device)  # type: ignore[arg-type]  # a decorator of transformers hides the method
+        self.loss = loss.to(team.device)
         self.text = text
         self.recipe = recipe
         self.team = team
