@@ -15,7 +15,7 @@ WAYS_OUT = {
     "config.json": "Delete its folder: the command that made the model makes it again.",
     "text/tokenizer": "Delete the folder text: the same command prepares the text again.",
     "report/depths.json": SEARCH_AGAIN.format("it, the folder supernet"),
-    "report/predictor.*": "Delete report/predictor.*: the same command fits it again to the networks measured before.",
+    "report/predictor.*": "Delete report/predictor.*: the command of the search fits it again to what was measured.",
     "report/*.json": "Delete it: the command that wrote it (search, select --train or measure --run) does so again.",
     "text/text.json": "Delete the folder text: the same command prepares the text again.",
     "text/rows/*.arrow": "Delete the folder text: the same command prepares the text again.",

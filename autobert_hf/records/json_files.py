@@ -31,7 +31,7 @@ def read_record(path: Path) -> dict[str, Any]:
     What `write_record` wrote.
 
     Raises:
-        DamagedFileError: if it is no longer that.
+        DamagedFileError: if it is no longer that, or no longer there.
     """
     content = read_json(path)
     written = content.pop(DIGEST, None)
@@ -52,6 +52,8 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
         json.dumps(content)  # what is nested too deeply to be written again is no record
+    except FileNotFoundError as error:
+        raise DamagedFileError(path, "is missing") from error
     except (ValueError, RecursionError) as error:  # ValueError: also of text that is not UTF-8, and of endless numbers
         raise DamagedFileError(path, f"is not JSON ({error})") from error
     if not isinstance(content, dict):

@@ -124,10 +124,9 @@ class RunFolder:
             RunError: if there is none.
             DamagedFileError: if it is not as it was written.
         """
-        try:
-            return read_record(self.path / name)
-        except FileNotFoundError as error:
-            raise RunError(f"{self.path} holds no {name}: is it the --output-dir of a run?") from error
+        if not (self.path / name).exists():
+            raise RunError(f"{self.path} holds no {name}: is it the --output-dir of a run?")
+        return read_record(self.path / name)
 
 
 def read_report(path: Path) -> dict[str, Any]:

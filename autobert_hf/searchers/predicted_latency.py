@@ -15,7 +15,7 @@ from autobert_hf.lab.measuring.latency_samples import conditions, measure_sample
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.journal import read_journal
-from autobert_hf.records.json_files import write_record
+from autobert_hf.records.json_files import read_record, write_record
 from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Trial
@@ -58,7 +58,7 @@ class PredictedLatency:
         if (network := self.run.path / "report" / NETWORK).exists():
             predictor = NetworkPredictor.load(network)
             return lambda architecture: predictor.predict_sizes([mean_sizes(architecture)])[0]
-        data = read_report(self.run.path / "report" / "predictor.json")["predictor"]
+        data = read_record(self.run.path / "report" / "predictor.json")["predictor"]
         return linear(LinearPredictor.from_dict(data), self.base, self.space)
 
     def measure(self) -> None:

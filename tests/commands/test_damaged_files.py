@@ -93,7 +93,7 @@ def slow_ones(run: Path, work: Path, method: str) -> dict[str, list[str]]:
         "train": ["select", str(run), "--train"],
         "measure": ["measure", "--run", str(run), "--reference", model, "--rounds", "2", "--length", "8"],
         "tokens": ["analyze", "tokens", model, "--output-dir", out, "--samples", "4", "--length", "8"],
-        "ranking": ["analyze", "ranking", str(run), "--output-dir", out, "--networks", "2", "--tokens", "256"],
+        "ranking": ["analyze", "ranking", str(run), "--output-dir", out, "--networks", "3", "--tokens", "256"],
     }
 
 

@@ -74,3 +74,9 @@ def test_a_result_for_others_has_no_digest(tmp_path: Path) -> None:
 def test_the_way_out_is_that_of_the_file(tmp_path: Path, name: str, way: str) -> None:
     with pytest.raises(DamagedFileError, match=rf"{name} is broken\. .*{way}"):
         raise DamagedFileError(tmp_path / name, "is broken")
+
+
+def test_one_that_is_needed_and_missing(path: Path) -> None:
+    path.unlink()
+    with pytest.raises(DamagedFileError, match=r"latency\.json is missing\."):
+        read_record(path)

@@ -240,7 +240,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 
 @pytest.mark.parametrize(
     ("event", "nth", "lines"),
-    [("line", 10, 3), pytest.param("write training", 0, 8, marks=pytest.mark.slow)],
+    [("line", 10, 3), pytest.param("write training-", 0, 8, marks=pytest.mark.slow)],
     ids=["in the search", "in the final training"],
 )
 def test_on_another_machine_latencies_are_measured_again_and_trials_not_mixed(
