@@ -1,5 +1,7 @@
 """The command line: `autobert COMMAND`, also `python -m autobert_hf` and `accelerate launch -m autobert_hf`."""
 
+import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -29,8 +31,29 @@ def end(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    command, *rest = arguments or ["--help"]
+    """The exit code; that of SIGPIPE, without a message, where nobody reads on, as in `autobert zoo | head`."""
+    command, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = run(command, rest)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError as error:
+        if not is_closed(sys.stdout.fileno()):  # it was another pipe
+            print(f"autobert {command}: {error}", file=sys.stderr)
+            return 1
+        # Python writes out at its end what is left, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def is_closed(pipe: int) -> bool:
+    """Whether the reader of a pipe has closed it."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLERR)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def run(command: str, rest: Sequence[str]) -> int:
     if command not in COMMANDS:
         print(f"usage: autobert {{{','.join(COMMANDS)}}} ...\n\n`autobert COMMAND --help` says what each takes.")
         return 0 if command in ("-h", "--help") else 2
@@ -38,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with memory_errors():
             return COMMANDS[command](rest)
+    except BrokenPipeError:
+        raise
     except (OSError, TrainingError, ValueError) as error:
         print(f"autobert {command}: {error}", file=sys.stderr)
         return 1

@@ -27,8 +27,8 @@ from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.variants import ablations
+from autobert_hf.records.json_files import write_json
 from autobert_hf.records.model_folder import save_model
-from autobert_hf.records.run_folder import write_json
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.baselines.equal_bert import with_parameters
 from autobert_hf.searchers.curve import Curve

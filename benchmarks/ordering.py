@@ -19,7 +19,7 @@ from autobert_hf.modeling.convert import from_bert
 from autobert_hf.modeling.ordering import order_by_use
 from autobert_hf.modeling.slicing import Cut, LayerCut
 from autobert_hf.modeling.subnetwork import Sliceable
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 
 
 TEXTS = 512

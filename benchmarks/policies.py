@@ -31,7 +31,7 @@ from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import arithmetic_scores
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.analysis.rank_statistics import Agreement, agreement_difference, rank_agreement
 from autobert_hf.searchers.evaluators.stand_alone import StandAlone

@@ -28,7 +28,7 @@ from autobert_hf.lab.data.documents import read_documents
 from autobert_hf.lab.data.row_files import RowFiles, table_of
 from autobert_hf.lab.data.single_texts import text_rows
 from autobert_hf.modeling.ordering import order_by_use
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 from autobert_hf.records.study import Study
 
 

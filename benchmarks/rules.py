@@ -19,7 +19,7 @@ from tiny_runs import best_within, opened, train_further
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.baselines.default_rule import slowest_defaults

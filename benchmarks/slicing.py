@@ -18,7 +18,7 @@ from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
 from autobert_hf.lab.measuring.paired_times import clocks, paired_ratios
 from autobert_hf.modeling.slicing import Cut, LayerCut
 from autobert_hf.modeling.subnetwork import Sliceable
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 
 
 SIZES = {

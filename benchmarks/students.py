@@ -31,7 +31,7 @@ from autobert_hf.lab.data.row_files import RowFiles
 from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.distilling.teacher import load_teacher
 from autobert_hf.lab.measuring.latency import measure_latency
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 from autobert_hf.searchers.baselines.untrained import StaticTable, in_int8
 
 

@@ -35,7 +35,7 @@ from autobert_hf.lab.measuring.paired_times import paired_ratios
 from autobert_hf.lab.training.recipe import Recipe, default_precision
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Trainer
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 
 
 WORDS, MB = 60_000, 10**6

@@ -16,6 +16,7 @@ from autobert_hf.cli import main
 from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.lab.losses.loss import TrainingError
 from autobert_hf.records.goals import Goals
+from autobert_hf.records.journal import read_journal
 from autobert_hf.records.run_folder import RunError
 from autobert_hf.records.study import StudyError
 from autobert_hf.searchers.evaluators import Evaluator
@@ -303,7 +304,7 @@ def test_a_study_read_again(tmp_path):
 
 
 def journal(folder: Path) -> list[dict]:
-    records = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    records = read_journal(folder / "journal.jsonl")
     for record in records:
         record["cost"].pop("seconds")
     return records

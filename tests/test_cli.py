@@ -1,5 +1,6 @@
 """The command line: what a user may get wrong is one sentence, and the main job works in processes of its own."""
 
+import errno
 import json
 import math
 import os
@@ -17,9 +18,10 @@ import pytest
 from transformers import BertTokenizer
 
 from autobert_hf import AutoBertForPreTraining, load_study
-from autobert_hf.cli import main
+from autobert_hf.cli import COMMANDS, main
 from autobert_hf.commands.search import parse_settings
 from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.records.journal import read_journal
 
 
 TINY = {
@@ -226,7 +228,7 @@ def test_what_no_candidate_can_be_judged_by(
 def test_candidates_are_judged_by_a_task(tmp_path: Path, text: Path) -> None:
     options = {"proxy_task": "builtin/topic", "proxy_rows": "64", "num_trials": "3"}
     assert main(arguments(tmp_path / "run", text, **options)) == 0
-    records = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    records = read_journal(tmp_path / "run" / "journal.jsonl")
     for scores in (record["scores"] for record in records):
         assert 0 <= scores["task_score"] == scores["builtin/topic"] <= 1
         assert scores["loss"] > 0
@@ -241,6 +243,27 @@ def test_masked_words_and_next_sentences(tmp_path: Path, text: Path, final: str)
     assert not loading["missing_keys"] and not loading["unexpected_keys"]
     assert model.seq_relationship.weight.shape == (2, 16)
     assert training_of(tmp_path / "run")["floor"] > math.log(2)
+
+
+@pytest.mark.parametrize("command", [["zoo"], ["--help"], ["nothing"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_enough(command: list[str], unbuffered: str) -> None:
+    """`autobert zoo | head` prints no error."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-m", "autobert_hf", *command], env=environment, **pipes) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_another_pipe_that_breaks_is_told(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(rest: object) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setitem(COMMANDS, "zoo", breaks)
+    assert main(["zoo"]) == 1
+    assert capfd.readouterr().err == "autobert zoo: [Errno 32] Broken pipe\n"
 
 
 def test_a_folder_that_holds_something_else(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: Path) -> None:
@@ -331,6 +354,7 @@ from autobert_hf.lab.losses import LOSSES
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.team import Team
 from autobert_hf.records.seeds import derive
+from autobert_hf.records.journal import read_journal
 
 run = Path(sys.argv[1])
 model = AutoModelForMaskedLM.from_pretrained(run / "model")

@@ -1,6 +1,5 @@
 """Two processes make the same trials as one, and either may go on with what the other left."""
 
-import json
 import os
 import shlex
 import subprocess
@@ -11,6 +10,8 @@ from pathlib import Path
 import psutil  # accelerate brings it
 import pytest
 from safetensors.torch import load_file
+
+from autobert_hf.records.journal import read_journal
 
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +40,7 @@ def search(folder: Path, processes: int, num_trials: int) -> list[dict]:
 
 
 def records_of(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    return read_journal(folder / "journal.jsonl")
 
 
 def trials_of(folder: Path) -> list[dict]:

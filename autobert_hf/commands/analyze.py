@@ -17,7 +17,9 @@ from autobert_hf.lab.data.text import train_tokenizer
 from autobert_hf.lab.own_code import NOT_RUN, own_code_refused
 from autobert_hf.modeling.zoo import ZOO
 from autobert_hf.records.files import write_text
-from autobert_hf.records.run_folder import RunFolder, write_json
+from autobert_hf.records.json_files import write_json, write_record
+from autobert_hf.records.model_folder import loading
+from autobert_hf.records.run_folder import RunFolder
 
 
 def analyze_command(arguments: Sequence[str]) -> int:
@@ -66,7 +68,7 @@ def ranking_command(given: argparse.Namespace) -> int:
         records = check.run(given.networks, seeds, bar.update)
     found = judged(records, seeds, method.goals.main, check.known_sizes)
     report = rank_report(found, check.costs(), asked | {"seeds": seeds} | check.names)
-    write_json(folder.path / "ranking.json", report)
+    write_record(folder.path / "ranking.json", report)
     lines = table(report)
     write_text(folder.path / "ranking.txt", "\n".join(lines) + "\n")
     draw_ranking(report, folder.path / "ranking.png")
@@ -119,7 +121,7 @@ def load_encoder(source: str, texts: Sequence[tuple[str, ...]]) -> tuple[PreTrai
             torch.manual_seed(0)
             model = AutoBertModel(AutoBertConfig.from_zoo(source))
         return model, train_tokenizer([*chain.from_iterable(texts)], min(4000, model.config.vocab_size))
-    with own_code_refused(source, NOT_RUN):
+    with own_code_refused(source, NOT_RUN), loading(source):
         model = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False)
         return model, AutoTokenizer.from_pretrained(source, trust_remote_code=False)
 

@@ -12,7 +12,7 @@ import autobert_hf
 from autobert_hf.lab.distilling.sentence_files import add_sentence_files
 from autobert_hf.lab.own_code import NOT_RUN, OwnCodeError, own_code_refused
 from autobert_hf.modeling.convert import ConversionError, from_bert, from_bert_config, to_bert
-from autobert_hf.records.model_folder import save_model
+from autobert_hf.records.model_folder import ModelFileError, loading, save_model
 
 
 def convert_command(arguments: Sequence[str]) -> int:
@@ -42,13 +42,13 @@ def convert(source: str) -> PreTrainedModel:
     Raises:
         ConversionError: if it cannot be, or weights are missing.
     """
-    with own_code_refused(source, NOT_RUN):
+    with own_code_refused(source, NOT_RUN), loading(source):
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    # In the precision of the file. transformers' annotation knows of no loading info.
-    loaded: Any = head_class(config).from_pretrained(source, dtype="auto", output_loading_info=True)
-    model, info = loaded
-    drop_random_weights(model, source, info["missing_keys"])
-    return to_bert(model) if config.model_type == "autobert" else from_bert(model)
+        # In the precision of the file. transformers' annotation knows of no loading info.
+        loaded: Any = head_class(config).from_pretrained(source, dtype="auto", output_loading_info=True)
+        model, info = loaded
+        drop_random_weights(model, source, info["missing_keys"])
+        return to_bert(model) if config.model_type == "autobert" else from_bert(model)
 
 
 def drop_random_weights(model: Any, source: str, missing: Iterable[str]) -> None:  # noqa: ANN401
@@ -81,10 +81,11 @@ def head_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
 
 
 def load_tokenizer(source: str) -> transformers.PreTrainedTokenizerBase | None:
+    """None if there is none."""
     try:
-        with own_code_refused(source, NOT_RUN):
+        with own_code_refused(source, NOT_RUN), loading(source):
             return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except OwnCodeError:
+    except (OwnCodeError, ModelFileError):  # there is one, but not to be run, or damaged
         raise
     except (OSError, ValueError):
         return None

@@ -17,7 +17,10 @@ from autobert_hf.lab.measuring.paired_times import BUSY, PATIENCE
 from autobert_hf.lab.measuring.workload import DTYPES, PRECISIONS, LatencyError, Workload
 from autobert_hf.lab.own_code import NOT_RUN, own_code_refused
 from autobert_hf.modeling.zoo import ZOO
-from autobert_hf.records.run_folder import RunFolder, write_json
+from autobert_hf.records import model_folder
+from autobert_hf.records.json_files import write_json, write_record
+from autobert_hf.records.model_folder import loading
+from autobert_hf.records.run_folder import RunFolder
 
 
 FOUND = "this network"  # name of a run's model on cards
@@ -98,14 +101,10 @@ def load_encoder(source: str) -> PreTrainedModel:
         return _untrained(load_config(source))
     folder = Path(source)
     if folder.is_dir() and not [*folder.glob("*.safetensors"), *folder.glob("*.bin")]:
-        with own_code_refused(source, NOT_RUN):
+        with own_code_refused(source, NOT_RUN), loading(source):
             return _untrained(AutoConfig.from_pretrained(source, trust_remote_code=False))
-    options = {"dtype": torch.float32, "trust_remote_code": False}
     with own_code_refused(source, NOT_RUN):
-        try:
-            return AutoModel.from_pretrained(source, add_pooling_layer=False, **options)
-        except TypeError:  # an encoder without that option
-            return AutoModel.from_pretrained(source, **options)
+        return model_folder.load_encoder(source)
 
 
 def _untrained(config: PreTrainedConfig) -> PreTrainedModel:
@@ -141,5 +140,5 @@ def record(run: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
     path = run / "report" / "latency.json"
     before = RunFolder(run).read("report/latency.json") if path.exists() else {}
     new = {name: {**row, "predicted": before.get(name, {}).get("predicted")} for name, row in rows.items()}
-    write_json(path, before | new)
+    write_record(path, before | new)
     print(f"{path}: `autobert report {run}` shows it.")

@@ -8,6 +8,7 @@ from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.variants import ablations, deeper, resized
 from autobert_hf.modeling.zoo import ZOO
+from autobert_hf.records.model_folder import loading
 
 
 def ablate_command(arguments: Sequence[str]) -> int:
@@ -40,7 +41,10 @@ def scale_command(arguments: Sequence[str]) -> int:
 
 def load_config(source: str) -> AutoBertConfig:
     """The configuration of a name of the zoo, a folder or a Hub id."""
-    return AutoBertConfig.from_zoo(source) if source in ZOO else AutoBertConfig.from_pretrained(source)
+    if source in ZOO:
+        return AutoBertConfig.from_zoo(source)
+    with loading(source):
+        return AutoBertConfig.from_pretrained(source)
 
 
 def _source_and_destination(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,5 @@
 """The layers and formulas of a network for cards and figures, from the model folder's configuration."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from math import prod
@@ -16,6 +15,8 @@ from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import from_bert_config, stock_refusal
 from autobert_hf.modeling.formula import STANDARD_ATTENTION, Formula
 from autobert_hf.records.architecture import Architecture, Items, freeze
+from autobert_hf.records.json_files import read_json
+from autobert_hf.records.model_folder import loading
 
 
 KINDS = {  # singular, plural
@@ -48,7 +49,7 @@ def loading_options(folder: Path) -> dict[str, Any]:
     What `from_pretrained` needs to be told. Unlike our configuration, that of a plain BERT cannot say that the network
     has no pooler: a random one would be drawn.
     """
-    data = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    data = read_json(folder / "config.json")
     if data.get("architectures") != ["BertModel"]:
         return {}
     names: set[str] = set()
@@ -89,7 +90,15 @@ class Network:
     """The network in a model folder, as a card describes it; `config` is an AutoBertConfig, also for BERT."""
 
     def __init__(self, folder: Path) -> None:
-        self.data: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        """
+        Raises:
+            DamagedFileError, ModelFileError: if it cannot be read.
+        """
+        with loading(folder):
+            self._read(folder)
+
+    def _read(self, folder: Path) -> None:
+        self.data: dict[str, Any] = read_json(folder / "config.json")
         self.is_bert = self.data.get("model_type") == "bert"
         self.config = (
             from_bert_config(BertConfig.from_dict(self.data)) if self.is_bert else AutoBertConfig.from_dict(self.data)

@@ -20,17 +20,20 @@ from autobert_hf.records.files import write_text
 SEAL = "\n<!-- written by autobert-hf, {} -->\n"
 
 
-def write_card(run: Path, folder: Path | None = None, trial: int | None = None) -> None:
+def write_card(
+    run: Path, folder: Path | None = None, trial: int | None = None, records: RunRecords | None = None
+) -> None:
     """
     Writes README.md and its figures into `folder`, which holds the model of `run` made from `trial`. By default, the
-    folder is `run/model`, with the best trial.
+    folder is `run/model`, with the best trial. `records`: those of that run, network and trial, if they
+    were read before.
 
     Raises:
         RunError, StudyError, JournalError: if the records are not those of a finished run.
     """
     folder = folder or run / "model"
-    network = Network(folder)
-    records = RunRecords.read(run, trial, network)
+    network = records.network if records and records.network else Network(folder)
+    records = records or RunRecords.read(run, trial, network)
     known = facts(records, network)
     figures = draw_figures(records, network, folder)
     body = markdown("model_card.md", metadata=Safe(metadata(known).to_yaml()), figures=figures, **known)
@@ -45,7 +48,7 @@ def sealed(body: str) -> str:
 
 def is_ours(card: Path) -> bool:
     """Whether a card is unchanged since it was generated, or missing: a card edited by hand is never replaced."""
-    text = card.read_text(encoding="utf-8") if card.exists() else sealed("")
+    text = card.read_text(encoding="utf-8", errors="replace") if card.exists() else sealed("")
     return text == sealed(text[: text.rfind(SEAL[:5])])
 
 

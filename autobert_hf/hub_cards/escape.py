@@ -6,7 +6,6 @@ functions here return. A string without special characters is not changed; in an
 letters, digits, spaces, dots and commas becomes an entity, which Markdown, HTML and LaTeX never parse as markup.
 """
 
-import json
 import re
 import shlex
 import unicodedata
@@ -71,7 +70,8 @@ def word(value: object) -> Safe:
 
 def literal(value: object) -> Safe:
     """A value as a Python string literal, for code in a fenced block of Markdown."""
-    return Safe(json.dumps(one_line(value)))
+    text = one_line(value)
+    return Safe('"' + "".join(char if _INERT_SHELL.fullmatch(char) else f"\\U{ord(char):08x}" for char in text) + '"')
 
 
 def duration(seconds: float) -> str:

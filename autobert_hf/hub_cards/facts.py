@@ -1,5 +1,6 @@
 """The values that card and page print, derived from the records: plain data without wording."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,7 +88,8 @@ def public(setting: Any) -> Any:  # noqa: ANN401 (any setting)
     """A setting as it may be published: only the last part of a path, since the others identify a machine."""
     if isinstance(setting, list):
         return [public(item) for item in setting]
-    is_path = isinstance(setting, str) and (setting.startswith(("/", "~", ".")) or Path(setting).exists())
+    # os.path.exists, as Path.exists raises for a string that is too long for a name.
+    is_path = isinstance(setting, str) and (setting.startswith(("/", "~", ".")) or os.path.exists(setting))
     return Path(setting).name if is_path else setting
 
 

@@ -17,6 +17,8 @@ from transformers import PreTrainedModel
 from autobert_hf.hub_cards.architecture import loading_options
 from autobert_hf.hub_cards.checks import PushError
 from autobert_hf.modeling import modeling_autobert
+from autobert_hf.records.json_files import read_json
+from autobert_hf.records.model_folder import loading
 
 
 TOLERANCE = 1e-5
@@ -29,9 +31,10 @@ def refuse_unequal(folder: Path) -> None:
     (running the modelling files of the folder, like every user without it), and both compute equal, finite outputs.
     They use different random seeds, so that weights missing from the file give different outputs.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    head = (config.get("architectures") or [""])[0]
-    batch = probe(config, head)
+    with loading(folder):
+        config = read_json(folder / "config.json")
+        head = str((config.get("architectures") or [""])[0])
+        batch = probe(config, head)
     here = outputs(folder, config, head, batch)
     elsewhere = outputs_without_package(folder, head, batch)
     for name, value in here.items():

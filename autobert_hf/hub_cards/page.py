@@ -26,16 +26,23 @@ CAPTIONS = {
 SHOWN = 20  # candidates in the table; the journal has all
 
 
-def write_report(run: Path) -> Path:
+def records_with_model(run: Path) -> RunRecords:
+    """The records of a run, with the network in `run/model` if there is one."""
+    network = Network(run / "model") if (run / "model" / "config.json").exists() else None
+    return RunRecords.read(run, network=network)
+
+
+def write_report(run: Path, records: RunRecords | None = None) -> Path:
     """
     Writes figures as PNG files and `index.html` to `run/report`; the search may still be running. Returns the page.
+    `records`: those of `run`, if they were read before.
 
     Raises:
         RunError, StudyError, JournalError: if the folder holds no run with a finished candidate.
     """
     folder = run / "report"
-    network = Network(run / "model") if (run / "model" / "config.json").exists() else None
-    records = RunRecords.read(run, network=network)
+    records = records or records_with_model(run)
+    network = records.network
     figures = [
         {"name": name, "caption": CAPTIONS[name], "uri": data_uri((folder / name).read_bytes(), "image/png")}
         for name in draw_figures(records, network, folder)

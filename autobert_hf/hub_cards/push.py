@@ -42,6 +42,13 @@ class Upload:
         }
 
 
+def card_text(card: Path) -> str:
+    try:
+        return card.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise PushError(f"{card} is not UTF-8 text: delete it, and `autobert report` writes it again.") from error
+
+
 def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
     """
     The uploads of a push: the model folder of `run` and, with `with_trials`, a data set `<repo_id>-trials`. Makes all
@@ -60,7 +67,7 @@ def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
     if not (model / "README.md").exists():
         write_card(run)
     trials_id = f"{repo_id}-trials"
-    text = (model / "README.md").read_text(encoding="utf-8").replace(REPO_ID, repo_id)
+    text = card_text(model / "README.md").replace(REPO_ID, repo_id)
     if with_trials:
         text += f"\nThe search log, one trial per row: [{trials_id}](https://huggingface.co/datasets/{trials_id}).\n"
     refuse_bad_metadata(text)

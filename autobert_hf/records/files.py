@@ -3,13 +3,9 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 
 class StorageError(OSError):
@@ -64,14 +60,3 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
     write_whole(path, write)
-
-
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], **metadata: object) -> None:
-    """Writes a safetensors file; metadata are stored as strings."""
-    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    write_whole(path, lambda temporary: save_file(whole, temporary, {k: str(v) for k, v in metadata.items()}))
-
-
-def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (no dict)

@@ -1,12 +1,59 @@
-"""Atomic writing of model folders."""
+"""Model folders: written whole or not at all, and a damaged one is refused in one sentence."""
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from autobert_hf.records.files import disk_errors, sync
+
+
+class ModelFileError(ValueError):
+    """A model, its configuration or its tokenizer cannot be loaded."""
+
+
+@contextmanager
+def loading(source: str | Path) -> Iterator[None]:
+    """
+    Inside, something is loaded from a folder or a Hub id. The readers of transformers, tokenizers and safetensors
+    raise errors of all kinds for damaged files. OSError and ValueError, whose messages are for users, pass.
+
+    Raises:
+        ModelFileError: for all other errors but those of exhausted memory.
+    """
+    try:
+        yield
+    except (UnicodeError, json.JSONDecodeError) as error:
+        raise _refused(source, error) from error
+    except (OSError, ValueError, MemoryError):
+        raise
+    except Exception as error:
+        if should_reduce_batch_size(error):
+            raise
+        raise _refused(source, error) from error
+
+
+def _refused(source: str | Path, error: Exception) -> ModelFileError:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return ModelFileError(
+        f"{source} cannot be loaded ({reason[:500]}): one of its files is damaged or was made for another model. "
+        "Save or download it again."
+    )
+
+
+def load_encoder(source: str, trust_remote_code: bool = False) -> PreTrainedModel:
+    """The encoder of a folder or a Hub id in fp32, without a pooler if it has the option."""
+    options = {"dtype": torch.float32, "trust_remote_code": trust_remote_code}
+    with loading(source):
+        try:
+            return AutoModel.from_pretrained(source, add_pooling_layer=False, **options)
+        except TypeError:  # an encoder without that option
+            return AutoModel.from_pretrained(source, **options)
 
 
 def save_model(

@@ -1,6 +1,7 @@
 """The folder of a run: its settings and results, protected from being mixed with another run's."""
 
 import fcntl
+import hashlib
 import json
 import platform
 import shutil
@@ -12,7 +13,8 @@ from typing import Any, TextIO
 
 import torch
 
-from autobert_hf.records.files import disk_errors, write_text
+from autobert_hf.records.files import disk_errors
+from autobert_hf.records.json_files import read_record, write_record
 from autobert_hf.records.machine import machine_name
 
 
@@ -72,9 +74,9 @@ class RunFolder:
                 shutil.rmtree(self.path / name, ignore_errors=True)
             versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
             machine = {"processor": machine_name(), "threads": torch.get_num_threads()}
-            write_json(self.path / "run.json", run | {"versions": versions, "machine": machine})
+            write_record(self.path / "run.json", run | {"versions": versions, "machine": machine})
         here = {"command": sys.argv, "threads": torch.get_num_threads()}
-        write_json(self.path / "local.json", here | dict(local or {}))
+        write_record(self.path / "local.json", here | dict(local or {}))
 
     def _changed(self, run: Mapping[str, Any]) -> list[str]:
         before = self.read("run.json")
@@ -105,15 +107,28 @@ class RunFolder:
             self.lock.close()
             self.lock = None
 
+    def identity(self) -> str:
+        """
+        A digest of what makes this run another than others: its settings without budgets, its inputs and the user's
+        code. Empty where there is no run, as beside a table of measurements.
+        """
+        if not (self.path / "run.json").exists():
+            return ""
+        run = self.read("run.json")
+        own = {name: run.get(name, {}) for name in ("settings", "inputs", "code")}
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:16]
+
     def read(self, name: str) -> dict[str, Any]:
-        """One of the folder's JSON files."""
-        path = self.path / name
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise RunError(f"{self.path} holds no {name}: is it the --output-dir of a run?") from error
-        except json.JSONDecodeError as error:
-            raise RunError(f"{path} is not JSON ({error.msg}): restore it or start again elsewhere.") from error
+        """
+        One of the folder's JSON files.
+
+        Raises:
+            RunError: if there is none.
+            DamagedFileError: if it is not as it was written.
+        """
+        if not (self.path / name).exists():
+            raise RunError(f"{self.path} holds no {name}: is it the --output-dir of a run?")
+        return read_record(self.path / name)
 
 
 def changed_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -138,9 +153,6 @@ def _shown(item: tuple[str, str]) -> str:
     return f"{name} ({sha256[:8]})" if sha256 else name
 
 
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(data, indent=2, sort_keys=True) + "\n")
-
-
 def read_report(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    """As `read_record`; empty where there is no such file."""
+    return read_record(path) if path.exists() else {}

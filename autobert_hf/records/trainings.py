@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
-from autobert_hf.records.run_folder import read_report, write_json
+from autobert_hf.records.json_files import write_record
+from autobert_hf.records.run_folder import read_report
+from autobert_hf.records.tensor_files import read_metadata
 
 
 REPORT = Path("report", "trainings.json")
@@ -46,7 +46,7 @@ def record_training(run: Path, name: str, steps: int, tokens: int, is_done: bool
     row = {"steps": steps, "tokens": tokens, "done": is_done}
     known = read_report(run / REPORT)
     if known.get(name) != row:
-        write_json(run / REPORT, known | {name: row})
+        write_record(run / REPORT, known | {name: row})
 
 
 def read_trainings(run: Path) -> list[Training]:
@@ -61,5 +61,4 @@ def read_trainings(run: Path) -> list[Training]:
 def _step(checkpoint: Path) -> int:
     if not checkpoint.exists():
         return 0
-    with safe_open(checkpoint, framework="pt") as file:
-        return int(file.metadata()["step"])
+    return int(read_metadata(checkpoint)["step"])

@@ -55,8 +55,10 @@ class Loop:
         Searches until the journal holds `num_trials` trials, failed ones included.
 
         Raises:
-            JournalError: if the journal holds a record that this search would not have made there.
+            JournalError: if the journal holds a record that this search would not have made there, or lacks lines
+                that the evaluator's weights follow from.
         """
+        self._check_lines()
         total = max(num_trials, sum(not is_rescoring(record) for record in self.journal.records))
         number, last = 0, list[Rescoring]()
         while len(self.trials) < total:
@@ -73,10 +75,18 @@ class Loop:
             # followed by later records was ended by the process that made them.
             if count == size and self.replay.is_over:
                 born = [trial for trial in self.strategy.survivors() if trial.id >= first]
-                self.evaluator.end_round(number, born, len(self.journal.records))
+                self.evaluator.end_round(number, born, self.journal.digests[-1])
                 self.evaluator.release_except(self._wanted(0), len(self.trials))
             number += 1
         return Study("", self.goals, self.recorded, self.rescorings, last)
+
+    def _check_lines(self) -> None:
+        digest = self.evaluator.follows()
+        if digest and digest not in self.journal.digests:
+            raise JournalError(
+                f"{self.journal.path} lacks lines that the weights in the run's folder follow from: they were cut off "
+                "or changed. Restore the journal from a copy, or start again in a new --output-dir."
+            )
 
     def _evaluate(self, number: int, proposals: Sequence[Proposal]) -> None:
         asked = list(enumerate(proposals, start=len(self.trials)))

@@ -14,7 +14,9 @@ from autobert_hf.lab.measuring.latency_predictor import LinearPredictor, held_ou
 from autobert_hf.lab.measuring.latency_samples import conditions, largest_error, measure_samples
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.run_folder import read_report, write_json
+from autobert_hf.records.journal import read_journal
+from autobert_hf.records.json_files import read_record, write_record
+from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.run import Run
@@ -56,7 +58,7 @@ class PredictedLatency:
         if (network := self.run.path / "report" / NETWORK).exists():
             predictor = NetworkPredictor.load(network)
             return lambda architecture: predictor.predict_sizes([mean_sizes(architecture)])[0]
-        data = read_report(self.run.path / "report" / "predictor.json")["predictor"]
+        data = read_record(self.run.path / "report" / "predictor.json")["predictor"]
         return linear(LinearPredictor.from_dict(data), self.base, self.space)
 
     def measure(self) -> None:
@@ -81,12 +83,16 @@ class PredictedLatency:
         drawn = [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(s.latency_samples))]
         configs = [architecture.to_config(self.base) for architecture in drawn]
         samples = self.run.path / "latency" / "samples.jsonl"
+        known = read_journal(samples)
         ratios = measure_samples(configs, self.reference, samples, s.workload, error=s.latency_error)
+        # Without a predictor, and with nothing measured anew, the lost one is made again: its trials stay.
+        is_lost_one = not path.exists() and known == read_journal(samples) and known[-1]["conditions"] == where
         fit: Any = partial(LinearPredictor.fit, batch=s.workload.batch, length=s.workload.length)
         if s.latency_predictor == "network":
             fit = partial(NetworkPredictor.fit, hidden=UNITS)
         tested, predictor = held_out(fit, configs, ratios), fit(configs, ratios)
-        set_aside(self.run.path)
+        if not is_lost_one:
+            set_aside(self.run.path)
         largest = largest_error(configs, self.reference, samples, s.workload)
         data = {"conditions": where, "error": tested.error, "tau": tested.tau, "measured": ratios}
         data |= {"largest_measuring_error": largest}
@@ -94,7 +100,7 @@ class PredictedLatency:
             predictor.save(self.run.path / "report" / NETWORK)
         else:
             data["predictor"] = predictor.to_dict()
-        write_json(path, data | {"predicted": tested.predicted})
+        write_record(path, data | {"predicted": tested.predicted})
 
     def _check_limits(self) -> None:
         """Runs before any training. The smallest network is the fastest: no prediction grows when a size shrinks."""

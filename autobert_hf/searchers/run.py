@@ -17,12 +17,13 @@ from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Clock, Trainer, load_tensors
-from autobert_hf.records.files import read_tensors, write_tensors
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.journal import Journal
-from autobert_hf.records.run_folder import RunError, read_report, write_json
+from autobert_hf.records.json_files import write_record
+from autobert_hf.records.run_folder import RunError, read_report
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.study import Study, finalists_file, journal_file
+from autobert_hf.records.tensor_files import fitting, read_tensors, write_tensors
 from autobert_hf.records.trainings import checkpoint_file, record_training, weights_file
 from autobert_hf.records.trial import Trial, is_rescoring
 from autobert_hf.searchers.curve import Curve, curve_points
@@ -65,7 +66,7 @@ class Run:
 
     def record(self, name: str, data: Mapping[str, Any]) -> None:
         if self.team.is_main:
-            write_json(self.path / "report" / f"{name}.json", dict(data))
+            write_record(self.path / "report" / f"{name}.json", dict(data))
 
     def fresh(self, make: Callable[[], T], name: str) -> T:
         """What `make` draws at random, such as a network's weights: the same for the same seed and name."""
@@ -97,7 +98,8 @@ class Run:
             record_training(self.path, name, trainer.recipe.steps, tokens, is_done)
         if is_done:
             tensors, metadata = read_tensors(path)
-            load_tensors(tensors, trainer.trained, trainer.loss)
+            with fitting(path):
+                load_tensors(tensors, trainer.trained, trainer.loss)
             if self.team.is_main:
                 checkpoint.unlink(missing_ok=True)
             return [(tokens, value) for tokens, value in json.loads(metadata["curve"])]
@@ -165,7 +167,9 @@ class Run:
             raise RunError(
                 f"{self.path} holds no finished {name}: let the search go on (`autobert status {self.path}`)."
             )
-        load_tensors(read_tensors(weights_file(self.path, name))[0], trained, loss)
+        tensors, _ = read_tensors(weights_file(self.path, name))
+        with fitting(weights_file(self.path, name)):
+            load_tensors(tensors, trained, loss)
 
     def study(
         self,

@@ -91,10 +91,10 @@ def _second_round(
         for number, one in enumerate(architectures)
     ]
     parents = goals.best(trials)[:1]
-    evaluator.end_round(0, parents, len(trials))
+    evaluator.end_round(0, parents, "digest")
     if crash:
         evaluator = make(folder)
-        evaluator.end_round(0, parents, len(trials))
+        evaluator.end_round(0, parents, "digest")
         evaluator.release_except(parents, len(trials))
         evaluator.start_round(1)
         evaluator = make(folder)

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import GOALS
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 from autobert_hf.records.trial import read_trials
 
 

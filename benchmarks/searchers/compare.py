@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.journal import Journal
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 
 

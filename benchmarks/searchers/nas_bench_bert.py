@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 from autobert_hf.searchers.analysis.rank_statistics import rank_agreement
 
 

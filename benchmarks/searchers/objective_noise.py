@@ -18,8 +18,8 @@ import numpy as np
 
 from autobert_hf.api import reopen
 from autobert_hf.lab.training.trainer import Trainer, load_tensors
-from autobert_hf.records.files import read_tensors
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
+from autobert_hf.records.tensor_files import read_tensors
 from autobert_hf.records.trial import Trial, read_trials
 from autobert_hf.searchers.methods.autobert_zero import AutoBertZero
 

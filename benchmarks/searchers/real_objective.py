@@ -22,7 +22,8 @@ from autobert_hf.api import reopen
 from autobert_hf.lab.training.trainer import TrainingError, memory_errors
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.journal import read_journal
-from autobert_hf.records.run_folder import RunFolder, write_json
+from autobert_hf.records.json_files import write_json
+from autobert_hf.records.run_folder import RunFolder
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.analysis.rank_check import INHERITED, RankCheck

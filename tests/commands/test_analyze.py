@@ -5,6 +5,7 @@ import re
 import shutil
 from argparse import ArgumentParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import BertConfig, BertModel
@@ -14,7 +15,7 @@ from autobert_hf.commands import analyze
 from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.lab.data.text import train_tokenizer
 from autobert_hf.lab.losses.loss import TrainingError
-from autobert_hf.records.journal import read_journal
+from autobert_hf.records.journal import Journal, read_journal
 from autobert_hf.searchers.analysis import token_uniformity
 from autobert_hf.searchers.evaluators.stand_alone import StandAlone
 
@@ -80,9 +81,17 @@ def without(whole: Path, folder: Path, *lost: tuple[str, int, int]) -> Path:
     """A copy of the check whose process was killed before these trials were written."""
     shutil.copytree(whole, folder)
     lines = [line for line in read_journal(whole / "journal.jsonl") if key(line) not in lost]
-    text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
-    (folder / "journal.jsonl").write_text(text + '{"half a li')
+    write_journal(folder / "journal.jsonl", lines)
+    with (folder / "journal.jsonl").open("a") as file:
+        file.write('{"half a li')
     return folder
+
+
+def write_journal(path: Path, records: list[dict[str, Any]]) -> None:
+    path.unlink(missing_ok=True)
+    journal = Journal(path)
+    for record in records:
+        journal.append(record)
 
 
 def test_a_killed_check_makes_what_is_missing_and_ends_the_same(run: Path, whole: Path, tmp_path: Path) -> None:
@@ -131,9 +140,8 @@ def test_a_line_changed_by_hand_is_noticed(
     run: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = without(whole, tmp_path / "out")
-    lines = (out / "journal.jsonl").read_text().splitlines(keepends=True)
-    record = json.loads(lines[0]) | {"architecture": {"layers": [], "settings": {}}}
-    (out / "journal.jsonl").write_text(json.dumps(record) + "\n" + "".join(lines[1:]))
+    first, *others = read_journal(out / "journal.jsonl")
+    write_journal(out / "journal.jsonl", [first | {"architecture": {"layers": [], "settings": {}}}, *others])
     assert check(run, out) == 1
     assert "holds another network 0 than this check draws" in capsys.readouterr().err
 

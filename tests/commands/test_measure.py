@@ -11,6 +11,7 @@ from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
 from autobert_hf.cli import main
 from autobert_hf.commands.measure import load_encoder
 from autobert_hf.lab.measuring import workload as workload_module
+from autobert_hf.records.json_files import read_record, write_record
 
 
 SIZES = {"vocab_size": 50, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
@@ -66,12 +67,12 @@ def test_poolers_are_left_out(folders):
 def test_a_run_gets_the_rows_that_its_cards_show(folders, capsys):
     run = folders / "run"
     (run / "report").mkdir(parents=True)
-    (run / "run.json").write_text("{}")
+    write_record(run / "run.json", {})
     (folders / "ours").rename(run / "model")
     old = {"this network": {"ratio": 9.0, "predicted": 1.9}, "a cut": {"ratio": 0.7}}
-    (run / "report" / "latency.json").write_text(json.dumps(old))
+    write_record(run / "report" / "latency.json", old)
     assert main(["measure", "--run", str(run), "--reference", str(folders / "bert"), *QUICK]) == 0
-    rows = json.loads((run / "report" / "latency.json").read_text())
+    rows = read_record(run / "report" / "latency.json")
     assert rows["a cut"] == {"ratio": 0.7}
     assert (rows["this network"]["ratio"], rows["this network"]["predicted"]) == (2.0, 1.9)
     assert "autobert report" in capsys.readouterr().out

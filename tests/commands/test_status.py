@@ -1,38 +1,44 @@
 """`autobert status` tells where a run is, and touches nothing."""
 
-import json
-
 import pytest
 import torch
 
 from autobert_hf.cli import main
-from autobert_hf.records.files import write_tensors
 from autobert_hf.records.goals import Goals
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.journal import Journal
+from autobert_hf.records.json_files import write_record
+from autobert_hf.records.tensor_files import write_tensors
 from autobert_hf.records.trainings import checkpoint_file, record_training
 
 
-def trial(number: int, loss: float | None) -> str:
+def trial(number: int, loss: float | None) -> dict:
     record = {"trial": number, "parent": None, "mutation": "sample", "seed": 1}
     record["reason"] = "" if loss else "the loss is nan"
     record |= {"architecture": {"layers": [{"layer_type": "conv", "conv_kernel_size": 3}], "settings": {}}}
     record |= {"scores": {"loss": loss} if loss else {}, "cost": {"seconds": 30.0} if loss else {}}
     record |= {"weights": "round 2", "partial": {}}
-    return json.dumps(record | {"status": "done" if loss else "failed"}) + "\n"
+    return record | {"status": "done" if loss else "failed"}
+
+
+def write_journal(run, *trials):
+    journal = Journal(run / "journal.jsonl")
+    for record in trials:
+        journal.append(record)
 
 
 def begun(run, **settings):
     """A run whose search has begun."""
     settings = {"method": "autobert-zero", "seed": 3, "warmup_steps": 9} | settings
-    write_json(run / "run.json", {"settings": settings, "inputs": {}})
-    write_json(run / "local.json", {"num_trials": 10})
-    write_json(run / "report" / "goals.json", Goals.named("loss", unit="nats").to_json())
+    write_record(run / "run.json", {"settings": settings, "inputs": {}})
+    write_record(run / "local.json", {"num_trials": 10})
+    write_record(run / "report" / "goals.json", Goals.named("loss", unit="nats").to_json())
 
 
 def test_a_run_in_the_middle_of_its_search(tmp_path, capsys):
     begun(tmp_path)
     record_training(tmp_path, "supernet/round-0000", 9, 900, is_done=True)  # its file has given way to later rounds
-    text = trial(0, 5.5) + trial(1, None) + trial(2, 5.25) + '{"half'
+    write_journal(tmp_path, trial(0, 5.5), trial(1, None), trial(2, 5.25))
+    text = (tmp_path / "journal.jsonl").read_text() + '{"half'
     (tmp_path / "journal.jsonl").write_text(text)
     assert main(["status", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
@@ -49,7 +55,7 @@ def test_before_the_first_success_and_in_the_final_training(tmp_path, capsys):
     for name, step in (("training-default rule", 4), ("found", 9)):
         write_tensors(tmp_path / "final" / f"{name}-000003.safetensors", {"w": torch.ones(1)}, step=step, steps=9)
         record_training(tmp_path, f"final/{name.removeprefix('training-')}-000003", 9, 900, is_done=step == 9)
-    (tmp_path / "journal.jsonl").write_text(trial(0, None))
+    write_journal(tmp_path, trial(0, None))
     assert main(["status", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "left: 9 candidates\n" in shown
@@ -73,8 +79,8 @@ def test_a_run_in_the_training_of_its_supernet(tmp_path, capsys, name):
 def test_a_search_that_ended_before_its_budget(tmp_path, capsys):
     """Exhaustive search and rules go through what there is."""
     begun(tmp_path)
-    (tmp_path / "journal.jsonl").write_text(trial(0, 5.5))
-    write_json(tmp_path / "report" / "picks.json", {"num_trials": 10, "picks": {"model": 0}})
+    write_journal(tmp_path, trial(0, 5.5))
+    write_record(tmp_path / "report" / "picks.json", {"num_trials": 10, "picks": {"model": 0}})
     assert main(["status", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "search: 1 of 1 candidates, 0 failed" in shown and "left: 0 candidates\n" in shown
@@ -83,7 +89,7 @@ def test_a_search_that_ended_before_its_budget(tmp_path, capsys):
 @pytest.mark.parametrize("command", ["status", "select"])
 def test_a_journal_changed_by_hand_is_named(tmp_path, capsys, command):
     begun(tmp_path)
-    (tmp_path / "journal.jsonl").write_text(trial(0, 5.5) + '{"trial": 1}\n')
+    write_journal(tmp_path, trial(0, 5.5), {"trial": 1})
     assert main([command, str(tmp_path)]) == 1
     assert "journal.jsonl, line 2 is not a trial" in capsys.readouterr().err
 

@@ -1,6 +1,5 @@
 """Finished runs as small as can be: records made up, a network with random weights, a tokenizer of a few words."""
 
-import json
 import random
 import shutil
 from pathlib import Path
@@ -17,8 +16,9 @@ from autobert_hf.modeling.convert import to_bert
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goal, Goals
+from autobert_hf.records.journal import Journal
+from autobert_hf.records.json_files import write_record
 from autobert_hf.records.model_folder import save_model
-from autobert_hf.records.run_folder import write_json
 from autobert_hf.records.trial import Proposal, Trial
 
 
@@ -44,19 +44,24 @@ class MadeRun:
 
     def write(self) -> None:
         versions = {"python": "3.11.7", "autobert-hf": "0.1.0"}
-        write_json(self.folder / "run.json", {"settings": self.settings, "inputs": self.inputs, "versions": versions})
+        write_record(
+            self.folder / "run.json", {"settings": self.settings, "inputs": self.inputs, "versions": versions}
+        )
         self.report("goals", self.goals.to_json())
-        self.write_journal([json.dumps(trial.to_record()) for trial in self.trials])
+        self.write_journal([trial.to_record() for trial in self.trials])
 
-    def write_journal(self, lines: list[str]) -> None:
-        (self.folder / "journal.jsonl").write_text("".join(line + "\n" for line in lines))
+    def write_journal(self, records: list[dict[str, Any]]) -> None:
+        (self.folder / "journal.jsonl").unlink(missing_ok=True)
+        journal = Journal(self.folder / "journal.jsonl")
+        for record in records:
+            journal.append(record)
 
     def write_all(self, model: Path) -> None:
         shutil.copytree(model, self.folder / "model")
         self.write()
 
     def report(self, name: str, data: dict[str, Any]) -> None:
-        write_json(self.folder / "report" / f"{name}.json", data)
+        write_record(self.folder / "report" / f"{name}.json", data)
 
     def save(self, stock: bool = False, **config: Any) -> None:
         with torch.random.fork_rng():

@@ -1,9 +1,11 @@
 """Strings of others stay strings: in Markdown, in its tables, in YAML, in HTML, in a shell line, in figures."""
 
+import ast
 import json
 import re
 import subprocess
 from dataclasses import replace
+from random import Random
 
 import pytest
 import yaml
@@ -12,10 +14,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from autobert_hf.hub_cards import card
+from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.card import write_card
-from autobert_hf.hub_cards.escape import NUMBERS, code, label, plain, word
+from autobert_hf.hub_cards.escape import NUMBERS, code, label, literal, one_line, plain, word
 from autobert_hf.hub_cards.page import write_report
+from autobert_hf.hub_cards.run_reader import RunRecords
+from autobert_hf.hub_cards.trials import dataset_files
 from autobert_hf.records.goals import GOALS, Goal, Goals
+from autobert_hf.records.json_files import read_record, write_record
 
 from .conftest import LATENCY, RANKING, TRAINING, MadeRun
 
@@ -90,11 +96,19 @@ def test_a_shell_gets_exactly_the_word(text):
     assert done.stdout.decode() == text
 
 
-def hostile_run(folder, model, text):
+@pytest.mark.parametrize("text", [*HOSTILE[:8], "größe ☃ \U0001f600"])
+def test_python_reads_exactly_the_line(text):
+    assert ast.literal_eval(literal(text)) == one_line(text)
+    assert not set(literal(text)) & set("`{}\n")
+
+
+def hostile_run(folder, model, text, by_function=False):
     """A run in which every string that comes from elsewhere is `text`, where its place allows any."""
     made = MadeRun(folder)
     made.write_all(model)
     made.settings |= {"teacher": text, "license": text, "dataset": text, "tokenizer": text, "method": text, text: text}
+    if by_function:  # its card lists all settings
+        del made.settings["method"]
     roles = ("train", "validation", "dataset", "proxy task", "teacher", "tokenizer", text)
     made.inputs = {role: {text: "", f"{text}2": "0" * 64, f"{text}.bin": text} for role in roles}
     made.goals = Goals((Goal(text or "loss", "maximize", "trained", text, text), GOALS["parameters"]))
@@ -113,8 +127,8 @@ def hostile_run(folder, model, text):
     data = json.loads(config.read_text()) | {"architectures": ["AutoBertForSequenceClassification"]}
     config.write_text(json.dumps(data | {"id2label": {"0": text, "1": text}, "label2id": {text: 0}}))
     made.write()
-    run = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(run | {"versions": {text: text}, "machine": {text: text}}))
+    run = read_record(folder / "run.json")
+    write_record(folder / "run.json", run | {"versions": {text: text}, "machine": {text: text}})
     return folder
 
 
@@ -158,3 +172,41 @@ def test_a_label_starts_no_formula():
 )
 def test_numbers_have_no_more_digits_than_say_something(number, text):
     assert NUMBERS["thousands"](number) == text
+
+
+PIECES = ["`", "``", "```", "- ", "* ", "+ ", "1. ", "1) ", "> ", "# ", "| ", "\\", "{{ 7 * 7 }}", "{{", "}}"]
+PIECES += ["{% raw %}", "{%", "%}", "{#", "#}", "$", "$$", "<b>", "</code>", "&#96;", "[a](b)", "![", "\n", "\n\n"]
+PIECES += ["\n- ", "\n```\n", "---", "===", "~~~", ": ", "word", " ", "    ", "\t", "*", "**", "_", "'", '"', "--"]
+PIECES += ["\u2028", "é", "x" * 310]
+WORDS = {"text", "text_special", "html_inline", "code_inline", "softbreak"}  # how a string is shown, not what it does
+
+
+def marked(rng):
+    """A string of marks, often one that ends in backticks or begins with the marker of a list."""
+    return "".join(rng.choices(PIECES, k=rng.randint(1, 4))) + rng.choice(["", "", "`", " ``"])
+
+
+def blocks(markdown):
+    """As `structure`, with what is inside a line but is neither text nor code: emphasis, links, images."""
+    return [
+        (token.type, token.tag, [child.type for child in token.children or [] if child.type not in WORDS])
+        for token in MARKDOWN.parse(markdown)
+    ]
+
+
+def cards(run):
+    """The card of the model and that of the search log, without their metadata."""
+    records = RunRecords.read(run)
+    log = dataset_files(records, Network(run / "model").config, "me/log", "me/model")["README.md"].decode()
+    return [text.partition("\n---\n")[2] for text in (written_card(run), log)]
+
+
+@pytest.mark.parametrize("by_function", [False, True])
+def test_strings_of_marks_keep_the_structure(model, tmp_path, undrawn, by_function):
+    wanted = [*map(blocks, cards(hostile_run(tmp_path / "harmless", model, "harmless", by_function)))]
+    for seed in range(12):
+        text = marked(Random(seed))
+        found = cards(hostile_run(tmp_path / str(seed), model, text, by_function))
+        for written, kinds in zip(found, wanted, strict=True):
+            assert blocks(written) == kinds, repr(text)
+            assert "{{" not in written and not re.search(r"\b49\b", written), repr(text)

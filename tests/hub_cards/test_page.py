@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from autobert_hf.cli import main
 from autobert_hf.commands.report import report_command
 from autobert_hf.hub_cards.card import is_ours
 from autobert_hf.hub_cards.page import write_report
 from autobert_hf.records.run_folder import RunError
+from autobert_hf.records.study import Study
 
 from .conftest import own_space
 
@@ -123,3 +125,12 @@ def test_in_a_browser(full, tmp_path, requests):
     console, hosts, _ = browse(control, tmp_path, requests)
     assert len(console) == 1
     assert hosts == ["evil.example"]
+
+
+def test_the_command_reads_the_journal_once(made, undrawn, monkeypatch):
+    """Of a long search this takes most of its time and memory."""
+    read, runs = Study.read, []
+    monkeypatch.setattr(Study, "read", lambda run: runs.append(run) or read(run))
+    assert main(["report", str(made.folder)]) == 0
+    assert (made.folder / "model" / "README.md").exists()
+    assert runs == [made.folder]

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from autobert_hf.records import files
-from autobert_hf.records.files import StorageError, read_tensors, write_tensors, write_text, write_whole
+from autobert_hf.records.files import StorageError, write_text, write_whole
+from autobert_hf.records.tensor_files import read_tensors, write_tensors
 
 
 def test_text_and_folders_are_made(tmp_path: Path) -> None:

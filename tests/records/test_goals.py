@@ -12,7 +12,7 @@ from autobert_hf import AutoBertConfig
 from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import GOALS, Goal, Goals, Limits, arithmetic_scores
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_record
 from autobert_hf.records.trial import Proposal, Trial
 
 
@@ -59,7 +59,7 @@ def test_what_lies_on_disk_is_read_again(tmp_path: Path):
     goals = Goals.named("loss", ["parameters"], Limits({"parameters": 5e6}, {"latency": 0.4}), "distillation loss")
     assert Goals.from_json(json.loads(json.dumps(goals.to_json()))) == goals
     assert Goals.read(tmp_path) is None
-    write_json(tmp_path / "report" / "goals.json", goals.to_json())
+    write_record(tmp_path / "report" / "goals.json", goals.to_json())
     assert Goals.read(tmp_path) == goals
 
 

@@ -11,6 +11,7 @@ import pytest
 from autobert_hf.records import journal as module
 from autobert_hf.records.files import StorageError
 from autobert_hf.records.journal import Journal, JournalError, read_journal
+from autobert_hf.records.run_folder import RunFolder
 
 
 RECORDS: list[dict[str, Any]] = [
@@ -36,7 +37,9 @@ def journal(path: Path) -> Journal:
 def test_what_was_appended_is_read_again(journal: Journal, path: Path) -> None:
     assert journal.records == RECORDS
     assert Journal(path).records == RECORDS
-    assert [json.loads(line) for line in path.read_bytes().splitlines()] == RECORDS
+    written = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert [record.pop("digest") for record in written] == Journal(path).digests[1:]
+    assert written == RECORDS
 
 
 def test_a_journal_that_is_not_there_is_empty(path: Path) -> None:
@@ -70,6 +73,9 @@ def test_nothing_but_half_a_line(path: Path) -> None:
         (b'{"trial": 1, "scores"', "is not JSON"),
         (b"", "is not JSON"),
         (b"17", "holds a int"),
+        (b'{"trial": 1}', "has no digest"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"1" * 5000, "is not JSON"),
         (b'["trial"]', "holds a list"),
     ],
 )
@@ -82,7 +88,7 @@ def test_a_line_changed_by_hand_is_named(journal: Journal, path: Path, line: byt
 
 def test_what_is_no_text_is_named(journal: Journal, path: Path) -> None:
     path.write_bytes(b"\xff\xfe\n")
-    with pytest.raises(JournalError, match=r"journal\.jsonl is not UTF-8 text \(byte 0\)"):
+    with pytest.raises(JournalError, match=r"journal\.jsonl, line 1 is not JSON"):
         Journal(path)
 
 
@@ -100,7 +106,7 @@ def test_a_record_is_on_the_disk_before_append_returns(
     monkeypatch.setattr(os, "fsync", watched)
     before = path.stat().st_size
     journal.append({"trial": 3})
-    assert seen == [(str(path), before + len('{"trial": 3}\n'), 3)]
+    assert seen == [(str(path), before + len('{"trial": 3, "digest": "0123456789abcdef"}\n'), 3)]
     assert len(journal.records) == 4
 
 
@@ -141,3 +147,55 @@ def test_short_writes_are_repeated(journal: Journal, path: Path, monkeypatch: py
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
     journal.append({"trial": 3})
     assert Journal(path).records == [*RECORDS, {"trial": 3}]
+
+
+def changed(lines: list[bytes], way: str) -> list[bytes]:
+    first, second, third = lines
+    return {
+        "a score": [first, second.replace(b'"trial": 1', b'"trial": 7'), third],
+        "a digest": [first, second.replace(b'"digest": "', b'"digest": "0'[:-1] + b"f"), third],
+        "NaN": [first, second.replace(b'"scores": {}', b'"scores": NaN'), third],
+        "a huge number": [first, second.replace(b'"trial": 1', b'"trial": 1' + b"0" * 400), third],
+        "deep nesting": [first, second.replace(b'"scores": {}', b'"scores": ' + b"[" * 9999 + b"]" * 9999), third],
+        "an added line": [first, first, second, third],
+        "a removed line": [first, third],
+        "other spaces": [first, second.replace(b": ", b":", 1), third],
+        "order": [first, third, second],
+    }[way]
+
+
+@pytest.mark.parametrize(
+    "way",
+    ["a score", "a digest", "NaN", "a huge number", "deep nesting", "an added line", "a removed line", "other spaces"]
+    + ["order"],
+)
+def test_what_was_changed_by_hand_shows_in_the_digests(journal: Journal, path: Path, way: str) -> None:
+    lines = changed(path.read_bytes().splitlines(keepends=True), way)
+    path.write_bytes(b"".join(lines))
+    for read in (Journal, read_journal):
+        with pytest.raises(JournalError, match=r"journal\.jsonl, line 2 (does not follow|has no digest)"):
+            read(path)
+
+
+def test_the_first_line_follows_the_run(tmp_path: Path) -> None:
+    """A journal of other settings is refused; one of the same run with a larger budget or elsewhere goes on."""
+    folders = {name: tmp_path / name for name in ("one", "larger", "other")}
+    for name, folder in folders.items():
+        RunFolder(folder).open({"seed": int(name == "other")}, {}, {"num_trials": len(name)})
+    Journal(folders["one"] / "journal.jsonl").append({"trial": 0})
+    data = (folders["one"] / "journal.jsonl").read_bytes()
+    for name in ("larger", "other"):
+        (folders[name] / "journal.jsonl").write_bytes(data)
+    assert Journal(folders["larger"] / "journal.jsonl").records == [{"trial": 0}]
+    with pytest.raises(JournalError, match=r"line 1 does not follow from run\.json beside it"):
+        Journal(folders["other"] / "journal.jsonl")
+
+
+def test_other_processes_keep_the_same_digests(path: Path) -> None:
+    writer, reader = Journal(path), Journal(path, writer=False)
+    for journal in (writer, reader):
+        journal.append({})
+        journal.append(RECORDS[0])
+    assert reader.digests == writer.digests == Journal(path).digests
+    assert len(set(reader.digests)) == 3
+    assert Journal(path).records == [{}, RECORDS[0]]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from autobert_hf.records.damage import DamagedFileError
 from autobert_hf.records.run_folder import LIBRARIES, RunError, RunFolder
 
 
@@ -106,10 +107,10 @@ def test_somebody_elses_run_json(path: Path) -> None:
     path.mkdir(parents=True)
     (path / "run.json").write_text('{"wandb": true}')
     (path / "data").write_text("")
-    with pytest.raises(RunError, match="holds another run"):
+    with pytest.raises(DamagedFileError, match="run.json has no digest.* or another program. .*new --output-dir"):
         opened(path)
     (path / "run.json").write_text("{'wandb'")
-    with pytest.raises(RunError, match="run.json is not JSON"):
+    with pytest.raises(DamagedFileError, match="run.json is not JSON"):
         opened(path)
 
 

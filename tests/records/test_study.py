@@ -7,7 +7,7 @@ import pytest
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.journal import Journal, JournalError
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_record
 from autobert_hf.records.study import Study, StudyError, journal_file
 from autobert_hf.records.trial import Proposal, Trial
 
@@ -25,7 +25,7 @@ TRIALS = [
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    write_json(tmp_path / "report" / "goals.json", GOALS.to_json())
+    write_record(tmp_path / "report" / "goals.json", GOALS.to_json())
     return tmp_path
 
 
@@ -43,7 +43,7 @@ def test_a_study_has_its_own_journal_and_goals(run: Path) -> None:
     with pytest.raises(StudyError, match="holds no study yet"):
         Study.read(run, "shrunk")
     smaller = Goals.named("loss")
-    write_json(run / "report" / "goals-shrunk.json", smaller.to_json())
+    write_record(run / "report" / "goals-shrunk.json", smaller.to_json())
     assert (Study.read(run).trials, Study.read(run).goals) == (TRIALS, GOALS)
     assert (Study.read(run, "shrunk").trials, Study.read(run, "shrunk").goals) == (TRIALS[:1], smaller)
 
@@ -73,7 +73,7 @@ def test_a_folder_without_a_study(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_is_spoilt(run: Path) -> None:
-    (run / "journal.jsonl").write_text('{"trial": 0}\n')
+    Journal(run / "journal.jsonl").append({"trial": 0})
     with pytest.raises(JournalError, match=r"line 1 is not a trial"):
         Study.read(run)
 

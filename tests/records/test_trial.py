@@ -1,6 +1,5 @@
 """A trial is the same thing in the journal, and what is none is named with its line."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -44,10 +43,12 @@ def test_what_is_written_is_read_again(path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["trial", "architecture", "parent", "mutation", *RESULT])
 def test_a_record_that_lacks_something_is_named_with_its_line(path: Path, missing: str) -> None:
-    lines = path.read_text().splitlines()
-    record = json.loads(lines[1])
-    del record[missing]
-    path.write_text("\n".join([lines[0], json.dumps(record), lines[2], ""]))
+    records = [trial.to_record() for trial in TRIALS]
+    del records[1][missing]
+    path.unlink()
+    journal = Journal(path)
+    for record in records:
+        journal.append(record)
     with pytest.raises(JournalError, match=rf"journal\.jsonl, line 2 is not a trial .*{missing}.*: restore it"):
         read_trials(path)
 

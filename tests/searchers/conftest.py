@@ -21,7 +21,7 @@ from autobert_hf.lab.losses.masked_words import MaskedWords
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import named_tensors
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.files import write_tensors
+from autobert_hf.records.tensor_files import write_tensors
 from autobert_hf.searchers.evaluators.biws import Biws
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace

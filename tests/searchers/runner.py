@@ -31,7 +31,7 @@ from autobert_hf.lab.measuring.paired_times import Ratio
 from autobert_hf.lab.training.trainer import Clock, Trainer
 from autobert_hf.modeling.arithmetic import count_flops
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.records import files, journal
+from autobert_hf.records import journal, tensor_files
 
 
 class Events:
@@ -65,7 +65,9 @@ def watch(events: Events) -> None:
     def save_half(path: Path) -> None:
         path.write_bytes(b"\0" * 1000)
 
-    before(files, "save_file", lambda tensors, path, *rest: events(f"save {path.name}", lambda: save_half(path)))
+    before(
+        tensor_files, "save_file", lambda tensors, path, *rest: events(f"save {path.name}", lambda: save_half(path))
+    )
     before(journal, "_write_all", lambda fd, data: events("line", lambda: os.write(fd, data[: len(data) // 2])))
     before(os, "fsync", lambda fd: events("fsync"))
     before(Path, "write_text", lambda path, *rest: events(f"write {path.name}", lambda: save_half(path)))

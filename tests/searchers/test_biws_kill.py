@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from autobert_hf.records.files import read_tensors
+from autobert_hf.records.journal import Journal, read_journal
+from autobert_hf.records.tensor_files import read_tensors
 
 from .conftest import Runner, options
 
@@ -75,7 +77,7 @@ def undisturbed(search: Search, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def records(folder: Path, name: str = "journal.jsonl") -> list[dict[str, Any]]:
     """A journal without what clocks say."""
-    found = [json.loads(line) for line in (folder / name).read_text().splitlines()]
+    found = read_journal(folder / name)
     for record in found:
         assert record["cost"].pop("seconds", 0) >= 0
     return found
@@ -98,7 +100,7 @@ def assert_same(folder: Path, undisturbed: Path) -> None:
     for name in [name for name in names if name.suffix == ".arrow"]:
         assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
     for name in weights:
-        ours, theirs = read_tensors(folder / name)[0], read_tensors(undisturbed / name)[0]
+        ours, theirs = load_file(folder / name), load_file(undisturbed / name)
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
 
@@ -112,7 +114,8 @@ def test_the_undisturbed_run_is_what_the_others_need(undisturbed: Path) -> None:
     assert len(records(undisturbed)) > 7, "no parent was scored again"
     assert records(undisturbed, "finalists.jsonl")
     (weights,) = (undisturbed / "supernet").glob("round-*.safetensors")
-    assert int(read_tensors(weights)[1]["journal_lines"]) == len(records(undisturbed))
+    journal = Journal(undisturbed / "journal.jsonl")
+    assert read_tensors(weights)[1]["journal"] == journal.digests[len(records(undisturbed))]
 
 
 # Each chain is one run, killed at all of these places one after the other: (event, how many of its kind went before it
@@ -190,7 +193,7 @@ def test_a_larger_budget_goes_on_and_counts_what_was_spent(search: Search, undis
     assert search(tmp_path / "run", {"num-trials": 5}) == 0
     assert search(tmp_path / "run") == 0
     assert trials(tmp_path / "run") == trials(undisturbed)
-    ours, theirs = (read_tensors(folder / "model/model.safetensors")[0] for folder in (tmp_path / "run", undisturbed))
+    ours, theirs = (load_file(folder / "model/model.safetensors") for folder in (tmp_path / "run", undisturbed))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
@@ -218,7 +221,7 @@ def test_a_journal_cut_back_behind_a_round_is_refused(search: Search, tmp_path: 
     journal = tmp_path / "run" / "journal.jsonl"
     journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:2]))
     assert search(tmp_path / "run") == 1
-    assert "no weights of round 0" in search.log
+    assert "journal.jsonl lacks lines that the weights in the run's folder follow from" in search.log
 
 
 @contextmanager

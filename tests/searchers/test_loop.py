@@ -1,6 +1,5 @@
 """The loop with an evaluator of paper: what is in the journal is never done again, and everything else once."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -54,8 +53,8 @@ class Paper(Evaluator):
     def release_except(self, trials: Sequence[Trial], known: int) -> None:
         self.asked.append(("keep", [trial.id for trial in trials]))
 
-    def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None:
-        self.asked.append(("end", (number, [trial.id for trial in born_parents], journal_lines)))
+    def end_round(self, number: int, born_parents: Sequence[Trial], digest: str) -> None:
+        self.asked.append(("end", (number, [trial.id for trial in born_parents], digest)))
 
     def of_kind(self, kind: str) -> list[Any]:
         return [value for name, value in self.asked if name == kind]
@@ -109,7 +108,10 @@ def test_the_order_of_a_search(run: Any, path: Path) -> None:
     later = [t.id for t in LOSS.ranked(trials)]
     assert evaluator.asked[0] == ("start", 0)
     assert evaluator.of_kind("evaluate") == list(range(9))
-    assert evaluator.of_kind("end") == [(0, best[:2], 5), (1, [i for i in later[:2] if i >= 5], 9)]
+    assert evaluator.of_kind("end") == [
+        (0, best[:2], Journal(path).digests[5]),
+        (1, [i for i in later[:2] if i >= 5], Journal(path).digests[9]),
+    ]
     assert {trial.proposal.parent for trial in trials[5:]} == set(best[:2])
     keeps = evaluator.of_kind("keep")
     assert keeps[0] == [0]
@@ -202,7 +204,10 @@ def test_mistakes_of_ours_are_no_trials(run: Any, path: Path) -> None:
 def edited(path: Path, line: int, **changes: Any) -> None:
     records = Journal(path).records
     records[line] |= changes
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    path.unlink()
+    journal = Journal(path)
+    for record in records:
+        journal.append(record)
 
 
 @pytest.mark.parametrize(
@@ -279,3 +284,27 @@ def test_a_goal_without_a_score_is_a_mistake_that_is_named(run: Any, path: Path)
     with pytest.raises(ValueError, match="The goal 'loss' has no score; there are scores for 'parameters', 'size'"):
         run(path, Wrong({"size": 1.0}))
     assert not path.exists()
+
+
+class Kept(Paper):
+    """Keeps the digest of the last round, as weights on disk do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.digest = ""
+
+    def end_round(self, number: int, born_parents: Sequence[Trial], digest: str) -> None:
+        self.digest = digest
+
+    def follows(self) -> str:
+        return self.digest
+
+
+def test_lines_cut_off_behind_a_round_are_noticed(run: Any, path: Path) -> None:
+    evaluator = Kept()
+    trials = run(path, evaluator, num_trials=9)
+    assert run(path, evaluator, num_trials=9) == trials
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(whole[:-1]))
+    with pytest.raises(JournalError, match="journal.jsonl lacks lines that the weights .* follow from: .* cut off"):
+        run(path, evaluator, num_trials=9)

@@ -1,6 +1,5 @@
 """The latency of a search is the predictor's, of any network of a space, without making its configuration."""
 
-import json
 from random import Random
 
 import pytest
@@ -11,6 +10,8 @@ from autobert_hf.lab.measuring import latency_samples
 from autobert_hf.lab.measuring.latency_network import NetworkPredictor
 from autobert_hf.lab.measuring.latency_predictor import LinearPredictor
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.damage import DamagedFileError
+from autobert_hf.records.json_files import read_record, write_record
 from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.baselines.default_rule import default_rules
 from autobert_hf.searchers.predicted_latency import PredictedLatency, linear, mean_sizes, set_aside
@@ -121,18 +122,34 @@ def test_a_machine_is_measured_once_and_another_one_again(run, reference, measur
     first = new()
     first.measure()
     assert len(measured) > 0
-    before, times = (run.path / "report" / "predictor.json").read_text(), [*measured]
+    before, times = read_record(run.path / "report" / "predictor.json"), [*measured]
     second = new()
     second.measure()
     assert measured == times, "the same machine is not asked twice"
     assert second(SPACE.largest()) == first(SPACE.largest()) > first(SPACE.smallest())
     (run.path / "journal.jsonl").write_text("trials\n")
-    changed = json.loads(before)
-    changed["conditions"]["machine"] = "another one"
-    (run.path / "report" / "predictor.json").write_text(json.dumps(changed))
+    before["conditions"]["machine"] = "another one"
+    write_record(run.path / "report" / "predictor.json", before)
     new().measure()
-    assert json.loads((run.path / "report" / "predictor.json").read_text())["conditions"]["machine"] != "another one"
+    assert read_record(run.path / "report" / "predictor.json")["conditions"]["machine"] != "another one"
     assert [path.name for path in run.path.glob("*.jsonl")] == ["journal-other-machine-0.jsonl"]
+
+
+def test_a_deleted_predictor_is_fitted_again_and_its_trials_stay(run, reference, measured):
+    """What the message about a damaged one advises."""
+    settings = LatencySettings(output_dir="", latency_samples=6, latency_length=16, max_latency="3")
+    first = PredictedLatency(run, SPACE, BASE, reference, settings)
+    first.measure()
+    path, times = run.path / "report" / "predictor.json", [*measured]
+    (run.path / "journal.jsonl").write_text("trials\n")
+    path.write_text("{")
+    with pytest.raises(DamagedFileError, match="Delete report/predictor"):
+        PredictedLatency(run, SPACE, BASE, reference, settings).measure()
+    path.unlink()
+    again = PredictedLatency(run, SPACE, BASE, reference, settings)
+    again.measure()
+    assert (again(SPACE.largest()), measured) == (first(SPACE.largest()), times)
+    assert [path.name for path in run.path.glob("*.jsonl")] == ["journal.jsonl"]
 
 
 def test_journals_of_other_machines_are_kept(tmp_path):

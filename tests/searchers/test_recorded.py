@@ -20,6 +20,7 @@ from autobert_hf.lab.losses.distillation import Distillation
 from autobert_hf.lab.losses.masked_words import MaskedWords, sparse_prediction
 from autobert_hf.lab.measuring import final_latency, latency_samples
 from autobert_hf.lab.training.trainer import Trainer
+from autobert_hf.records.journal import read_journal
 from autobert_hf.records.machine import machine_name
 from autobert_hf.searchers.evaluators import EVALUATORS
 from autobert_hf.searchers.evaluators.biws import Biws
@@ -91,8 +92,7 @@ def test_a_run_is_what_it_was(name, places, losses, tmp_path, monkeypatch, reque
 
     guided = before["settings"].get("--strategy") == "op-nas"
     compared = int(before["settings"]["--population"]) if guided else None
-    records = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
-    trials = [record for record in records if "trial" in record]
+    trials = [record for record in read_journal(tmp_path / "run" / "journal.jsonl") if "trial" in record]
     for field in ("architecture", "parent", "mutation", "status"):
         found, recorded = ([trial[field] for trial in which] for which in (trials, before["trials"]))
         assert found[:compared] == recorded[:compared], field

@@ -15,8 +15,9 @@ from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Clock, Trainer
-from autobert_hf.records.files import read_tensors
+from autobert_hf.records.json_files import read_record
 from autobert_hf.records.run_folder import RunError
+from autobert_hf.records.tensor_files import read_tensors
 from autobert_hf.records.trainings import read_trainings
 from autobert_hf.searchers.run import Run
 
@@ -250,7 +251,7 @@ def test_once_is_once(run, second):
     assert run.once("depths", lambda: pytest.fail("made again")) == {"2": [0, 2]}
     assert second.once("depths", lambda: pytest.fail("made again")) == {"2": [0, 2]}
     assert made == [1]
-    assert json.loads((run.path / "report" / "depths.json").read_text()) == {"2": [0, 2]}
+    assert read_record(run.path / "report" / "depths.json") == {"2": [0, 2]}
 
 
 def test_other_processes_make_nothing_and_write_nothing(run, second, new):

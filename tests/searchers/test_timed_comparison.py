@@ -1,7 +1,5 @@
 """What becomes of a found network: it is timed as it will be loaded, and a missed limit is said."""
 
-import json
-
 import pytest
 from transformers import AutoModel, BertConfig, BertModel
 
@@ -9,6 +7,7 @@ from autobert_hf import AutoBertConfig, AutoBertModel
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import GOALS, Goals
 from autobert_hf.records.journal import Journal
+from autobert_hf.records.json_files import read_record
 from autobert_hf.records.study import journal_file
 from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers import timed_comparison
@@ -100,7 +99,7 @@ def test_a_kept_limit_is_not_worth_a_word(comparison, run, model, baseline, monk
     )
     comparison.record({"found": model, "default rule": baseline}, {"found": 0.45, "default rule": 0.4})
     assert capsys.readouterr().out == ""
-    written = json.loads((run.path / "report" / "baselines.json").read_text())
+    written = read_record(run.path / "report" / "baselines.json")
     assert written == {"3": {"limit": 0.5, "networks": {"found": {"time": 0.51}, "default rule": {"time": 0.51}}}}
 
 
@@ -109,5 +108,5 @@ def test_baselines_of_two_trials_stand_beside_each_other(comparison, measured, r
     comparison.record({"found": model}, {"found": 0.45})
     other = Trial(9, TRIAL.proposal, 0, {"loss": 1.0, "latency": 0.7})
     TimedComparison(run, other, comparison.latency, comparison.text, None).record({"found": model}, {"found": 0.7})
-    written = json.loads((run.path / "report" / "baselines.json").read_text())
+    written = read_record(run.path / "report" / "baselines.json")
     assert {number: row["limit"] for number, row in written.items()} == {"3": 0.5, "9": 0.8}

@@ -288,6 +288,7 @@ LIVES = """
 import json, sys
 from accelerate import Accelerator
 from autobert_hf.searchers.tracking import Tracking
+from autobert_hf.records.journal import read_journal
 
 name, folder = sys.argv[1:]
 for life in (0, 1):

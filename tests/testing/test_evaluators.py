@@ -12,8 +12,8 @@ from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.trainer import named_tensors
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.files import write_tensors
 from autobert_hf.records.goals import GOALS, Goals, arithmetic_scores
+from autobert_hf.records.tensor_files import write_tensors
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.evaluators import EVALUATORS, Biws, Evaluator, FunctionEvaluator, StandAlone, SupernetLoss
 from autobert_hf.searchers.evaluators.evaluator import Report, Scores
@@ -132,7 +132,7 @@ class Broken(Evaluator):
     def start_round(self, number: int) -> None:
         self.value = int(self.file.read_text()) if self.file.exists() else 0
 
-    def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None:
+    def end_round(self, number: int, born_parents: Sequence[Trial], digest: str) -> None:
         counts_twice = self.fault in ("counts twice", "leaves the weights")
         before = int(self.file.read_text()) if self.file.exists() else 0
         self.file.write_text(str(before + 1 if counts_twice else number + 1))

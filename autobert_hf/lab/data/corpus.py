@@ -1,6 +1,5 @@
 """The text of a run: documents in, tokenizer and rows out, kept in the run's folder."""
 
-import json
 import math
 import os
 import shutil
@@ -25,7 +24,7 @@ from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import unigram_floor, vocabulary_size
 from autobert_hf.lab.data.tokenizers import open_tokenizer, tokenizer_of, what_was_made
-from autobert_hf.records.files import write_text
+from autobert_hf.records.json_files import read_record, write_record
 from autobert_hf.records.seeds import derive
 
 
@@ -49,7 +48,7 @@ def prepare(source: Source, folder: Path, processes: int | None = None) -> None:
         maker = RowMaker(tokenizer, source.rows, source.length, source.seed, splits)
         _make_rows(source, maker, side, documents, folder / "rows", processes or cores)
     facts = _facts(source, folder, tokenizer)
-    write_text(folder / "text.json", json.dumps(facts, indent=2) + "\n")
+    write_record(folder / "text.json", facts)
 
 
 def _make_rows(
@@ -100,7 +99,7 @@ def open_text(
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "text.json").read_text(encoding="utf-8"))
+    return read_record(folder / "text.json")
 
 
 def _batches(

@@ -1,12 +1,14 @@
 """Rows of token ids in memory-mapped Arrow files: memory does not grow with their number."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
 
+from autobert_hf.records.damage import DamagedFileError
 from autobert_hf.records.files import write_whole
 
 
@@ -36,14 +38,40 @@ def write_rows(path: Path, rows: pa.Table, **metadata: object) -> None:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    with pa.memory_map(str(path)) as file:
+    """
+    Raises:
+        DamagedFileError: if it is not a file of rows.
+    """
+    with _damage(path), pa.memory_map(str(path)) as file:
         found = pa.ipc.open_file(file).schema.metadata or {}
-    return {key.decode(): value.decode() for key, value in found.items()}
+        metadata = {key.decode(): value.decode() for key, value in found.items()}
+        return metadata | {name: str(int(metadata[name])) for name in ("documents", "tokens")}
 
 
 def read_rows(path: Path) -> pa.Table:
-    """Memory-mapped: nothing is read before it is asked for."""
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    """
+    Memory-mapped: nothing is read before it is asked for.
+
+    Raises:
+        DamagedFileError: if it is not a whole file of rows.
+    """
+    with _damage(path):
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table.validate()
+        for chunk in table.column("ids").chunks:
+            if (np.diff(chunk.offsets.to_numpy()) < 0).any():
+                raise ValueError("rows of negative length")
+        return table
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise DamagedFileError(path, f"is not a whole file of rows ({error})") from error
 
 
 class RowFiles:

@@ -1,6 +1,5 @@
 """The tokenizer of a run: the one that was asked for, or one that is trained on its text."""
 
-import json
 import math
 import shutil
 from collections.abc import Sequence
@@ -16,8 +15,10 @@ from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import train_tokenizer
 from autobert_hf.lab.distilling.adapters import tokenizer_source
 from autobert_hf.lab.own_code import OwnCodeError, own_code_refused
+from autobert_hf.records.damage import DamagedFileError
 from autobert_hf.records.files import disk_errors
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import read_record, write_record
+from autobert_hf.records.model_folder import loading
 
 
 CHARACTERS = 48_000_000  # that one is trained on, evenly taken from larger text
@@ -36,20 +37,29 @@ def tokenizer_of(source: Source, folder: Path) -> PreTrainedTokenizerBase:
         with disk_errors(folder):
             shutil.rmtree(temporary, ignore_errors=True)
             made.save_pretrained(temporary)
-            write_json(temporary / MADE, facts)
+            write_record(temporary / MADE, facts)
             shutil.rmtree(place, ignore_errors=True)
             temporary.rename(place)
     return open_tokenizer(place, source)
 
 
 def open_tokenizer(place: Path, source: Source) -> PreTrainedTokenizerBase:
-    """The copy in the run's folder, which may need the code that came with it."""
-    return AutoTokenizer.from_pretrained(place, trust_remote_code=source.trust_remote_code)
+    """
+    The copy in the run's folder, which may need the code that came with it.
+
+    Raises:
+        DamagedFileError: if it cannot be loaded.
+    """
+    try:
+        with loading(place):
+            return AutoTokenizer.from_pretrained(place, trust_remote_code=source.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(place, f"holds no tokenizer ({' '.join(str(error).split())})") from error
 
 
 def what_was_made(folder: Path) -> dict[str, Any]:
     """Of the tokenizer that `tokenizer_of` trained, see `_chosen`; nothing of one that was given."""
-    return json.loads((folder / "tokenizer" / MADE).read_text(encoding="utf-8"))
+    return read_record(folder / "tokenizer" / MADE)
 
 
 def _train(source: Source) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
@@ -84,7 +94,7 @@ def _chosen(documents: Sequence[str], source: Source) -> tuple[PreTrainedTokeniz
 
 def _load(name: str, trust: bool) -> PreTrainedTokenizerBase:
     try:
-        with own_code_refused(f"The tokenizer {name}"):
+        with own_code_refused(f"The tokenizer {name}"), loading(name):
             tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(name), trust_remote_code=trust)
     except OwnCodeError:
         raise

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import AutoConfig
 from transformers.utils import cached_file
 
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 
 
 # Modules without weights of their own, which fit an encoder of any width.

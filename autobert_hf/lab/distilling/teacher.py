@@ -11,7 +11,6 @@ import torch
 from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
-    AutoModel,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -27,6 +26,7 @@ from autobert_hf.lab.distilling.teacher_cache import TeacherCache
 from autobert_hf.lab.distilling.teacher_head import head_in_words, head_of
 from autobert_hf.lab.own_code import OwnCodeError, own_code_refused
 from autobert_hf.modeling.bert_family import longest_input
+from autobert_hf.records.model_folder import load_encoder, loading
 
 
 class TeacherError(ValueError):
@@ -134,10 +134,7 @@ def load_teacher(source: str, trust: bool = False) -> PreTrainedModel:
     config = teacher_config(source, trust=trust)
     logging.getLogger("transformers").setLevel(logging.ERROR)  # hides warnings about the pooler left out
     base = (_adapter(source) or {}).get("base_model_name_or_path")
-    try:
-        model = _load(base or source, AutoModel.from_pretrained, trust, dtype=torch.float32, add_pooling_layer=False)
-    except TypeError:  # an encoder without that option
-        model = _load(base or source, AutoModel.from_pretrained, trust, dtype=torch.float32)
+    model: PreTrainedModel = _load(base or source, load_encoder, trust)
     if base:
         with _as_teacher_error(source):
             model = merged(model, source)
@@ -178,7 +175,8 @@ def _load(source: str, load: Any, trust: bool, **options: Any) -> Any:  # noqa: 
 @contextmanager
 def _as_teacher_error(source: str) -> Iterator[None]:
     try:
-        yield
+        with loading(source):
+            yield
     except (AdapterError, OwnCodeError) as error:
         raise TeacherError(str(error)) from error
     except (OSError, ValueError) as error:

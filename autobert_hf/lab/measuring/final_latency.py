@@ -8,8 +8,9 @@ from transformers import PreTrainedModel
 
 from autobert_hf.lab.measuring.latency import latency_row, measure_latency
 from autobert_hf.lab.measuring.workload import Workload
+from autobert_hf.records.json_files import write_record
 from autobert_hf.records.machine import machine_name
-from autobert_hf.records.run_folder import read_report, write_json
+from autobert_hf.records.run_folder import read_report
 
 
 def measured_rows(
@@ -32,7 +33,7 @@ def measured_rows(
         ratios = measure_latency(new, reference, workload, go_on=True)  # a row records the error, and `busy`
         for name, ratio in ratios.items():
             old[name] = latency_row(ratio, reference_name, workload, predicted.get(name), **more)
-        write_json(path, rows | old)
+        write_record(path, rows | old)
     return old
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.records.files import read_tensors, write_tensors
+from autobert_hf.records.tensor_files import fitting, read_tensors, write_tensors
 
 
 # AutoTinyBERT, released code: width, layers, mean feed-forward width, mean attention width, each over its norm.
@@ -75,8 +75,9 @@ class NetworkPredictor(nn.Module):
     def load(cls, path: Path) -> "NetworkPredictor":
         weights, metadata = read_tensors(path)
         maps = [name for name in weights if name.endswith("weight")]
-        network = cls(len(weights["stack.0.weight"]), len(maps) - 2, float(metadata["time_norm"]))
-        network.load_state_dict(weights)
+        with fitting(path):
+            network = cls(len(weights["stack.0.weight"]), len(maps) - 2, float(metadata["time_norm"]))
+            network.load_state_dict(weights)
         return network
 
 

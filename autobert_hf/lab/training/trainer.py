@@ -17,7 +17,7 @@ from autobert_hf.lab.losses.loss import Loss, Network, Step, TrainingError
 from autobert_hf.lab.training.interrupt import stop_after_step
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
-from autobert_hf.records.files import read_tensors, write_tensors
+from autobert_hf.records.tensor_files import fitting, read_tensors, write_tensors
 
 
 class State(Protocol):
@@ -162,6 +162,11 @@ class Trainer:
     def load(self, path: Path) -> dict[str, str]:
         """Restores what `save` wrote; returns the metadata."""
         tensors, metadata = read_tensors(path)
+        with fitting(path):
+            self._restore(tensors, metadata)
+        return metadata
+
+    def _restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         load_tensors(tensors, self.trained, self.loss)
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
@@ -172,7 +177,6 @@ class Trainer:
         for state, restored in zip(self.states, json.loads(metadata["states"]), strict=True):
             state.restore(restored)
         self.step = int(metadata["step"])
-        return metadata
 
 
 def split(batch: Batch, shards: int) -> list[Batch]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from autobert_hf.lab.data.inputs import Inputs
 from autobert_hf.lab.data.text import sha256_of
-from autobert_hf.records.files import read_tensors
 from autobert_hf.records.run_folder import RunError, RunFolder
 from autobert_hf.records.study import journal_file
+from autobert_hf.records.tensor_files import read_tensors
 from autobert_hf.records.trainings import read_trainings, weights_file
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.methods.method import Method

@@ -18,9 +18,9 @@ from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Trainer, load_tensors, named_tensors
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.files import read_tensors, write_tensors
 from autobert_hf.records.journal import JournalError
 from autobert_hf.records.run_folder import RunError
+from autobert_hf.records.tensor_files import fitting, read_metadata, read_tensors, write_tensors
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.evaluators.arithmetic import arithmetic_on
 from autobert_hf.searchers.evaluators.candidate_tasks import CandidateTasks
@@ -33,7 +33,7 @@ class Biws(Evaluator):
     All children of a round, and the parents that are scored again in it, start from the same weights and see the same
     batches. A finished child is saved in `folder` before its journal line is written. The end of a round writes the
     round's new parents back, worst first and best last, into the weights of the next round; that file records the
-    number of journal lines it covers. A process may therefore be killed at any time: the files suffice to resume, and
+    digest of the last journal line. A process may therefore be killed at any time: the files suffice to resume, and
     nothing is applied twice. Parameters of the loss start anew with every child.
     """
 
@@ -48,7 +48,8 @@ class Biws(Evaluator):
         tasks: CandidateTasks | None = None,
     ) -> None:
         self.supernet = supernet
-        self.loss = loss
+        supernet.module.to(team.device)  # type: ignore[arg-type]  # a decorator of transformers hides the method
+        self.loss = loss.to(team.device)
         self.text = text
         self.recipe = recipe
         self.team = team
@@ -103,7 +104,8 @@ class Biws(Evaluator):
 
     def restore(self) -> None:
         """Restores the round's weights in the supernet and the loss."""
-        load_tensors(self.tensors, self.supernet.module, self.loss)
+        with fitting(self.round_file(self.round)):
+            load_tensors(self.tensors, self.supernet.module, self.loss)
 
     def known(self, architecture: Architecture) -> Scores:
         return self.arithmetic(architecture)
@@ -153,34 +155,39 @@ class Biws(Evaluator):
                 if int(path.stem.removeprefix("child-")) < known:
                     path.unlink()
 
-    def end_round(self, number: int, born_parents: Sequence[Trial], journal_lines: int) -> None:
+    def end_round(self, number: int, born_parents: Sequence[Trial], digest: str) -> None:
         """Writes back this round's children that became parents, unless that was done before."""
         if self.team.is_main and not self.round_file(number + 1).exists():
             self.start_round(number)
             self.restore()
             for trial in reversed(born_parents):
-                state, _ = read_tensors(self.child_file(trial.id))
-                self.supernet.write(trial.architecture, state)
+                self.inherit(trial)
             if born_parents:
                 self.version = number + 1
                 self.seen_tokens += self.tokens_per_child
-            self._save_round(number + 1, journal_lines)
+            self._save_round(number + 1, digest)
         self.team.wait()
         if self.team.is_main:
             self.round_file(number).unlink(missing_ok=True)
 
-    def _save_round(self, number: int, journal_lines: int) -> None:
+    def follows(self) -> str:
+        rounds = [*self.folder.glob("round-*.safetensors")]
+        return read_metadata(max(rounds)).get("journal", "") if rounds else ""
+
+    def _save_round(self, number: int, digest: str) -> None:
         """Saves the supernet's current weights for round `number`, with the loss's parameters of this round."""
         learned = {f"model.{name}": tensor for name, tensor in named_tensors(self.supernet.module).items()}
         path = self.round_file(number)
-        more = {"journal_lines": journal_lines, "tokens": self.seen_tokens, "version": self.version}
+        more = {"journal": digest, "tokens": self.seen_tokens, "version": self.version}
         write_tensors(path, self.tensors | learned, **more)
 
     @torch.no_grad()
     def inherit(self, trial: Trial) -> None:
         """Loads the weights of a candidate's short training into the supernet; FileNotFoundError without them."""
-        state, _ = read_tensors(self.child_file(trial.id))
-        self.supernet.write(trial.architecture, state)
+        path = self.child_file(trial.id)
+        state, _ = read_tensors(path)
+        with fitting(path):
+            self.supernet.write(trial.architecture, state)
 
     def round_file(self, number: int) -> Path:
         return self.folder / f"round-{number:04d}.safetensors"

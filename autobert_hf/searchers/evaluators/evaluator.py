@@ -52,6 +52,13 @@ class Evaluator(ABC):
         """Called when only these of the first `known` trials are still needed: files of the others may be deleted."""
 
     def end_round(  # noqa: B027
-        self, number: int, born_parents: Sequence[Trial], journal_lines: int
+        self, number: int, born_parents: Sequence[Trial], digest: str
     ) -> None:
-        """Called when the round is in the journal; `born_parents`: its trials that became parents, best first."""
+        """
+        Called when the round is in the journal; `born_parents`: its trials that became parents, best first; `digest`:
+        that of the journal's last line, to be kept with what the round leaves.
+        """
+
+    def follows(self) -> str:
+        """The digest that the last round's weights were kept with; empty if there are none."""
+        return ""

@@ -9,7 +9,7 @@ from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import from_bert
 from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 from autobert_hf.modeling.ordering import order_by_use
-from autobert_hf.records.run_folder import read_report
+from autobert_hf.records.json_files import read_record
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.supernets.layer_choice import choose_layers
 from autobert_hf.searchers.supernets.sliced import SlicedSupernet
@@ -66,5 +66,5 @@ class TeacherStart:
         return {str(depth): layers for depth, layers in choose_layers(supernet.sliceable, loss).items()}
 
     def _read_depths(self, supernet: SlicedSupernet) -> None:
-        table = read_report(self.run.path / "report" / "depths.json")
+        table = read_record(self.run.path / "report" / "depths.json")
         supernet.depths = {int(depth): layers for depth, layers in table.items()}

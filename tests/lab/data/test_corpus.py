@@ -1,6 +1,5 @@
 """From files to rows once; the second start of a run reads what the first one prepared, and makes batches of it."""
 
-import json
 import math
 from dataclasses import replace
 from hashlib import sha256
@@ -21,6 +20,7 @@ from autobert_hf.lab.data.sentence_pairs import PairBatches
 from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import split_documents, unigram_floor, vocabulary_size
+from autobert_hf.records.json_files import read_record
 
 
 DOCUMENTS = corpus(80, seed=0)
@@ -254,7 +254,7 @@ def test_the_share_of_unknown_words(source: Source, text: str, tmp_path: Path) -
     found = opened(replace(source, tokenizer=str(tmp_path / "tokenizer"), length=6), tmp_path / "text")
     assert found.facts["unknown"] == 0.25
     assert str(found) == "Text: 95 rows of 6 tokens, 25.0% unknown words."
-    assert json.loads((tmp_path / "text/text.json").read_text()) == found.facts
+    assert read_record(tmp_path / "text/text.json") == found.facts
     assert opened(source, tmp_path / "trained").facts["unknown"] == 0
 
 

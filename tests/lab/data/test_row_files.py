@@ -23,7 +23,7 @@ ragged = st.lists(st.lists(st.integers(1, 99), max_size=6), max_size=8)
 def written(folder: Path, *tables: list[list[int]]) -> list[Path]:
     paths = [folder / f"{number}.arrow" for number in range(len(tables))]
     for path, rows in zip(paths, tables, strict=True):
-        write_rows(path, table_of(rows), documents=7)
+        write_rows(path, table_of(rows), documents=7, tokens=3)
     return paths
 
 
@@ -66,7 +66,7 @@ def test_labels_stand_beside_their_rows() -> None:
 
 def test_files_hold_rows_and_metadata(tmp_path: Path) -> None:
     (path,) = written(tmp_path, ROWS)
-    assert read_metadata(path) == {"documents": "7"}
+    assert read_metadata(path) == {"documents": "7", "tokens": "3"}
     assert read_rows(path)["ids"].to_pylist() == ROWS
     assert [file.name for file in tmp_path.iterdir()] == ["0.arrow"]
 

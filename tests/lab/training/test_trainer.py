@@ -19,7 +19,7 @@ from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import State, Trainer, load_tensors, memory_errors, named_tensors
-from autobert_hf.records.files import read_tensors
+from autobert_hf.records.tensor_files import read_tensors
 
 from ...conftest import new_model
 from .together import together

@@ -13,9 +13,9 @@ from autobert_hf.lab.losses.masked_words import MaskedWords
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Trainer
-from autobert_hf.records.files import read_tensors
 from autobert_hf.records.journal import JournalError
 from autobert_hf.records.run_folder import RunError
+from autobert_hf.records.tensor_files import read_tensors
 from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.evaluators.biws import Biws
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
@@ -70,7 +70,7 @@ def test_parameters_of_the_loss_start_anew_with_every_child(biws: Biws, space: A
     first = trial(biws, space, 0).scores["loss"]
     assert biws.loss.weight != 1, "it was not trained"
     assert trial(biws, space, 0).scores["loss"] == first
-    biws.end_round(0, [trial(biws, space, 0)], journal_lines=1)
+    biws.end_round(0, [trial(biws, space, 0)], digest="1")
     assert read_tensors(biws.round_file(1))[0]["loss.weight"] == 1
 
 
@@ -105,10 +105,10 @@ def test_a_candidate_that_dies_half_way_does_not_touch_the_next(
 
 def test_the_end_of_a_round_counts_its_tokens_once_and_happens_once(biws: Biws, space: AutoBertZeroSpace) -> None:
     trials = [trial(biws, space, number) for number in range(3)]
-    biws.end_round(0, trials[:2], journal_lines=3)
+    biws.end_round(0, trials[:2], digest="3")
     weights, metadata = read_tensors(biws.round_file(1))
-    assert metadata == {"journal_lines": "3", "tokens": str(1000 + 3 * 8 * 24), "version": "1"}
-    biws.end_round(0, trials[1:], journal_lines=3)
+    assert metadata == {"journal": "3", "tokens": str(1000 + 3 * 8 * 24), "version": "1"}
+    biws.end_round(0, trials[1:], digest="3")
     assert all(torch.equal(weights[name], again) for name, again in read_tensors(biws.round_file(1))[0].items())
     assert not biws.round_file(0).exists()
 
@@ -116,7 +116,7 @@ def test_the_end_of_a_round_counts_its_tokens_once_and_happens_once(biws: Biws, 
 def test_a_round_without_new_parents_hands_its_weights_on(biws: Biws, space: AutoBertZeroSpace) -> None:
     before, _ = read_tensors(biws.round_file(0))
     trial(biws, space, 0)
-    biws.end_round(0, [], journal_lines=1)
+    biws.end_round(0, [], digest="1")
     after, metadata = read_tensors(biws.round_file(1))
     assert metadata["tokens"] == "1000"
     assert before.keys() == after.keys()
@@ -127,7 +127,7 @@ def test_the_best_child_has_the_last_word_and_others_what_it_leaves(biws: Biws, 
     """Worst first: where both children trained a weight the best one's stands."""
     trials = [trial(biws, space, number) for number in range(2)]
     children = [read_tensors(biws.child_file(number))[0] for number in range(2)]
-    biws.end_round(0, [trials[1], trials[0]], journal_lines=2)
+    biws.end_round(0, [trials[1], trials[0]], digest="2")
     after, _ = read_tensors(biws.round_file(1))
     name = "autobert.embeddings.word_embeddings.weight"
     assert torch.equal(after[f"model.{name}"], children[1][name])
@@ -164,7 +164,7 @@ def test_further_candidates_leave_the_run_as_it_is(biws: Biws, space: AutoBertZe
     before = {path: path.read_bytes() for path in folder.iterdir()}
     biws.go_on_in(tmp_path / "tool")
     assert trial(biws, space, 0).scores == expected
-    biws.end_round(0, [trial(biws, space, 1)], journal_lines=1)
+    biws.end_round(0, [trial(biws, space, 1)], digest="1")
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -30,7 +31,8 @@ from autobert_hf.lab.data.text import train_tokenizer
 from autobert_hf.lab.measuring.latency_network import NetworkPredictor
 from autobert_hf.modeling.convert import stock_refusal
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.files import read_tensors
+from autobert_hf.records.journal import read_journal
+from autobert_hf.records.json_files import read_record, write_record
 from autobert_hf.searchers.predicted_latency import mean_sizes
 
 from ..conftest import Runner, options
@@ -96,19 +98,19 @@ def finished(search: Search, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trials(folder: Path) -> list[dict[str, Any]]:
-    records = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    records = read_journal(folder / "journal.jsonl")
     for record in records:
         record["cost"].pop("seconds", None)
     return records
 
 
 def report(folder: Path, name: str) -> Any:  # noqa: ANN401 (JSON)
-    return json.loads((folder / "report" / f"{name}.json").read_text())
+    return read_record(folder / "report" / f"{name}.json")
 
 
 def trainings(folder: Path) -> list[dict[str, Any]]:
     """The reports of final trainings, by the numbers of their trials."""
-    return [json.loads(path.read_text()) for path in sorted((folder / "report").glob("training-*.json"))]
+    return [read_record(path) for path in sorted((folder / "report").glob("training-*.json"))]
 
 
 def assert_same(folder: Path, other: Path) -> None:
@@ -117,7 +119,7 @@ def assert_same(folder: Path, other: Path) -> None:
     assert {path.relative_to(folder) for path in folder.rglob("*")} == names
     for name in names:
         if name.suffix == ".safetensors":
-            ours, theirs = read_tensors(folder / name)[0], read_tensors(other / name)[0]
+            ours, theirs = load_file(folder / name), load_file(other / name)
             assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
     for name in ("depths", "baselines", "latency"):
         assert report(folder, name) == report(other, name)
@@ -237,7 +239,7 @@ def test_two_processes_make_the_trials_of_one(search: Search, tmp_path: Path) ->
     assert [row["architecture"] for row in trials(two)] == [row["architecture"] for row in trials(one)]
     for ours, theirs in zip(trials(two), trials(one), strict=True):
         assert ours["scores"] == pytest.approx(theirs["scores"], rel=1e-5)
-    mine, other = (read_tensors(folder / "model" / "model.safetensors")[0] for folder in (one, two))
+    mine, other = (load_file(folder / "model" / "model.safetensors") for folder in (one, two))
     for name in other:
         if "key.bias" not in name:  # softmax is blind to it: its gradient is rounding, which Adam makes a full step
             torch.testing.assert_close(mine[name], other[name], atol=2e-5, rtol=0)
@@ -267,7 +269,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 
 @pytest.mark.parametrize(
     ("event", "nth", "lines"),
-    [("line", 10, 3), pytest.param("write training", 0, 8, marks=pytest.mark.slow)],
+    [("line", 10, 3), pytest.param("write training-", 0, 8, marks=pytest.mark.slow)],
     ids=["in the search", "in the final training"],
 )
 def test_on_another_machine_latencies_are_measured_again_and_trials_not_mixed(
@@ -277,7 +279,7 @@ def test_on_another_machine_latencies_are_measured_again_and_trials_not_mixed(
     assert search(folder, kill={"name": event, "nth": nth}) == -9
     predictor = report(folder, "predictor")
     predictor["conditions"]["machine"] = "another one"
-    (folder / "report" / "predictor.json").write_text(json.dumps(predictor))
+    write_record(folder / "report" / "predictor.json", predictor)
     assert search(folder) == 0, search.log
     assert trials(folder) == trials(finished)
     assert len((folder / "journal-other-machine-0.jsonl").read_text().splitlines()) == lines

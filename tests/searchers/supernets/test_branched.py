@@ -144,7 +144,7 @@ def test_the_best_childs_gain_survives_the_round(biws, space, text, team, loss):
         trials.append(Trial(number, Proposal(architecture), 0, scores, cost))
     ranked = sorted(trials, key=lambda t: t.scores["loss"])
     before = held_out(extracted_in(biws, 0, ranked[0]))
-    biws.end_round(0, ranked[:3], journal_lines=4)
+    biws.end_round(0, ranked[:3], digest="4")
     after = held_out(extracted_in(biws, 1, ranked[0]))
     assert after == pytest.approx(ranked[0].scores["loss"], abs=1e-5)
     assert after < before - 0.05
