@@ -80,8 +80,8 @@ class GenerationRoulette(RandomSearch):
         return Proposal(self.unseen(lambda: self.space.mutate(parent.architecture, rng)), parent.id, "mutate")
 
     def tell(self, trials: Sequence[Trial]) -> None:
+        own = [trial for trial in trials[len(self.history) :] if trial.id in self.asked]
         super().tell(trials)
-        own = [trial for trial in trials if trial.id in self.asked]
         if own:  # else another strategy's round
             generation = [*self.kept, *(trial for trial in own if trial.ok)]
             self.plan, self.kept = self.next_generation(generation) if generation else ([], [])

@@ -47,8 +47,8 @@ def test_the_papers_generations_hold_new_ones_mutants_and_survivors():
         assert {proposal.parent for proposal in asked} - {None} <= generation, "of the last generation alone"
         told = [Trial(len(trials) + at, one, 0, {"loss": loss(one.architecture)}) for at, one in enumerate(asked)]
         generation = {trial.id for trial in [*strategy.kept, *told]}
-        strategy.tell(told)
         trials += told
+        strategy.tell(trials)
         assert len(strategy.plan) + len(strategy.kept) == 40
     assert sizes[0] == 40 and all(20 <= size < 40 for size in sizes[1:])
     made = Counter(trial.proposal.mutation for trial in trials[40:])

@@ -152,7 +152,8 @@ def test_every_operation_that_can_stand_at_a_position_is_tried_soon() -> None:
         size = strategy.round_size()
         first = len(strategy.history)
         asked = [strategy.ask(first + offset) for offset in range(size)]
-        strategy.tell([Trial(first + i, one, 0, {"loss": 9.0 - (first + i) % 7}) for i, one in enumerate(asked)])
+        told = [Trial(first + i, one, 0, {"loss": 9.0 - (first + i) % 7}) for i, one in enumerate(asked)]
+        strategy.tell([*strategy.history, *told])
     legal = {(("path", place), name) for place in range(3) for name in OPERATIONS} - {(("path", 0), "matmul")}
     tried = {(position, operation) for position, at in strategy.tried.items() for operation in at}
     assert legal <= tried
