@@ -20,7 +20,7 @@ from autobert_hf.lab.training.team import Team
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goal, Goals
 from autobert_hf.records.journal import Journal
-from autobert_hf.records.run_folder import write_json
+from autobert_hf.records.json_files import write_json
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.evaluators.evaluator import Evaluator, Report, Scores
 from autobert_hf.searchers.loop import Loop
