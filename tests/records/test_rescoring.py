@@ -1,12 +1,11 @@
 """Scores of different weights, brought to one scale by what was scored with both."""
 
-import json
-
 import pytest
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import GOALS, Goals
 from autobert_hf.records.journal import Journal, JournalError
+from autobert_hf.records.json_files import write_record
 from autobert_hf.records.rescoring import Rescoring, comparable, read_rescorings, rescaled
 from autobert_hf.records.study import Study, finalists_file, journal_file
 from autobert_hf.records.trial import Proposal, Trial, read_trials
@@ -64,8 +63,7 @@ def test_a_study_reads_them_and_its_winner_is_a_finalist(tmp_path):
         journal.append(one.to_record())
     for one in [again(1, 9.9), again(1, 3.0, after=5), again(4, 3.4, after=5)]:  # the first of a smaller budget
         finalists.append(one.to_record())
-    (tmp_path / "report").mkdir()
-    (tmp_path / "report" / "goals.json").write_text(json.dumps(LOSS.to_json()))
+    write_record(tmp_path / "report" / "goals.json", LOSS.to_json())
     study = Study.read(tmp_path)
     assert read_trials(journal_file(tmp_path)) == study.recorded
     assert [one.id for one in study.recorded] == [0, 1, 2, 3, 4]
@@ -80,6 +78,6 @@ def test_a_study_reads_them_and_its_winner_is_a_finalist(tmp_path):
 
 def test_a_record_that_is_none(tmp_path):
     path = tmp_path / "journal.jsonl"
-    path.write_text('{"rescored": 1, "colour": "red"}\n')
+    Journal(path).append({"rescored": 1, "colour": "red"})
     with pytest.raises(JournalError, match="line 1 is not a rescoring"):
         read_rescorings(path)

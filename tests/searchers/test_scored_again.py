@@ -124,7 +124,7 @@ def test_a_changed_rescoring_is_noticed(search: Any, tmp_path: Path) -> None:
     place = next(index for index, line in enumerate(lines) if '"rescored"' in line)
     lines[place] = lines[place].replace('"after": 10', '"after": 9')
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(JournalError, match=f"line {place + 1} holds another trial"):
+    with pytest.raises(JournalError, match=f"line {place + 1} does not follow"):
         search(tmp_path)
 
 

@@ -1,6 +1,5 @@
 """Texts of which WordPiece knows little get a tokenizer of bytes; which one was made, and why, is kept and told."""
 
-import json
 import random
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from autobert_hf.lab.data.byte_level import mark_share, train_byte_level, unknow
 from autobert_hf.lab.data.corpus import open_text, prepare
 from autobert_hf.lab.data.source import Source
 from autobert_hf.lab.data.text import SPECIAL_TOKENS, train_tokenizer
+from autobert_hf.records.json_files import read_record
 
 
 THAI = "กขคงจฉชซญฐดตถทธนบปผพมยรลวศสหอฮะาิีุูเแโ่้"
@@ -44,7 +44,7 @@ def test_a_script_without_spaces_gets_bytes_and_the_run_says_so(tmp_path: Path) 
     assert text.facts["tokenizer"]["unknown_to_wordpiece"] == pytest.approx(1, abs=0.01)
     why = "byte-level BPE, uncased, as WordPiece would not know 100% of the text."
     assert str(text).endswith(f"0.0% unknown words. Tokenizer of {len(text.tokenizer)} words: {why}")
-    assert json.loads((tmp_path / "text/text.json").read_text()) == text.facts
+    assert read_record(tmp_path / "text/text.json") == text.facts
 
 
 def test_latin_text_keeps_the_tokenizer_that_it_had(tmp_path: Path) -> None:
