@@ -155,7 +155,7 @@ def test_a_table_longer_than_what_is_read_at_a_time(file: Write, monkeypatch: py
 def test_a_folder_is_all_its_files_in_order_but_for_hidden_ones(file: Write, tmp_path: Path) -> None:
     file("in/b.txt", "second")
     file("in/a/z.csv", "text\nfirst\n")
-    file("in/c.txt.gz", gzip.compress(b"third"))
+    file("in/c.txt.gz", gzip.compress(b"third", mtime=0))
     file("in/.hidden.txt", "hidden")
     file("in/.git/config", b"\0")
     assert read(tmp_path / "in") == ["first", "second", "third"]
@@ -205,7 +205,7 @@ def test_many_files_without_text_are_counted(file: Write) -> None:
     [
         ("empty.txt", "", r"empty\.txt is empty"),
         ("empty.csv", "", r"empty\.csv is empty"),
-        ("empty.gz", gzip.compress(b""), r"empty\.gz holds nothing but white space"),
+        ("empty.gz", gzip.compress(b"", mtime=0), r"empty\.gz holds nothing but white space"),
         ("blank.txt", " \n\n\t", r"blank\.txt holds nothing but white space"),
         ("blank.csv", 'text\n" "\n" "\n', r"blank\.csv holds nothing but white space"),
         ("header.csv", "text\n", r"header\.csv holds nothing but white space"),
@@ -220,7 +220,7 @@ def test_many_files_without_text_are_counted(file: Write) -> None:
         ("broken.parquet", "garbage, not parquet", r"broken\.parquet cannot be read with `datasets` \(.*parquet"),
         ("broken.csv.gz", "garbage, not gzip", r"broken\.csv\.gz cannot be read with `datasets` \("),
         ("broken.gz", "garbage, not gzip", r"broken\.gz is damaged \(.*\): fetch or copy it again"),
-        ("short.gz", gzip.compress(b"a text that ends too early")[:-12], r"short\.gz is damaged"),
+        ("short.gz", gzip.compress(b"a text that ends too early", mtime=0)[:-12], r"short\.gz is damaged"),
         pytest.param("broken.zst", "garbage", r"broken\.zst is damaged", marks=needs_zstandard),
     ],
 )
