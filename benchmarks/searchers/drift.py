@@ -30,6 +30,7 @@ from autobert_hf.searchers.strategies import STRATEGIES
 
 GOALS = Goals((Goal("value", "maximize", "trained", "value"),))
 ADDITIVE_SHARE = 0.5
+SHOWN = ("n", "difference", "difference_low", "difference_high")
 
 
 class Drifting(Evaluator):
@@ -86,6 +87,7 @@ def main() -> None:
     settings = {name: value for name, value in vars(given).items() if name != "output"}
     rows = {name: {"mean true value": fmean(values[name]), "late winners": fmean(late[name])} for name in kinds}
     over = {name: paired(values[name], values["no drift"]) for name in ("raw scores", "scored again")}
+    over = {name: {key: found[key] for key in SHOWN} for name, found in over.items()}
     write_json(given.output, {"settings": settings, "winners": rows, "over no drift": over})
 
 
