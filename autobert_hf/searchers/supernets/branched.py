@@ -131,10 +131,9 @@ class BranchedSupernet:
         self.space = space
         self.base = base
         self.make = network
-        config = space.largest().to_config(base)
-        module = network(config)
+        module = network(space.largest().to_config(base))
         assert isinstance(module, AutoBertLanguageModel)  # a model with layers and word embeddings
-        self.module = module
+        self.module, config = module, module.config  # which is a copy of the one given
         self.layers: list[BranchedLayer] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "supernet"))
