@@ -7,7 +7,6 @@ from typing import Any
 
 from autobert_hf.lab.losses.loss import TrainingError
 from autobert_hf.lab.training.team import Team
-from autobert_hf.lab.training.trainer import memory_errors
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.journal import Journal, JournalError
@@ -152,8 +151,8 @@ class Loop:
                 return Rescoring(*given, trial.scores)
             try:
                 scores, cost = self._scores(trial.id, trial.architecture, lambda step, scores: True)
-            except (TrainingError, MemoryError) as error:
-                return Rescoring(*given, status="failed", reason=f"scored again with {weights}: {_reason(error)}")
+            except TrainingError as error:
+                return Rescoring(*given, status="failed", reason=f"scored again with {weights}: {error}")
             return Rescoring(*given, scores, cost)
 
         return list(replay.results(trials, recorded, evaluated, partial(self._begin, number), self.at_once))
@@ -173,12 +172,12 @@ class Loop:
         All scores of a candidate, and their cost.
 
         Raises:
-            TrainingError, MemoryError: if it cannot be scored, or breaks a limit.
+            TrainingError: if it cannot be scored, or breaks a limit.
         """
         scores = self.evaluator.known(architecture)
         if broken := self.goals.limits.broken_by(scores):
             raise TrainingError(broken)
-        with memory_errors():
+        with self.evaluator.failures():
             found, cost = self.evaluator.evaluate(trial_id, architecture, report)
         scores |= found
         self.goals.check(scores)
@@ -200,8 +199,8 @@ class Loop:
 
         try:
             scores, cost = self._scores(trial_id, proposal.architecture, report)
-        except (TrainingError, MemoryError) as error:
-            return Trial(trial_id, proposal, seed, status="failed", reason=_reason(error), weights=weights)
+        except TrainingError as error:
+            return Trial(trial_id, proposal, seed, status="failed", reason=str(error), weights=weights)
         status, reason = ("pruned", f"after step {pruned[0]}") if pruned else ("done", "")
         return Trial(trial_id, proposal, seed, scores, cost, status, reason, weights, partial)
 
@@ -210,10 +209,6 @@ class Loop:
         if (trial.id, trial.proposal) != asked:
             raise _other_record(self.journal, line)
         return trial
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or "out of memory"
 
 
 def _other_record(journal: Journal, line: int) -> JournalError:
