@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from autobert_hf.lab.losses import LOSSES
+
 
 Pair = tuple[str, str]
 
@@ -9,6 +11,12 @@ _ONE_SIZE = "its networks have layers of several sizes, the branched supernet ha
 _FORMULAS = "slices share one kind of layer, its layers are formulas and convolutions"
 _NO_NETWORK = "its architectures name no layers"
 _NO_SCORES = "a branched supernet needs a language model, and formulas have no attention scores to distil"
+
+_NOT_CAUSAL = "a branched supernet has no decoders"
+_DIRECTION = {
+    "encoder": "it sees the words that it has to predict",
+    "decoder": "it sees only the tokens before each token, and the loss needs those on both sides",
+}
 
 # Space and supernet: "" where they go together, else why they do not.
 SPACE_AND_SUPERNET: Mapping[Pair, str] = {
@@ -20,12 +28,21 @@ SPACE_AND_SUPERNET: Mapping[Pair, str] = {
     ("grid", "sliced"): _NO_NETWORK,
 }
 
+# Loss and the kind of network that learns it.
+LOSS_AND_NETWORK: Mapping[Pair, str] = {
+    (name, kind): "" if (kind == "decoder") == LOSSES[name].decoders else _DIRECTION[kind]
+    for name in LOSSES
+    for kind in ("encoder", "decoder")
+}
+
 # Loss and the supernet whose networks learn it.
 LOSS_AND_SUPERNET: Mapping[Pair, str] = {
     ("mlm", "branched"): "",
     ("mlm", "sliced"): "",
     ("mlm+nsp", "branched"): "",
     ("mlm+nsp", "sliced"): "",
+    ("next-words", "branched"): _NOT_CAUSAL,
+    ("next-words", "sliced"): "",
     ("paper", "branched"): _NO_SCORES,
     ("paper", "sliced"): "",
     ("relations", "branched"): _NO_SCORES,
