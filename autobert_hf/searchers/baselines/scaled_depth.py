@@ -13,8 +13,8 @@ RATIO = 4  # of feed-forward width to width
 
 def scaled_in_depth(width: int, depths: Sequence[int], heads: int = 0) -> list[Architecture]:
     """
-    For each depth the network of equal layers, with a feed-forward width of 4 x `width`. Without `heads` there are as many
-    as in GPT-2, of 64 features each, but at least one.
+    For each depth the network of equal layers, with a feed-forward width of 4 x `width`. Without `heads` there are
+    as many as in GPT-2, of 64 features each, but at least one.
     """
     number = heads or max(width // HEAD_DIM, 1)
     layer = {"layer_type": "full_attention", "intermediate_size": RATIO * width}
