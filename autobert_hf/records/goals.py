@@ -65,36 +65,20 @@ def _width(config: AutoBertConfig) -> int:
 
 # Scores of a network that nothing has been trained for, which stand in for the quality after training.
 PROXIES = {
-    goal.name: goal
-    for goal in (
-        Goal("decoder_parameters", "maximize", "arithmetic", "decoder parameters", of_config=count_encoder_parameters),
-        Goal("total_parameters", "maximize", "arithmetic", "all parameters", of_config=_masked_lm_parameters),
-        Goal(
-            "attention_parameters",
-            "maximize",
-            "arithmetic",
-            "attention parameters",
-            of_config=count_attention_parameters,
-        ),
-        Goal(
-            "feed_forward_parameters",
-            "maximize",
-            "arithmetic",
-            "feed-forward parameters",
-            of_config=count_feed_forward_parameters,
-        ),
-        Goal(
-            "embedding_parameters",
-            "maximize",
-            "arithmetic",
-            "embedding parameters",
-            of_config=count_embedding_parameters,
-        ),
-        Goal("width", "maximize", "arithmetic", "width", of_config=_width),
-        Goal("gradient_norm", "maximize", "untrained", "gradient norm"),
-        Goal("synflow", "maximize", "untrained", "synaptic flow", "log"),
-        Goal("separation", "maximize", "untrained", "separation of contexts", "log"),
-    )
+    **{
+        name: Goal(name, "maximize", "arithmetic", name.replace("_", " ").replace("feed ", "feed-"), of_config=count)
+        for name, count in (
+            ("decoder_parameters", count_encoder_parameters),
+            ("total_parameters", _masked_lm_parameters),
+            ("attention_parameters", count_attention_parameters),
+            ("feed_forward_parameters", count_feed_forward_parameters),
+            ("embedding_parameters", count_embedding_parameters),
+            ("width", _width),
+        )
+    },
+    "gradient_norm": Goal("gradient_norm", "maximize", "untrained", "gradient norm"),
+    "synflow": Goal("synflow", "maximize", "untrained", "synaptic flow", "log"),
+    "separation": Goal("separation", "maximize", "untrained", "separation of contexts", "log"),
 }
 GOALS = PROXIES | {
     goal.name: goal

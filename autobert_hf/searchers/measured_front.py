@@ -14,7 +14,7 @@ from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.run import Run
-from autobert_hf.searchers.settings.latency import MeasuringSettings
+from autobert_hf.searchers.settings.front import FrontSettings
 
 
 REPORT = "measured-front"
@@ -26,19 +26,22 @@ class MeasuredFront:
     """
     `report/measured-front.json`: for each point of the front, by trial, its scores as first recorded and as measured
     again, whether it was kept, and if not why. What is there is not measured again, as are the rows of
-    `report/latency.json`. `with_memory`: peak memory too, in a process of its own.
+    `report/latency.json`. Peak memory is measured in a process of its own.
+
+    A front of three goals that grow together holds most candidates of a search (of 200 random ones 168), so only
+    `settings.points` of its points are measured: those that no other beats in the main goal and one of the others,
+    evenly spread along the main goal.
     """
 
     run: Run
     base: AutoBertConfig
     reference: tuple[PreTrainedModel, str]
-    settings: MeasuringSettings
-    with_memory: bool
+    settings: FrontSettings
 
     def measure(self, study: Study) -> None:
         """Only the main process measures."""
         if self.run.team.is_main:
-            front = study.front()
+            front = self.chosen(study)
             again = [replace(trial, scores={**trial.scores, **found}) for trial, found in self._measured(front)]
             self.run.record(REPORT, {"points": self._points(study, front, again)})
         self.run.team.wait()
@@ -46,7 +49,20 @@ class MeasuredFront:
     def kept(self, study: Study) -> list[Trial]:
         """The points of the front that are there to stay, best first, with the scores of their trials."""
         points = self.points()
-        return [trial for trial in study.front() if points.get(str(trial.id), {"kept": True})["kept"]]
+        return [trial for trial in self.chosen(study) if points.get(str(trial.id), {"kept": True})["kept"]]
+
+    def chosen(self, study: Study) -> list[Trial]:
+        """The points that are measured again, best first."""
+        front, goals, number = study.front(), study.goals, self.settings.points
+        if len(front) <= number:
+            return front
+        found: dict[int, Trial] = {}
+        for place, other in enumerate(goals.goals[1:]):
+            share = (number - len(found)) // (len(goals.goals) - 1 - place)
+            pair = replace(goals, goals=(goals.main, other)).front(front)
+            new = [trial for trial in pair if trial.id not in found]
+            found |= {trial.id: trial for trial in evenly(new, share)}
+        return goals.best([*found.values()])
 
     def points(self) -> dict[str, Any]:
         return read_report(self.run.path / "report" / f"{REPORT}.json").get("points", {})
@@ -54,7 +70,7 @@ class MeasuredFront:
     def _measured(self, front: Sequence[Trial]) -> list[tuple[Trial, dict[str, float]]]:
         rows, known = self._latencies(front), self.points()
         scores = {trial.id: {"latency": rows[f"trial {trial.id}"]["ratio"]} for trial in front}
-        if self.with_memory:
+        if self.settings.memory:
             new = [trial for trial in front if str(trial.id) not in known]
             memory = process_memory([self._config(trial) for trial in new], self.settings.workload) if new else []
             found = {trial.id: value for trial, value in zip(new, memory, strict=True)}
@@ -98,3 +114,11 @@ class MeasuredFront:
     def _over_limit(self, study: Study, row: dict[str, Any]) -> str | None:
         limit = study.goals.limits.most.get("latency")
         return None if limit is None else verdict(row, limit)
+
+
+def evenly(trials: Sequence[Trial], number: int) -> list[Trial]:
+    """`number` of the trials, evenly spaced, with both ends."""
+    if len(trials) <= number:
+        return [*trials]
+    step = (len(trials) - 1) / max(number - 1, 1)
+    return [trials[round(place * step)] for place in range(number)]

@@ -144,8 +144,9 @@ def linear(
     sizes_of: Callable[[Architecture], np.ndarray] | None = None,
 ) -> Callable[[Architecture], float]:
     """
-    The predictor as a linear function of `sizes_of` (default: `products`), fitted on a few dozen configurations: its features are sums over
-    layers of products of sizes. Building a configuration for every draw (6 ms each) would dominate the search time.
+    The predictor as a linear function of `sizes_of` (default: `products`), fitted on a few dozen configurations: its
+    features are sums over layers of products of sizes. Building a configuration for every draw (6 ms each) would
+    dominate the search time.
     """
     drawn = [space.smallest(), space.largest(), *map(space.sample, map(Random, range(CONFIGURATIONS)))]
     times = predictor.predict([architecture.to_config(base) for architecture in drawn])

@@ -26,13 +26,12 @@ def check_reachable(run: Run, space: Space, evaluator: Evaluator, limits: Limits
     for name, most in limits.most.items():
         if name in GROWING and lowest[name] > most:
             raise LimitError(
-                f"--max-{OPTIONS.get(name, name)} {most:,.6g} is below the smallest network of the space, whose {name} "
-                f"{'are' if name.endswith('s') else 'is'} {lowest[name]:,.6g}: raise it, or give smaller --widths or "
-                "--depths."
+                f"--max-{OPTIONS.get(name, name)} {most:,.6g} is out of reach: the smallest network of the space has "
+                f"{lowest[name]:,.6g} {name}. Raise it, or give smaller --widths or --depths."
             )
     for name, least in limits.least.items():
         if name in largest and largest[name] < least:
             raise LimitError(
-                f"--min-{OPTIONS.get(name, name)} {least:,.6g} is above the largest network of the space, whose {name} "
-                f"are {largest[name]:,.6g}: lower it, or give larger --widths or --depths."
+                f"--min-{OPTIONS.get(name, name)} {least:,.6g} is out of reach: the largest network of the space has "
+                f"{largest[name]:,.6g} {name}. Lower it, or give larger --widths or --depths."
             )

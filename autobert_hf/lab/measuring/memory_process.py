@@ -60,4 +60,4 @@ if __name__ == "__main__":
     asked = json.load(sys.stdin)
     work = Workload(**asked["workload"])
     found = [in_fork(AutoBertConfig.from_dict(config), work) for config in asked["configs"]]
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))

@@ -1,4 +1,4 @@
-"""Scores of networks with random weights (zero-cost proxies), to compare with parameter counts. None of them has data."""
+"""Scores of networks with random weights (zero-cost proxies), to compare with parameter counts. None needs data."""
 
 import copy
 import math

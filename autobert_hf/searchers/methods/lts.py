@@ -1,12 +1,12 @@
 """
-LiteTransformerSearch (Javaheripi et al., 2022): a front of decoder parameters, latency and peak memory on this machine.
+LiteTransformerSearch (Javaheripi et al., 2022): a front of decoder parameters, latency and peak memory, measured here.
 Nothing is trained, so there is neither text nor supernet nor loss. docs/methods.md maps the paper to the code, with
 every deviation.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar
 
 from transformers import PreTrainedModel
@@ -66,8 +66,8 @@ class Lts(Method):
         self.space, self.goals = s.ranges, s.front_goals()
         self.tokenizer = words = s.given_tokenizer()
         names = ("pad_token_id", "bos_token_id", "eos_token_id")
-        ids = {name: getattr(words, name) for name in names if words is not None}
-        self.base = s.base_config(s.vocab_size if words is None else vocabulary_size(words), **ids)
+        ids = {name: getattr(words, name, None) for name in names}
+        self.base = s.base_config(s.vocab_size if words is None else vocabulary_size(words), ids)
         self.arithmetic = arithmetic_on(self.base, ("decoder_parameters", s.proxy))
         self.predicted = s.latency_predictor != "none"
         self.peak_memory = PredictedMemory(run, self.space, self.base, s.workload, s.latency_samples)
@@ -97,12 +97,15 @@ class Lts(Method):
         if not self.predicted:
             clock = PairedClock(lambda: self.reference[0], s.workload, s.latency_rounds)
             found["latency"] = lambda model: clock(model).median
-            found |= {"memory": partial(profiled_memory, workload=s.workload)} if s.memory else {}
-        return found | ({s.proxy: partial(ZERO_COST[s.proxy], workload=s.workload)} if s.proxy in ZERO_COST else {})
+            if s.memory:
+                found["memory"] = lambda model: profiled_memory(model, s.workload)
+        if (score := ZERO_COST.get(s.proxy)) is not None:
+            found[s.proxy] = lambda model: score(model, s.workload)
+        return found
 
     @property
     def front(self) -> MeasuredFront:
-        return MeasuredFront(self.run, self.base, self.reference, self.settings, self.settings.memory)
+        return MeasuredFront(self.run, self.base, self.reference, self.settings)
 
     def study(self) -> Study:
         s, run = self.settings, self.run

@@ -47,9 +47,12 @@ class FrontSettings(MeasuringSettings):
         place=True,
     )
     latency_predictor: Literal["none", "linear", "network"] = described(
-        "none: every candidate is measured; linear (minutes instead of tens of minutes) or network: latency and memory "
-        "are predicted, and measured only on the front.",
+        "none: every candidate is measured; linear (the fast way) or network: latency and memory are predicted, and "
+        "measured only on the front.",
         "none",
+    )
+    points: int = described(
+        "Points of the front that are measured again and saved as models, spread over it.", 16, least=1
     )
     latency_rounds: int = described("Pairs of runs, with the reference, for each measured candidate.", 5, least=2)
 

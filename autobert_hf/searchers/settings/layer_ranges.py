@@ -1,5 +1,6 @@
 """Settings of a space whose layers differ in size: a named range, and grids in its place."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from autobert_hf.searchers.spaces.lts import RANGES, LtsSpace
 @dataclass
 class LayerRangeSettings(TokenSettings):
     space: Literal["laptop", "gpt2", "encoder"] = described(
-        "Ranges of sizes: of decoders for a laptop, of the published GPT-2-like decoders, or of encoders for masked words.",
+        "Ranges of sizes: decoders for a laptop, the published GPT-2-like decoders, or encoders for masked words.",
         "laptop",
     )
     depths: list[str] = several("Numbers of layers to choose from, in place of those of --space.")
@@ -47,7 +48,7 @@ class LayerRangeSettings(TokenSettings):
         }
         return replace(RANGES[self.space], **{name: _whole(name, texts) for name, texts in given.items() if texts})
 
-    def base_config(self, vocab_size: int, **ids: int | None) -> AutoBertConfig:
+    def base_config(self, vocab_size: int, ids: Mapping[str, Any]) -> AutoBertConfig:
         """
         GPT-2's kind of network (norms before, one after the last layer, none after the embeddings), or an encoder with
         the same norms; without dropout. `ids`: those of special tokens. Sizes are those of a candidate.
@@ -57,7 +58,7 @@ class LayerRangeSettings(TokenSettings):
         del sizes["layer_type"]
         return AutoBertConfig(
             **sizes,
-            **{"pad_token_id": None, **ids},
+            **ids,
             vocab_size=vocab_size,
             num_hidden_layers=len(largest.layers),
             max_position_embeddings=self.length,

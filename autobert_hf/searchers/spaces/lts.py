@@ -48,9 +48,9 @@ class LtsSpace:
         widest = max(self.intermediate_size)
         if not self.legal(width):
             raise ValueError(
-                f"hidden_size {width} has no legal intermediate_size: it takes at least {LEAST_RATIO} times the width, "
-                f"{LEAST_RATIO * width:g}, and the largest is {widest}. Give a larger intermediate_size, or leave this "
-                "hidden_size out."
+                f"hidden_size {width} has no legal intermediate_size: it takes at least {LEAST_RATIO} times the width "
+                f"({LEAST_RATIO * width:g}), and the largest is {widest}. Give a larger intermediate_size, or leave "
+                "this hidden_size out."
             )
         for heads in self.num_attention_heads:
             if width % heads:
@@ -126,7 +126,7 @@ class LtsSpace:
 
     def contains(self, architecture: Architecture) -> bool:
         settings, layers = dict(architecture.settings), architecture.layer_dicts
-        width = settings.get("hidden_size")
+        width: int = settings.get("hidden_size", 0)
         if len(layers) not in self.num_hidden_layers or width not in self.hidden_size:
             return False
         legal = self.legal(width)

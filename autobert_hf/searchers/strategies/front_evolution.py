@@ -17,9 +17,9 @@ class FrontEvolution(RandomSearch):
     """
     A random first population, then rounds of `parents` x `children` children, half of them mutants of a random parent,
     half children of two. The parents of a round are drawn from the front of all trials, with replacement, with weights
-    1 / (1 + uses), where `uses` is how often a trial was drawn before, scaled to 0..1 over the front. Children are new:
-    where neither mutation nor crossover gives a new one that is allowed, a random one is drawn, and only in a space
-    that has no other is one proposed twice.
+    1 / (1 + uses), where `uses` is how often a trial was drawn before, scaled to 0..1 over the front. Children are
+    new: where neither mutation nor crossover gives a new one that is allowed, a random one is drawn, and only in a
+    space that has no other is one proposed twice.
     """
 
     tries: ClassVar[int] = 1000
