@@ -46,7 +46,7 @@ def synflow(model: PreTrainedModel, workload: Workload) -> float:
     parameters = _body(model)
     gradients = torch.autograd.grad(states.sum(), parameters, allow_unused=True)
     flow = sum(
-        float((parameter * gradient).abs().sum())
+        float((parameter.detach() * gradient).abs().sum())
         for parameter, gradient in zip(parameters, gradients, strict=True)
         if gradient is not None
     )
