@@ -1,7 +1,9 @@
 """The front of a search measured again, because noise makes a candidate look better than it is."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -10,6 +12,8 @@ from autobert_hf.lab.measuring.final_latency import measured_rows, verdict
 from autobert_hf.lab.measuring.latency_samples import untrained
 from autobert_hf.lab.measuring.peak_memory import process_memory
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import arithmetic_scores
 from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
@@ -18,17 +22,19 @@ from autobert_hf.searchers.settings.front import FrontSettings
 
 
 REPORT = "measured-front"
-GROUP = 8  # networks that are timed together: all are in memory at once
+GROUP = 4  # networks that are timed together: all are in memory at once
+DOMINATED = "measured again, another point is better in all goals"
+Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
 class MeasuredFront:
     """
     `report/measured-front.json`: for each point of the front, by trial, its scores as first recorded and as measured
-    again, whether it was kept, and if not why. What is there is not measured again, as are the rows of
-    `report/latency.json`. Peak memory is measured in a process of its own.
+    again, whether it was kept, and if not why; and the scores of `baselines`. What is there is not measured again, as
+    are the rows of `report/latency.json`. Peak memory is measured in a process of its own.
 
-    A front of three goals that grow together holds most candidates of a search (of 200 random ones 168), so only
+    A front of three goals that grow together holds most candidates of a search (of 200, it held 168), so only
     `settings.points` of its points are measured: those that no other beats in the main goal and one of the others,
     evenly spread along the main goal.
     """
@@ -37,18 +43,23 @@ class MeasuredFront:
     base: AutoBertConfig
     reference: tuple[PreTrainedModel, str]
     settings: FrontSettings
+    baselines: Mapping[str, Architecture] = field(default_factory=dict)
 
     def measure(self, study: Study) -> None:
         """Only the main process measures."""
         if self.run.team.is_main:
             front = self.chosen(study)
-            again = [replace(trial, scores={**trial.scores, **found}) for trial, found in self._measured(front)]
-            self.run.record(REPORT, {"points": self._points(study, front, again)})
+            networks = {f"trial {trial.id}": trial.architecture for trial in front} | dict(self.baselines)
+            predicted = {f"trial {trial.id}": trial.scores["latency"] for trial in front}
+            found = self._measured(networks, predicted)
+            report = self._report(study, front, found)
+            self.run.record(REPORT, report)
+            warn_of_noise(report["points"])
         self.run.team.wait()
 
     def kept(self, study: Study) -> list[Trial]:
         """The points of the front that are there to stay, best first, with the scores of their trials."""
-        points = self.points()
+        points = read_report(self._path(REPORT)).get("points", {})
         return [trial for trial in self.chosen(study) if points.get(str(trial.id), {"kept": True})["kept"]]
 
     def chosen(self, study: Study) -> list[Trial]:
@@ -64,56 +75,70 @@ class MeasuredFront:
             found |= {trial.id: trial for trial in evenly(new, share)}
         return goals.best([*found.values()])
 
-    def points(self) -> dict[str, Any]:
-        return read_report(self.run.path / "report" / f"{REPORT}.json").get("points", {})
+    def _measured(self, networks: Mapping[str, Architecture], predicted: Scores) -> dict[str, Scores]:
+        """Latency and memory by name."""
+        configs = {name: one.to_config(self.base) for name, one in networks.items()}
+        latencies = self._latencies(configs, predicted)
+        if not self.settings.memory:
+            return {name: {"latency": time} for name, time in latencies.items()}
+        memory = self._memory(configs)
+        return {name: {"latency": time, "memory": memory[name]} for name, time in latencies.items()}
 
-    def _measured(self, front: Sequence[Trial]) -> list[tuple[Trial, dict[str, float]]]:
-        rows, known = self._latencies(front), self.points()
-        scores = {trial.id: {"latency": rows[f"trial {trial.id}"]["ratio"]} for trial in front}
-        if self.settings.memory:
-            new = [trial for trial in front if str(trial.id) not in known]
-            memory = process_memory([self._config(trial) for trial in new], self.settings.workload) if new else []
-            found = {trial.id: value for trial, value in zip(new, memory, strict=True)}
-            for trial in front:
-                scores[trial.id]["memory"] = (
-                    found[trial.id] if trial.id in found else known[str(trial.id)]["scores"]["memory"]
-                )
-        return [(trial, scores[trial.id]) for trial in front]
-
-    def _latencies(self, front: Sequence[Trial]) -> dict[str, dict[str, Any]]:
+    def _latencies(self, configs: Mapping[str, AutoBertConfig], predicted: Scores) -> Scores:
         """Groups are timed in alternation; a noisy machine is allowed the error of its first noisy group."""
-        path, error = self.run.path / "report" / "latency.json", self.settings.latency_error
-        rows: dict[str, dict[str, Any]] = {}
-        for start in range(0, len(front), GROUP):
-            group = front[start : start + GROUP]
-            models = {f"trial {trial.id}": untrained(self._config(trial)) for trial in group}
-            expected = {f"trial {trial.id}": trial.scores["latency"] for trial in group}
-            found = measured_rows(path, models, expected, *self.reference, self.settings.workload, error=error)
-            error = max(error, *(row["error"] for row in found.values()))
-            rows |= found
-        return rows
+        error, names, found = self.settings.latency_error, [*configs], Scores()
+        for start in range(0, len(names), GROUP):
+            models = {name: untrained(configs[name]) for name in names[start : start + GROUP]}
+            path, workload = self._path("latency"), self.settings.workload
+            rows = measured_rows(path, models, predicted, *self.reference, workload, error=error)
+            error = max(error, *(row["error"] for row in rows.values()))
+            found |= {name: row["ratio"] for name, row in rows.items()}
+        return found
 
-    def _config(self, trial: Trial) -> AutoBertConfig:
-        return trial.architecture.to_config(self.base)
+    def _memory(self, configs: Mapping[str, AutoBertConfig]) -> Scores:
+        known: Scores = read_report(self._path("memory"))
+        new = [name for name in configs if name not in known]
+        if new:
+            found = process_memory([configs[name] for name in new], self.settings.workload)
+            known |= dict(zip(new, found, strict=True))
+            self.run.record("memory", known)
+        return {name: known[name] for name in configs}
 
-    def _points(self, study: Study, front: Sequence[Trial], again: Sequence[Trial]) -> dict[str, Any]:
-        rows = read_report(self.run.path / "report" / "latency.json")
-        slow = {trial.id: self._over_limit(study, rows[f"trial {trial.id}"]) for trial in again}
-        within = [trial for trial in again if slow[trial.id] is None]
-        stays = {trial.id for trial in study.goals.front(within)}
-        return {
+    def _report(self, study: Study, front: Sequence[Trial], found: Mapping[str, Scores]) -> dict[str, Any]:
+        again = [replace(trial, scores={**trial.scores, **found[f"trial {trial.id}"]}) for trial in front]
+        slow = {trial.id: self._over_limit(study, trial) for trial in front}
+        stays = {trial.id for trial in study.goals.front([trial for trial in again if not slow[trial.id]])}
+        names = [goal.name for goal in study.goals.goals]
+        points = {
             str(trial.id): {
-                "scores": {goal.name: now.scores[goal.name] for goal in study.goals.goals},
-                "first": {goal.name: trial.scores[goal.name] for goal in study.goals.goals},
+                "scores": {name: now.scores[name] for name in names},
+                "first": {name: trial.scores[name] for name in names},
                 "kept": trial.id in stays,
-                "reason": "" if trial.id in stays else slow[trial.id] or "another point is better in all goals",
+                "reason": "" if trial.id in stays else slow[trial.id] or DOMINATED,
             }
             for trial, now in zip(front, again, strict=True)
         }
+        sizes = {name: arithmetic_scores(one.to_config(self.base), names) for name, one in self.baselines.items()}
+        return {"points": points, "baselines": {name: sizes[name] | found[name] for name in sizes}}
 
-    def _over_limit(self, study: Study, row: dict[str, Any]) -> str | None:
+    def _over_limit(self, study: Study, trial: Trial) -> str:
         limit = study.goals.limits.most.get("latency")
-        return None if limit is None else verdict(row, limit)
+        row = read_report(self._path("latency"))[f"trial {trial.id}"]
+        return "" if limit is None else verdict(row, limit) or ""
+
+    def _path(self, report: str) -> Path:
+        return self.run.path / "report" / f"{report}.json"
+
+
+def warn_of_noise(points: Mapping[str, Any]) -> None:
+    left_out = [number for number, point in points.items() if not point["kept"]]
+    if left_out:
+        warnings.warn(
+            f"Measured again, {len(left_out)} of {len(points)} points do not stay on the front (trial "
+            f"{', '.join(left_out)}): noise made them look better than they are. report/{REPORT}.json holds both "
+            "values.",
+            stacklevel=2,
+        )
 
 
 def evenly(trials: Sequence[Trial], number: int) -> list[Trial]:

@@ -27,11 +27,15 @@ def check_reachable(run: Run, space: Space, evaluator: Evaluator, limits: Limits
         if name in GROWING and lowest[name] > most:
             raise LimitError(
                 f"--max-{OPTIONS.get(name, name)} {most:,.6g} is out of reach: the smallest network of the space has "
-                f"{lowest[name]:,.6g} {name}. Raise it, or give smaller --widths or --depths."
+                f"{_words(name)} of {lowest[name]:,.6g}. Raise it, or give smaller --widths or --depths."
             )
     for name, least in limits.least.items():
         if name in largest and largest[name] < least:
             raise LimitError(
                 f"--min-{OPTIONS.get(name, name)} {least:,.6g} is out of reach: the largest network of the space has "
-                f"{largest[name]:,.6g} {name}. Lower it, or give larger --widths or --depths."
+                f"{_words(name)} of {largest[name]:,.6g}. Lower it, or give larger --widths or --depths."
             )
+
+
+def _words(name: str) -> str:
+    return {"latency": "a latency", "memory": "a memory"}.get(name, f"a number of {name.replace('_', ' ')}")

@@ -21,6 +21,7 @@ from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Limits
 from autobert_hf.records.study import Study, StudyError
 from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.baselines.depth_scaling import depth_scaling
 from autobert_hf.searchers.evaluators.arithmetic import arithmetic_on
 from autobert_hf.searchers.evaluators.measured_cost import MeasuredCost
 from autobert_hf.searchers.measured_front import MeasuredFront
@@ -43,6 +44,7 @@ class LtsSettings(FrontSettings, LayerRangeSettings):
     population: int = described("Random candidates of the first round.", 100, least=1)
     parents: int = described("Points of the front that have children in a round.", 20, least=1)
     children: int = described("Children of a round, a parent: half mutants, half crossovers.", 4, least=1)
+    baselines: bool = described("Measure networks scaled in depth only beside the front.", True)
     latency_length: int = described("Tokens in a timed row.", 192, least=1)
 
     def __post_init__(self) -> None:
@@ -105,7 +107,9 @@ class Lts(Method):
 
     @property
     def front(self) -> MeasuredFront:
-        return MeasuredFront(self.run, self.base, self.reference, self.settings)
+        scaled = depth_scaling(self.space) if self.settings.baselines else []
+        baselines = {f"depth scaling, {len(one.layers)} layers": one for one in scaled}
+        return MeasuredFront(self.run, self.base, self.reference, self.settings, baselines)
 
     def study(self) -> Study:
         s, run = self.settings, self.run
