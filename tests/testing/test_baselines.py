@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from autobert_hf import AutoBertModel
 from autobert_hf.lab.distilling.sentence_vectors import SentenceVectors
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.searchers.baselines import BASELINES
 from autobert_hf.searchers.supernets import SlicedSupernet
 
-from .world import LTS, TINY, World
+from .world import TINY, World
 
 
 LIMIT = 0.6
@@ -41,7 +40,6 @@ CASES: dict[str, Callable[[World], Any]] = {
     "bert": bert,
     "default rule": lambda world: from_supernet(world, BASELINES["default rule"](TINY, latency, LIMIT, latency)),
     "cut": lambda world: from_supernet(world, BASELINES["cut"](TINY, latency, LIMIT)),
-    "depth scaling": lambda world: AutoBertModel(BASELINES["depth scaling"](LTS)[-1].to_config(world.base)),
     "teacher in int8": lambda world: BASELINES["teacher in int8"](world.teacher.model),
     "static table": lambda world: BASELINES["static table"](
         world.teacher.model, [world.batch("texts")], world.tokenizer.all_special_ids

@@ -2,18 +2,16 @@
 
 from autobert_hf.searchers.baselines.deepest_cut import deepest_cut
 from autobert_hf.searchers.baselines.default_rule import best_default
-from autobert_hf.searchers.baselines.depth_scaling import depth_scaling
 from autobert_hf.searchers.baselines.equal_bert import equal_bert
 from autobert_hf.searchers.baselines.untrained import StaticTable, in_int8
 
 
-__all__ = ["BASELINES", "StaticTable", "best_default", "deepest_cut", "depth_scaling", "equal_bert", "in_int8"]
+__all__ = ["BASELINES", "StaticTable", "best_default", "deepest_cut", "equal_bert", "in_int8"]
 
 BASELINES = {
     "bert": equal_bert,
     "default rule": best_default,
     "cut": deepest_cut,
-    "depth scaling": depth_scaling,
     "teacher in int8": in_int8,
     "static table": StaticTable,
 }
