@@ -161,7 +161,7 @@ def untrained(architecture: Architecture, seed: int) -> AutoBertForMaskedLM:
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "initialise"))
-        return AutoBertForMaskedLM(architecture.to_config(AutoBertConfig()))
+        return AutoBertForMaskedLM(architecture.to_config(AutoBertConfig(untrained=True)))
 
 
 def reopen(path: Path, kind: type[Method] | None = None) -> Method:

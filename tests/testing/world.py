@@ -70,7 +70,10 @@ class World:
 
     def loss(self, name: str) -> Loss:
         kind = LOSSES[name]
-        return kind(self.base, self.teacher if kind.needs_teacher else None)
+        return kind(self.base_of(kind), self.teacher if kind.needs_teacher else None)
+
+    def base_of(self, loss: Loss | type[Loss]) -> AutoBertConfig:
+        return AutoBertConfig.from_dict(self.base.to_dict() | {"is_decoder": bool(loss.decoders)})
 
     def batch(self, rows: str) -> Batch:
         """Of eight rows, the first of which is asked something too."""
@@ -80,7 +83,7 @@ class World:
     def network(self, loss: Loss) -> PreTrainedModel:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return shaken(loss.network(self.base))
+            return shaken(loss.network(self.base_of(loss)))
 
     def _save_teacher(self) -> None:
         config = BertConfig(vocab_size=len(self.tokenizer), max_position_embeddings=64, initializer_range=0.2, **SIZES)
