@@ -17,6 +17,7 @@ from autobert_hf.records.goals import arithmetic_scores
 from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.near_baselines import evenly
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings.front import FrontSettings
 
@@ -139,11 +140,3 @@ def warn_of_noise(points: Mapping[str, Any]) -> None:
             "values.",
             stacklevel=2,
         )
-
-
-def evenly(trials: Sequence[Trial], number: int) -> list[Trial]:
-    """`number` of the trials, evenly spaced, with both ends."""
-    if len(trials) <= number:
-        return [*trials]
-    step = (len(trials) - 1) / max(number - 1, 1)
-    return [trials[round(place * step)] for place in range(number)]

@@ -21,7 +21,7 @@ from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Limits
 from autobert_hf.records.study import Study, StudyError
 from autobert_hf.records.trial import Trial
-from autobert_hf.searchers.baselines.depth_scaling import depth_scaling
+from autobert_hf.searchers.baselines.scaled_depth import scaled_in_depth
 from autobert_hf.searchers.evaluators.arithmetic import arithmetic_on
 from autobert_hf.searchers.evaluators.measured_cost import MeasuredCost
 from autobert_hf.searchers.measured_front import MeasuredFront
@@ -107,8 +107,9 @@ class Lts(Method):
 
     @property
     def front(self) -> MeasuredFront:
-        scaled = depth_scaling(self.space) if self.settings.baselines else []
-        baselines = {f"depth scaling, {len(one.layers)} layers": one for one in scaled}
+        depths = self.space.num_hidden_layers if self.settings.baselines else []
+        scaled = scaled_in_depth(self.space.standard_width, depths, max(self.space.num_attention_heads))
+        baselines = {f"scaled in depth, {len(one.layers)} layers": one for one in scaled}
         return MeasuredFront(self.run, self.base, self.reference, self.settings, baselines)
 
     def study(self) -> Study:
@@ -139,4 +140,5 @@ class Lts(Method):
             )
         kind = AutoBertForCausalLM if self.settings.is_decoder else AutoBertForMaskedLM
         config = trial.architecture.to_config(self.base)
+        config.untrained = True
         return self.run.fresh(lambda: kind(config), "found").eval()

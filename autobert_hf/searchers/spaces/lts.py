@@ -64,6 +64,12 @@ class LtsSpace:
         return [inner for inner in self.intermediate_size if inner >= LEAST_RATIO * width]
 
     @property
+    def standard_width(self) -> int:
+        """The largest width of which four times is a feed-forward width of the space; the smallest where none is."""
+        fitting = [width for width in self.hidden_size if 4 * width in self.legal(width)]
+        return max(fitting, default=min(self.hidden_size))
+
+    @property
     def size(self) -> int:
         layers = [len(self.legal(width)) * len(self.num_attention_heads) for width in self.hidden_size]
         return sum(layer**depth for layer in layers for depth in self.num_hidden_layers)

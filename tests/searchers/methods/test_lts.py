@@ -68,6 +68,7 @@ def test_the_front_is_saved_and_generates(tmp_path: Path, capsys):
     assert sizes == sorted(sizes, reverse=True)
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "model-3")
     assert model.config.is_decoder
+    assert model.config.untrained
     assert count_encoder_parameters(model.config) == picks["model-3"].scores["decoder_parameters"]
     written = model.generate(torch.tensor([[1, 2, 3]]), max_new_tokens=4, do_sample=False, pad_token_id=0)
     assert written.shape == (1, 7)
@@ -118,7 +119,7 @@ def test_a_front_with_one_point(tmp_path: Path):
 def test_baselines_are_measured_beside_the_front(tmp_path: Path):
     autobert_hf.search("lts", **TINY, output_dir=tmp_path)
     found = read_report(tmp_path / "report" / "measured-front.json")["baselines"]
-    assert [*found] == [f"depth scaling, {depth} layers" for depth in (1, 2, 3)]
+    assert [*found] == [f"scaled in depth, {depth} layers" for depth in (1, 2, 3)]
     assert all({"decoder_parameters", "latency", "memory"} <= {*scores} for scores in found.values())
 
 

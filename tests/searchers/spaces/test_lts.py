@@ -42,6 +42,11 @@ def test_a_width_that_heads_cannot_share_is_refused():
         LtsSpace(range(1, 3), (100,), (400,))
 
 
+def test_the_standard_width_is_the_widest_with_four_times_as_much_inside():
+    assert RANGES["laptop"].standard_width == 256
+    assert LtsSpace((1,), (16, 64), (112, 128), (2,)).standard_width == 16  # of neither is four times on the grid
+
+
 def test_size_counts_what_enumerate_lists():
     small = LtsSpace((1, 2), (8, 24), (16, 32, 48), (2, 4))
     listed = [*small.enumerate()]
