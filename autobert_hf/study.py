@@ -57,7 +57,7 @@ class Study:
         parts = [f"{len(self.trials)} trials" + (f", {failed} failed" if failed else "")]
         parts += ["complete" if self.complete else "not complete"]
         if any(trial.ok for trial in self.trials):
-            score = f"{self.goals.main.name} {self.best.scores[self.goals.main.name]:.4g}"
+            score = f"{self.goals.main.name} {self.goals.main.shown(self.best.scores)}"
             parts += [f"best: trial {self.best.id}, {score}"]
         return f"Study({str(self.path)!r}: {'; '.join(parts)})"
 

@@ -10,6 +10,7 @@ Pair = tuple[str, str]
 _ONE_SIZE = "its networks have layers of several sizes, the branched supernet has one"
 _FORMULAS = "slices share one kind of layer, its layers are formulas and convolutions"
 _NO_NETWORK = "its architectures name no layers"
+_HEAD_SIZES = "one width has heads of several sizes, its slices keep the size of a head or their number"
 _NO_SCORES = "a branched supernet needs a language model, and formulas have no attention scores to distil"
 
 _NOT_CAUSAL = "a branched supernet has no decoders"
@@ -26,6 +27,8 @@ SPACE_AND_SUPERNET: Mapping[Pair, str] = {
     ("autotinybert", "sliced"): "",
     ("grid", "branched"): _NO_NETWORK,
     ("grid", "sliced"): _NO_NETWORK,
+    ("lts", "branched"): _ONE_SIZE,
+    ("lts", "sliced"): _HEAD_SIZES,
 }
 
 # Loss and the kind of network that learns it.

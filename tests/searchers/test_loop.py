@@ -27,6 +27,8 @@ SPACE = AutoBertZeroSpace(num_hidden_layers=2)
 class Paper(Evaluator):
     """Scores by looking at the text of the architecture; writes down what it was asked, in order."""
 
+    keeps_files = True
+
     def __init__(self, fails: Sequence[int] = (), error: Exception | None = None, dies: int | None = None) -> None:
         self.asked: list[tuple[str, Any]] = []
         self.fails, self.error, self.dies = fails, error, dies

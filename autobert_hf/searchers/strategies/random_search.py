@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import ClassVar
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
@@ -18,6 +19,8 @@ class RandomSearch:
     Ask and tell, one round at a time: a trial depends on the seed, its number and the earlier rounds, not on the order
     in which the trials of its round finish.
     """
+
+    tries: ClassVar[int] = TRIES  # proposals until a new, allowed one is found
 
     def __init__(
         self,
@@ -57,9 +60,9 @@ class RandomSearch:
         return []
 
     def unseen(self, propose: Callable[[], Architecture]) -> Architecture:
-        """A new, allowed architecture; the last proposal if `TRIES` proposals were not, as in a small space."""
+        """A new, allowed architecture; the last proposal if `tries` proposals were not, as in a small space."""
         architecture = propose()
-        for _ in range(TRIES):
+        for _ in range(self.tries):
             if architecture not in self.seen and self.allowed(architecture):
                 break
             architecture = propose()
