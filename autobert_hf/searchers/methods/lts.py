@@ -1,7 +1,7 @@
 """
 LiteTransformerSearch (Javaheripi et al., 2022): a front of decoder parameters, latency and peak memory, measured here.
-Nothing is trained, so there is neither text nor supernet nor loss. docs/methods.md maps the paper to the code, with
-every deviation.
+The search trains nothing, and has neither text nor supernet nor loss; `--train-front` trains points of the front after
+it. docs/methods.md maps the paper to the code, with every deviation.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ from autobert_hf.lab.measuring.paired_clock import PairedClock
 from autobert_hf.lab.measuring.peak_memory import profiled_memory
 from autobert_hf.lab.measuring.zero_cost import ZERO_COST
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.modeling_autobert import AutoBertForCausalLM, AutoBertForMaskedLM
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Limits
-from autobert_hf.records.study import Study, StudyError
+from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.baselines.scaled_depth import scaled_in_depth
 from autobert_hf.searchers.evaluators.arithmetic import arithmetic_on
 from autobert_hf.searchers.evaluators.measured_cost import MeasuredCost
+from autobert_hf.searchers.front_training import FrontTraining
 from autobert_hf.searchers.measured_front import MeasuredFront
 from autobert_hf.searchers.methods import presets
 from autobert_hf.searchers.methods.method import Method
@@ -32,12 +32,13 @@ from autobert_hf.searchers.predicted_memory import PredictedMemory
 from autobert_hf.searchers.reachable import check_reachable
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import FrontSettings, LayerRangeSettings, SearchSettings, described
+from autobert_hf.searchers.settings.front_training import FrontTrainingSettings
 from autobert_hf.searchers.spaces.lts import LtsSpace
 from autobert_hf.searchers.strategies.front_evolution import FrontEvolution
 
 
 @dataclass
-class LtsSettings(FrontSettings, LayerRangeSettings):
+class LtsSettings(FrontSettings, LayerRangeSettings, FrontTrainingSettings):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.LTS}
 
     num_trials: int = described("Candidates to evaluate, failed ones included.", 2500, least=1, local=True)
@@ -66,7 +67,8 @@ class Lts(Method):
         s = self.settings = settings
         self.run = run
         self.space, self.goals = s.ranges, s.front_goals()
-        self.tokenizer = words = s.given_tokenizer()
+        self.text = s.open_text(run) if s.train_front else None
+        self.tokenizer = words = self.text.tokenizer if self.text else s.given_tokenizer()
         names = ("pad_token_id", "bos_token_id", "eos_token_id")
         ids = {name: getattr(words, name, None) for name in names}
         self.base = s.base_config(s.vocab_size if words is None else vocabulary_size(words), ids)
@@ -106,9 +108,18 @@ class Lts(Method):
         return found
 
     @property
+    def scaled(self) -> list[Architecture]:
+        """The baseline in each depth."""
+        depths, heads = self.space.num_hidden_layers, max(self.space.num_attention_heads)
+        return scaled_in_depth(self.space.standard_width, depths, heads)
+
+    @property
+    def training(self) -> FrontTraining:
+        return FrontTraining(self.run, self.base, self.scaled, self.settings, self.text)
+
+    @property
     def front(self) -> MeasuredFront:
-        depths = self.space.num_hidden_layers if self.settings.baselines else []
-        scaled = scaled_in_depth(self.space.standard_width, depths, max(self.space.num_attention_heads))
+        scaled = self.scaled if self.settings.baselines else []
         baselines = {f"scaled in depth, {len(one.layers)} layers": one for one in scaled}
         return MeasuredFront(self.run, self.base, self.reference, self.settings, baselines)
 
@@ -122,6 +133,7 @@ class Lts(Method):
         strategy = FrontEvolution(self.space, self.goals, *rounds, self.allowed)
         study = run.study(strategy, self.evaluator, self.goals, min(s.num_trials, self.space.size))
         self.front.measure(study)
+        self.training.choose(self.front.kept(study), study.goals)
         return study
 
     def picks(self, study: Study, limits: Limits | None = None) -> dict[str, Trial]:
@@ -132,13 +144,5 @@ class Lts(Method):
         return {f"model-{number}" if number > 1 else "model": trial for number, trial in enumerate(kept, start=1)}
 
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
-        """A network with random weights, the same for the same seed."""
-        if train:
-            raise StudyError(
-                f"{self.run.path} has no training: train the saved network with transformers' own scripts "
-                "(run_clm.py, run_mlm.py)."
-            )
-        kind = AutoBertForCausalLM if self.settings.is_decoder else AutoBertForMaskedLM
-        config = trial.architecture.to_config(self.base)
-        config.untrained = True
-        return self.run.fresh(lambda: kind(config), "found").eval()
+        """With random weights or, of the points that --train-front has chosen, trained."""
+        return self.training.model(trial, train)

@@ -3,6 +3,7 @@
 from autobert_hf.searchers.settings.budget import SearchSettings
 from autobert_hf.searchers.settings.described import described, several
 from autobert_hf.searchers.settings.front import FrontSettings
+from autobert_hf.searchers.settings.front_training import FrontTrainingSettings
 from autobert_hf.searchers.settings.latency import LatencySettings, MeasuringSettings
 from autobert_hf.searchers.settings.layer_ranges import LayerRangeSettings
 from autobert_hf.searchers.settings.network import NetworkSettings
@@ -15,6 +16,7 @@ from autobert_hf.searchers.settings.tokens import TokenSettings
 
 __all__ = [
     "FrontSettings",
+    "FrontTrainingSettings",
     "LatencySettings",
     "LayerRangeSettings",
     "MeasuringSettings",

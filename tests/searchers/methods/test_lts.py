@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 import autobert_hf
 from autobert_hf.cli import main
 from autobert_hf.commands.search import parse_settings
+from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.lab.measuring import final_latency
 from autobert_hf.lab.measuring.paired_clock import PairedClock
 from autobert_hf.lab.measuring.paired_times import Ratio
@@ -171,3 +172,34 @@ def test_a_tool_that_needs_a_loss_says_so(tmp_path: Path):
     study = autobert_hf.search("lts", **TINY, output_dir=tmp_path)
     with study.opened() as method, pytest.raises(RunError, match="has no supernet"):
         check_inputs(method)
+
+
+@pytest.mark.usefixtures("clock")
+def test_points_of_the_front_are_trained_beside_a_baseline(tmp_path: Path):
+    (tmp_path / "text.txt").write_text("\n\n".join(corpus(60, seed=0)))
+    text = {"train_file": [str(tmp_path / "text.txt")], "batch_size": 4, "final_tokens": 4000, "held_out_rows": 8}
+    given = TINY | text | {"vocab_size": 200, "train_front": 2, "output_dir": tmp_path / "out"}
+    study = autobert_hf.search("lts", **given)
+    trained = read_report(tmp_path / "out" / "report" / "trained-front.json")["trials"]
+    assert len(trained) == 2
+    for name, trial in study.picks().items():
+        model = AutoModelForCausalLM.from_pretrained(tmp_path / "out" / name)
+        assert model.config.untrained == (trial.id not in trained)
+        card = (tmp_path / "out" / name / "README.md").read_text()
+        assert ("Nothing was trained" in card) == model.config.untrained
+        assert ("perplexity is" in card) == (trial.id in trained)
+        report = read_report(tmp_path / "out" / "report" / f"training-{trial.id:06d}.json")
+        assert [*report.get("curves", {})] == (["found", "scaled in depth"] if trial.id in trained else [])
+    # A trained point is read again, not trained again.
+    again = autobert_hf.load_study(tmp_path / "out").model(study.data.trials[trained[0]])
+    assert not again.config.untrained
+    other = next(trial for trial in study.picks().values() if trial.id not in trained)
+    assert study.model(other).config.untrained
+    assert not study.model(other, train=True).config.untrained
+
+
+def test_a_text_that_nothing_reads_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="nothing is trained on it: give --train-front"):
+        autobert_hf.search("lts", **TINY, train_file=["text.txt"], output_dir=tmp_path)
+    with pytest.raises(ValueError, match="--loss mlm trains encoders, and this run searches for decoders"):
+        autobert_hf.search("lts", **TINY, loss="mlm", output_dir=tmp_path)

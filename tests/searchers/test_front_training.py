@@ -16,7 +16,7 @@ from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.baselines.scaled_depth import nearest_in_size, scaled_in_depth
-from autobert_hf.searchers.found_training import train_found
+from autobert_hf.searchers.front_training import train_found
 
 
 RECIPE = Recipe(12, learning_rate=5e-3, decay=0.3)
