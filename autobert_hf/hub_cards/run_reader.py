@@ -108,10 +108,10 @@ class RunRecords:
         """
         if self.size is None:
             return []
+        size = self.size.name
         if self.again:
             kept = [trial for trial in self.done if self.again.get(str(trial.id), {}).get("kept")]
-            return sorted(map(self.as_measured, kept), key=lambda trial: trial.scores[self.size.name])
-        size = self.size.name
+            return sorted(map(self.as_measured, kept), key=lambda trial: trial.scores[size])
         different = {tuple(trial.scores[g.name] for g in self.axes): trial for trial in reversed(self.done)}
         front = replace(self.study.goals, goals=self.axes).front(list(different.values()))
         return sorted(front, key=lambda trial: trial.scores[size])

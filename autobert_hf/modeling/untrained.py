@@ -50,12 +50,13 @@ class MarkedModel(PreTrainedModel):
         self._forget_if_changed(kwargs.get("state_dict"))
         super().save_pretrained(save_directory, *args, **kwargs)
 
-    def push_to_hub(self, repo_id: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    # transformers wraps its own in a way that hides its arguments.
+    def push_to_hub(self, repo_id: str, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # noqa: ANN401
         """As in transformers, with a warning for weights that nothing has trained."""
         self._forget_if_changed(None)
         if self.config.untrained:
             logger.warning(WARNING.format(repo_id))
-        return super().push_to_hub(repo_id, *args, **kwargs)
+        return super().push_to_hub(repo_id, *args, **kwargs)  # type: ignore[arg-type]
 
     def _remember(self) -> bool:
         if self.config.untrained:
@@ -76,5 +77,5 @@ def _digest(tensors: Mapping[str, torch.Tensor]) -> str | None:
         return None
     found = hashlib.blake2b()
     for layer in layers:
-        found.update(layer.detach().cpu().contiguous().view(torch.uint8).numpy())
+        found.update(layer.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
