@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 import autobert_hf
 from autobert_hf.cli import main
 from autobert_hf.commands.search import parse_settings
-from autobert_hf.lab.measuring import final_latency
+from autobert_hf.lab.measuring import final_latency, latency_samples
 from autobert_hf.lab.measuring.paired_clock import PairedClock
 from autobert_hf.lab.measuring.paired_times import Ratio
 from autobert_hf.modeling.arithmetic import count_encoder_parameters, count_parameters
@@ -171,3 +171,14 @@ def test_a_tool_that_needs_a_loss_says_so(tmp_path: Path):
     study = autobert_hf.search("lts", **TINY, output_dir=tmp_path)
     with study.opened() as method, pytest.raises(RunError, match="has no supernet"):
         check_inputs(method)
+
+
+@pytest.mark.usefixtures("clock")
+def test_another_machine_measures_anew(tmp_path: Path, monkeypatch):
+    autobert_hf.search("lts", **TINY, output_dir=tmp_path)
+    again = autobert_hf.search("lts", **TINY, output_dir=tmp_path)
+    assert not [*tmp_path.glob("journal-other-machine-*")]
+    monkeypatch.setattr(latency_samples, "machine_name", lambda device="cpu": "another one")
+    elsewhere = autobert_hf.search("lts", **TINY, output_dir=tmp_path)
+    assert [*tmp_path.glob("journal-other-machine-0.jsonl")]
+    assert len(elsewhere.trials) == len(again.trials)
