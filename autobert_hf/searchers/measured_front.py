@@ -23,6 +23,7 @@ from autobert_hf.searchers.settings.front import FrontSettings
 
 
 REPORT = "measured-front"
+ROUNDS = 6  # as of samples for a predictor
 GROUP = 4  # networks that are timed together: all are in memory at once
 DOMINATED = "measured again, another point is better in all goals"
 Scores = dict[str, float]
@@ -91,7 +92,7 @@ class MeasuredFront:
         for start in range(0, len(names), GROUP):
             models = {name: untrained(configs[name]) for name in names[start : start + GROUP]}
             path, workload = self._path("latency"), self.settings.workload
-            rows = measured_rows(path, models, predicted, *self.reference, workload, error=error)
+            rows = measured_rows(path, models, predicted, *self.reference, workload, error, ROUNDS)
             error = max(error, *(row["error"] for row in rows.values()))
             found |= {name: row["ratio"] for name, row in rows.items()}
         return found

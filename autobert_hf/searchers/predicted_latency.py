@@ -173,6 +173,22 @@ def products(architecture: Architecture) -> np.ndarray:
     return np.array([1, width, *np.sum(rows, axis=0)], dtype=float)
 
 
+def start_again_elsewhere(run: Run, reference: PreTrainedModel, settings: MeasuringSettings) -> None:
+    """
+    For searches whose candidates are measured themselves: where the machine, the reference or the workload is not that
+    of the trials so far, these are set aside and the search starts again. Call it before the study.
+    """
+    path, where = run.path / "report" / "measuring.json", conditions(reference.config, settings.workload)
+    before = read_report(path).get("conditions")
+    if run.team.is_main and before != where:
+        if before is not None:
+            set_aside(run.path)
+            for name in ("smallest", "memory", "measured-front"):
+                (run.path / "report" / f"{name}.json").unlink(missing_ok=True)
+        run.record("measuring", {"conditions": where})
+    run.team.wait()
+
+
 def set_aside(run: Path) -> None:
     """Renames all that depends on the old machine's latencies: the journal, final trainings and baselines."""
     number = len([*run.glob("journal-other-machine-*.jsonl")])

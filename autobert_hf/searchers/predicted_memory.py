@@ -13,6 +13,7 @@ from autobert_hf.lab.measuring.peak_memory import profiled_memory
 from autobert_hf.lab.measuring.workload import Workload
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.json_files import read_record
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.predicted_latency import linear, products
 from autobert_hf.searchers.run import Run
@@ -40,7 +41,7 @@ class PredictedMemory:
 
     @cached_property
     def _predict(self) -> Callable[[Architecture], float]:
-        data = self.run.once(REPORT, self._fit)["predictor"]
+        data = read_record(self.run.path / "report" / f"{REPORT}.json")["predictor"]
         return linear(LinearPredictor.from_dict(data), self.base, self.space, extents)
 
     def measure(self) -> None:

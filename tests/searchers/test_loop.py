@@ -103,6 +103,15 @@ def test_every_trial_is_on_the_disk_as_it_was_made(run: Any, path: Path) -> None
     assert {trial.weights for trial in trials} == {"the only ones"}
 
 
+def test_an_evaluator_without_files_is_not_told_which_are_needed(run: Any, path: Path) -> None:
+    """To rank thousands of trials after each of them takes longer than to measure them."""
+    evaluator = Paper()
+    evaluator.keeps_files = False
+    run(path, evaluator)
+    assert evaluator.of_kind("end")
+    assert not evaluator.of_kind("keep")
+
+
 def test_the_order_of_a_search(run: Any, path: Path) -> None:
     evaluator = Paper()
     trials = run(path, evaluator, num_trials=9)

@@ -27,7 +27,7 @@ from autobert_hf.searchers.front_training import FrontTraining
 from autobert_hf.searchers.measured_front import MeasuredFront
 from autobert_hf.searchers.methods import presets
 from autobert_hf.searchers.methods.method import Method
-from autobert_hf.searchers.predicted_latency import PredictedLatency
+from autobert_hf.searchers.predicted_latency import PredictedLatency, start_again_elsewhere
 from autobert_hf.searchers.predicted_memory import PredictedMemory
 from autobert_hf.searchers.reachable import check_reachable
 from autobert_hf.searchers.run import Run
@@ -128,6 +128,8 @@ class Lts(Method):
         if self.predicted:
             self.latency.measure()
             self.peak_memory.measure()
+        else:
+            start_again_elsewhere(run, self.reference[0], s)
         check_reachable(run, self.space, self.evaluator, self.goals.limits)
         rounds = (s.seed, s.population, s.parents, s.children)
         strategy = FrontEvolution(self.space, self.goals, *rounds, self.allowed)

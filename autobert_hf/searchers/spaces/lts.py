@@ -65,9 +65,10 @@ class LtsSpace:
 
     @property
     def standard_width(self) -> int:
-        """The largest width of which four times is a feed-forward width of the space; the smallest where none is."""
-        fitting = [width for width in self.hidden_size if 4 * width in self.legal(width)]
-        return max(fitting, default=min(self.hidden_size))
+        """The width in the middle of the range, of those of which four times is a feed-forward width, if there are."""
+        fitting = [width for width in self.hidden_size if 4 * width in self.legal(width)] or self.hidden_size
+        middle = (min(self.hidden_size) + max(self.hidden_size)) / 2
+        return min(fitting, key=lambda width: abs(width - middle))
 
     @property
     def size(self) -> int:

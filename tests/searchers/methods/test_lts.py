@@ -12,7 +12,7 @@ import autobert_hf
 from autobert_hf.cli import main
 from autobert_hf.commands.search import parse_settings
 from autobert_hf.lab.data.builtin_text import corpus
-from autobert_hf.lab.measuring import final_latency
+from autobert_hf.lab.measuring import final_latency, latency_samples
 from autobert_hf.lab.measuring.paired_clock import PairedClock
 from autobert_hf.lab.measuring.paired_times import Ratio
 from autobert_hf.modeling.arithmetic import count_encoder_parameters, count_parameters
@@ -203,3 +203,13 @@ def test_a_text_that_nothing_reads_is_refused(tmp_path: Path):
         autobert_hf.search("lts", **TINY, train_file=["text.txt"], output_dir=tmp_path)
     with pytest.raises(ValueError, match="--loss mlm trains encoders, and this run searches for decoders"):
         autobert_hf.search("lts", **TINY, loss="mlm", output_dir=tmp_path)
+
+
+def test_another_machine_measures_anew(tmp_path: Path, monkeypatch):
+    autobert_hf.search("lts", **TINY, output_dir=tmp_path)
+    again = autobert_hf.search("lts", **TINY, output_dir=tmp_path)
+    assert not [*tmp_path.glob("journal-other-machine-*")]
+    monkeypatch.setattr(latency_samples, "machine_name", lambda device="cpu": "another one")
+    elsewhere = autobert_hf.search("lts", **TINY, output_dir=tmp_path)
+    assert [*tmp_path.glob("journal-other-machine-0.jsonl")]
+    assert len(elsewhere.trials) == len(again.trials)

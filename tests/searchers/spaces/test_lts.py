@@ -42,9 +42,11 @@ def test_a_width_that_heads_cannot_share_is_refused():
         LtsSpace(range(1, 3), (100,), (400,))
 
 
-def test_the_standard_width_is_the_widest_with_four_times_as_much_inside():
-    assert RANGES["laptop"].standard_width == 256
-    assert LtsSpace((1,), (16, 64), (112, 128), (2,)).standard_width == 16  # of neither is four times on the grid
+def test_the_standard_width_is_in_the_middle_with_four_times_as_much_inside():
+    assert RANGES["laptop"].standard_width == 160
+    assert RANGES["gpt2"].standard_width == 512
+    assert LtsSpace((1,), (16, 32, 64), (120, 128), (2,)).standard_width == 32
+    assert LtsSpace((1,), (16, 64), (112, 120), (2,)).standard_width == 16  # of neither is four times on the grid
 
 
 def test_size_counts_what_enumerate_lists():
