@@ -1,5 +1,6 @@
 """The interface of losses: those of shards and processes add up to the loss that one process computes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -49,7 +50,7 @@ Losses = Callable[[Network], dict[str, Tensor]]
 Score = Callable[[Network], dict[str, tuple[float, int]]]
 
 
-class Loss(nn.Module):
+class Loss(nn.Module, ABC):
     """
     Built from the configuration of the largest student and, for a distillation, a teacher. It may own parameters that
     are trained with the network, such as a map to the teacher's width.
@@ -81,20 +82,20 @@ class Loss(nn.Module):
         """The same loss with newly initialized parameters, for this student and smaller ones."""
         return type(self)(student)
 
+    @abstractmethod
     def items(self, batch: Batch) -> dict[str, int]:
         """The number of items that each term is a mean over; counts of shards add up to those of the batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, batch: Batch, items: Mapping[str, int], step: Step) -> Losses:
         """
         The terms of this shard: sums over its items, divided by `items`, the counts of the whole batch. What all
         networks of a batch share, such as a teacher's signals, is computed once, here.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, batch: Batch) -> Score:
         """Sum and number of items of each term on a held-out batch, without random draws."""
-        raise NotImplementedError
 
     def fit(self, networks: Sequence[Network], batches: Sequence[Batch]) -> None:
         """Initializes the loss's own parameters in closed form; by default there are none."""

@@ -1,18 +1,18 @@
 """Evolution on the Pareto front (LiteTransformerSearch, Javaheripi et al., 2022, Algorithm 1 and released code)."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar
 
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.goals import Goals
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Proposal, Trial
-from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.searchers.strategies.random_search import RandomSearch
 
 
+@dataclass(eq=False)
 class FrontEvolution(RandomSearch):
     """
     A random first population, then rounds of `parents` x `children` children, half of them mutants of a random parent,
@@ -24,31 +24,22 @@ class FrontEvolution(RandomSearch):
 
     tries: ClassVar[int] = 1000
 
-    def __init__(
-        self,
-        space: Space,
-        goals: Goals,
-        seed: int,
-        population: int = 100,
-        parents: int = 20,
-        children: int = 4,
-        allowed: Callable[[Architecture], bool] = lambda architecture: True,
-    ) -> None:
-        super().__init__(space, goals, seed, population, parents, children, allowed)
-        self.uses: Counter[int] = Counter()
+    parents: int = 20
+    children: int = 4
+    uses: Counter[int] = field(init=False, default_factory=Counter)
 
     def round_size(self) -> int:
-        return self.parents_per_round * self.children if self.history else self.population
+        return super().round_size() if self.history else self.population
 
     def tell(self, trials: Sequence[Trial]) -> None:
         super().tell(trials)
         front = self.goals.front(self.history)
         rng = Random(derive(self.seed, len(self.history), "parents"))
-        self.parents = rng.choices(front, self._weights(front), k=self.parents_per_round) if front else []
-        self.uses.update(trial.id for trial in self.parents)
+        self.selected = rng.choices(front, self._weights(front), k=self.parents) if front else []
+        self.uses.update(trial.id for trial in self.selected)
 
     def ask(self, trial_id: int) -> Proposal:
-        if not self.parents:
+        if not self.selected:
             return super().ask(trial_id)
         is_mutant = 2 * (trial_id - len(self.history)) < self.round_size()
         rng, drawn = Random(derive(self.seed, trial_id, "child")), list[Proposal]()
@@ -63,12 +54,12 @@ class FrontEvolution(RandomSearch):
 
     def _child(self, is_mutant: bool, rng: Random) -> Proposal:
         if is_mutant:
-            parent = rng.choice(self.parents)
+            parent = rng.choice(self.selected)
             return Proposal(self.space.mutate(parent.architecture, rng), parent.id, "mutate")
-        one, other = rng.sample(self.parents, 2) if len(self.parents) > 1 else self.parents * 2
+        one, other = rng.sample(self.selected, 2) if len(self.selected) > 1 else self.selected * 2
         return Proposal(self.space.crossover(one.architecture, other.architecture, rng), one.id, "crossover")
 
     def _weights(self, front: Sequence[Trial]) -> list[float]:
         uses = [self.uses[trial.id] for trial in front]
-        least, most = min(uses), max(uses)
+        least, most = min(uses, default=0), max(uses, default=0)
         return [1 / (1 + (count - least) / max(most - least, 1)) for count in uses]

@@ -27,7 +27,7 @@ def test_the_released_defaults():
     assert len(history) == 100 + 80 + 80
     kinds = Counter(trial.proposal.mutation for trial in history)
     assert kinds == {"sample": 100, "mutate": 80, "crossover": 80}
-    assert len(strategy.parents) == 20
+    assert len(strategy.selected) == 20
     assert len({trial.architecture for trial in history}) == len(history)
 
 
