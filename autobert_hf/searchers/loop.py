@@ -75,7 +75,7 @@ class Loop:
             if count == size and self.replay.is_over:
                 born = [trial for trial in self.strategy.survivors() if trial.id >= first]
                 self.evaluator.end_round(number, born, self.journal.digests[-1])
-                self.evaluator.release_except(self._wanted(0), len(self.trials))
+                self._release(0)
             number += 1
         return Study("", self.goals, self.recorded, self.rescorings, last)
 
@@ -95,7 +95,7 @@ class Loop:
             self.trials.append(trial)
             # What an earlier process kept depends on all of its trials, so nothing is released during the replay.
             if self.replay.is_over:
-                self.evaluator.release_except(self._wanted(self.strategy.parents_per_round), len(self.trials))
+                self._release(self.strategy.parents_per_round)
             self.on_trial(trial)
 
     def _begin(self, number: int) -> None:
@@ -160,6 +160,10 @@ class Loop:
     def _check_scores(self, found: Rescoring) -> None:
         if found.status == "done":
             self.goals.check(found.scores)
+
+    def _release(self, parents: int) -> None:
+        if self.evaluator.keeps_files:  # else nobody needs the ranking, which takes seconds for thousands of trials
+            self.evaluator.release_except(self._wanted(parents), len(self.trials))
 
     def _wanted(self, parents: int) -> list[Trial]:
         """Trials whose weights are kept: possible parents, the best one, and the Pareto front."""

@@ -26,10 +26,12 @@ def _memory_as_failure() -> Iterator[None]:
 class Evaluator(ABC):
     """
     Owns the weights that candidates inherit and write back; its state between trials is committed once per round.
-    `exclusive`: it measures this machine, so only one process may evaluate at a time.
+    `exclusive`: it measures this machine, so only one process may evaluate at a time. `keeps_files`: it keeps files of
+    candidates, and is told which are still needed (`release_except`).
     """
 
     exclusive: bool = False
+    keeps_files: bool = False
 
     def known(self, architecture: Architecture) -> Scores:
         """Scores that need no training; limits on them are checked before a candidate is trained."""

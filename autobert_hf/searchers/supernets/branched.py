@@ -128,6 +128,12 @@ class BranchedSupernet:
         seed: int,
         network: Callable[[AutoBertConfig], AutoBertPreTrainedModel] = AutoBertForMaskedLM,
     ) -> None:
+        """
+        Raises:
+            ValueError: for decoders: not every formula can be one, and smaller kernels are the centres of larger ones.
+        """
+        if base.is_decoder:
+            raise ValueError("A branched supernet has no decoders: set is_decoder=False, and use the loss mlm.")
         self.space = space
         self.base = base
         self.make = network
