@@ -77,6 +77,11 @@ class TextSettings(TokenSettings):
                 f"final_tokens is {self.final_tokens}, less than one batch of {self.batch_size} rows with "
                 f"{self.length} tokens: give more."
             )
+        if self.max_train_tokens is not None and self.max_train_tokens < self.batch_size * self.length:
+            raise ValueError(
+                f"--max-train-tokens {self.max_train_tokens:.0f} is less than one batch of {self.batch_size} rows "
+                f"with {self.length} tokens: give more."
+            )
 
     @property
     def is_decoder(self) -> bool:
