@@ -124,10 +124,11 @@ def _answered(name: str, table: Table) -> Sequence[int]:
 
 
 def _as_squad(answers: object) -> bool:
-    both = [answers.get(key) for key in ("text", "answer_start")] if isinstance(answers, dict) else [None, None]
-    if not all(isinstance(one, list) for one in both) or len(both[0]) != len(both[1]):
+    given = answers if isinstance(answers, dict) else {}
+    texts, starts = given.get("text"), given.get("answer_start")
+    if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
         return False
-    return all(isinstance(text, str) and isinstance(start, int) for text, start in zip(*both, strict=True))
+    return all(isinstance(text, str) for text in texts) and all(isinstance(start, int) for start in starts)
 
 
 def _complete(row: Row) -> Row:
