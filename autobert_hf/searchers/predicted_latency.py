@@ -22,7 +22,7 @@ from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings.latency import LatencySettings
 from autobert_hf.searchers.space_summary import LimitError
-from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+from autobert_hf.searchers.spaces.space import Space
 
 
 CONFIGURATIONS = 40
@@ -39,7 +39,7 @@ class PredictedLatency:
     def __init__(
         self,
         run: Run,
-        space: AutoTinyBertSpace,
+        space: Space,
         base: AutoBertConfig,
         reference: tuple[PreTrainedModel, str],
         settings: LatencySettings,
@@ -127,9 +127,7 @@ class PredictedLatency:
         return min(kept, default=limits[0])
 
 
-def linear(
-    predictor: LinearPredictor, base: AutoBertConfig, space: AutoTinyBertSpace
-) -> Callable[[Architecture], float]:
+def linear(predictor: LinearPredictor, base: AutoBertConfig, space: Space) -> Callable[[Architecture], float]:
     """
     The predictor as a linear function of `products`, fitted on a few dozen configurations: its features are sums over
     layers of products of sizes. Building a configuration for every draw (6 ms each) would dominate the search time.

@@ -3,6 +3,12 @@
 from autobert_hf.lab.losses.distillation import RelationsAndStates, ScoresAndStates, SentencesAndStates
 from autobert_hf.lab.losses.loss import Loss
 from autobert_hf.lab.losses.masked_words import MaskedWords, MaskedWordsAndPairs
+from autobert_hf.lab.losses.relations import (
+    MaskedWordsAndRelations,
+    Relations,
+    RelationsByProbability,
+    RelationsByScore,
+)
 
 
 __all__ = ["LOSSES", "Loss"]
@@ -12,5 +18,9 @@ LOSSES: dict[str, type[Loss]] = {
     "mlm+nsp": MaskedWordsAndPairs,
     "paper": ScoresAndStates,
     "relations": RelationsAndStates,
+    "relations-kl": Relations,
+    "relations-mse": RelationsByProbability,
+    "relations-raw": RelationsByScore,
+    "mlm+relations": MaskedWordsAndRelations,
     "sentences": SentencesAndStates,
 }

@@ -9,6 +9,7 @@ from transformers import BertConfig, BertModel, PreTrainedModel
 from autobert_hf.lab.data.inputs import Inputs, model_inputs, public_name
 from autobert_hf.lab.distilling.teacher import Teacher, load_teacher
 from autobert_hf.lab.measuring.workload import Workload
+from autobert_hf.records.goals import Limits
 from autobert_hf.searchers.settings.budget import SearchSettings
 from autobert_hf.searchers.settings.described import described
 
@@ -52,6 +53,13 @@ class LatencySettings(SearchSettings):
         if limits[-1] <= 0:
             raise ValueError(f"max_latency is {self.max_latency}: give shares above 0 of the reference's time.")
         return limits
+
+    @property
+    def limits_by_folder(self) -> dict[str, Limits]:
+        """What a model has to keep, by its folder in the run: the largest limit is that of `model`."""
+        first, *others = self.limits_of_latency
+        folders = {"model": first} | {f"model-{limit:g}": limit for limit in others}
+        return {name: Limits({"latency": self.slack * limit}) for name, limit in folders.items()}
 
     @property
     def slack(self) -> float:

@@ -79,8 +79,8 @@ class AutoDistilSpace:
     def crossover(self, one: Architecture, other: Architecture, rng: Random) -> Architecture:
         """In the box of either parent: each variable from either, where that box has (nearly) the same value."""
         box = self.box_of(rng.choice((one, other)))
-        inside = [box.nearest(self.box_of(parent).read(parent)) for parent in (one, other)]
-        return box.crossover(*inside, rng)
+        first, second = (box.nearest(self.box_of(parent).read(parent)) for parent in (one, other))
+        return box.crossover(first, second, rng)
 
     def contains(self, architecture: Architecture) -> bool:
         return any(box.contains(architecture) for box in self.boxes)
