@@ -9,6 +9,7 @@ _ONE_SIZE = "its networks have layers of several sizes, the branched supernet ha
 _FORMULAS = "slices share one kind of layer, its layers are formulas and convolutions"
 _NO_NETWORK = "its architectures name no layers"
 _NO_SCORES = "a branched supernet needs a language model, and formulas have no attention scores to distil"
+_NO_WORDS = "formulas have no queries, keys and values that could be compared with a teacher's"
 
 # Space and supernet: "" where they go together, else why they do not.
 SPACE_AND_SUPERNET: Mapping[Pair, str] = {
@@ -16,6 +17,8 @@ SPACE_AND_SUPERNET: Mapping[Pair, str] = {
     ("autobert-zero", "sliced"): _FORMULAS,
     ("autotinybert", "branched"): _ONE_SIZE,
     ("autotinybert", "sliced"): "",
+    ("autodistil", "branched"): _ONE_SIZE,
+    ("autodistil", "sliced"): "",
     ("grid", "branched"): _NO_NETWORK,
     ("grid", "sliced"): _NO_NETWORK,
 }
@@ -30,6 +33,14 @@ LOSS_AND_SUPERNET: Mapping[Pair, str] = {
     ("paper", "sliced"): "",
     ("relations", "branched"): _NO_SCORES,
     ("relations", "sliced"): "",
+    ("relations-kl", "branched"): _NO_SCORES,
+    ("relations-kl", "sliced"): "",
+    ("relations-mse", "branched"): _NO_SCORES,
+    ("relations-mse", "sliced"): "",
+    ("relations-raw", "branched"): _NO_SCORES,
+    ("relations-raw", "sliced"): "",
+    ("mlm+relations", "branched"): _NO_WORDS,
+    ("mlm+relations", "sliced"): "",
     ("sentences", "branched"): _NO_SCORES,
     ("sentences", "sliced"): "",
 }

@@ -23,6 +23,7 @@ from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.evaluators import FunctionEvaluator, SupernetLoss
 from autobert_hf.searchers.methods import METHODS
 from autobert_hf.searchers.methods.autobert_zero import AutoBertZeroSettings
+from autobert_hf.searchers.methods.autodistil import AutoDistilSettings
 from autobert_hf.searchers.methods.autotinybert import AutoTinyBertSettings
 from autobert_hf.searchers.methods.method import Method
 from autobert_hf.searchers.run import Run
@@ -52,7 +53,18 @@ def tiny(world: World, folder: Path) -> AutoTinyBertSettings:
     return AutoTinyBertSettings(str(folder), "autotinybert", **text, **budget, **steps, **COMMON)
 
 
-CASES: dict[str, Callable[[World, Path], SearchSettings]] = {"autobert-zero": zero, "autotinybert": tiny}
+def distil(world: World, folder: Path) -> AutoDistilSettings:
+    text = {"train_file": [str(world.file)], "teacher": str(world.teacher_folder), "length": 24, "final_tokens": 300}
+    budget = {"num_trials": 6, "supernet_steps": 2, "latency_samples": 5, "latency_length": 16, "boxes": 2}
+    ends = {"max_latency": "0.9,0.7", "max_params": 9000.0, "final_training": "continue"}
+    return AutoDistilSettings(str(folder), "autodistil", **text, **budget, **ends, **COMMON)
+
+
+CASES: dict[str, Callable[[World, Path], SearchSettings]] = {
+    "autobert-zero": zero,
+    "autotinybert": tiny,
+    "autodistil": distil,
+}
 
 
 def count_work(models: Mapping[str, Any], *rest: Any, **options: Any) -> dict[str, Ratio]:

@@ -20,6 +20,6 @@ AUTOTINYBERT: dict[str, Any] = {
 
 # Section 4.1 and the released configurations; its 10 epochs are left to --supernet-steps.
 AUTODISTIL: dict[str, Any] = {
-    **{"num_hidden_layers": 12, "hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
-    **{"norm_position": "post", "loss": "relations-mse", "learning_rate": 4e-5, "batch_size": 128, "length": 128},
+    **{"teacher": "google-bert/bert-base-uncased", "loss": "relations-mse", "learning_rate": 4e-5},
+    **{"batch_size": 128, "length": 128},
 }

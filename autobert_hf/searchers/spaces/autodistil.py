@@ -119,14 +119,16 @@ def _closest(width: int) -> SizeBox:
 
 def scaled(box: SizeBox, teacher: AutoBertConfig) -> SizeBox:
     """
-    The box in proportion to the teacher: widths times its width over 768; as many consecutive depths (heads), if it
-    has as many, up to the box's most times the teacher's number over 12, rounded up; heads of the teacher's size.
+    The box in proportion to the teacher: widths times its width over 768, ratios times its ratio over 4; as many
+    consecutive depths (heads), if it has as many, up to the box's most times the teacher's number over 12, rounded up;
+    heads of the teacher's size.
     """
     layer = teacher.per_layer_config[0]
     widths = sorted({round(width * teacher.hidden_size / 768) for width in box.hidden_size})
     depths = _up_to(box.num_hidden_layers, teacher.num_hidden_layers)
     heads = _up_to(box.num_attention_heads, layer.num_attention_heads)
-    return SizeBox(depths, widths, box.ratio, heads, layer.head_dim)
+    ratios = tuple(ratio * layer.intermediate_size / (4 * teacher.hidden_size) for ratio in box.ratio)
+    return SizeBox(depths, widths, ratios, heads, layer.head_dim)
 
 
 def _up_to(values: Sequence[int], whole: int) -> range:
