@@ -1,6 +1,7 @@
 """Initial weights of a supernet: those of a pretrained teacher, reordered by importance, or new ones."""
 
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.distilling.signals import real_tokens
 from autobert_hf.lab.distilling.teacher import Teacher
 from autobert_hf.lab.losses.loss import Loss
 from autobert_hf.lab.training.held_out import HeldOut
@@ -36,7 +37,8 @@ class TeacherStart:
             encoder: AutoBertModel = model.base_model  # type: ignore[assignment]
             encoder.load_state_dict(from_bert(as_bert(self.teacher.model)).state_dict())
             if ordered:
-                order_by_use(encoder, self.text.fitting_batches("order"))
+                batches = self.text.fitting_batches("order")  # of which packed ones have no mask
+                order_by_use(encoder, [batch | {"attention_mask": real_tokens(batch)} for batch in batches])
         model.to(self.run.team.device)  # type: ignore[arg-type]  # a decorator of transformers hides the method
         return model
 
