@@ -56,7 +56,7 @@ def tiny(world: World, folder: Path) -> AutoTinyBertSettings:
 def distil(world: World, folder: Path) -> AutoDistilSettings:
     text = {"train_file": [str(world.file)], "teacher": str(world.teacher_folder), "length": 24, "final_tokens": 300}
     budget = {"num_trials": 6, "supernet_steps": 2, "latency_samples": 5, "latency_length": 16, "boxes": 2}
-    ends = {"max_latency": "0.9,0.7", "max_params": 9000.0, "final_training": "continue"}
+    ends = {"max_latency": "0.9,0.7", "max_params": 30_000.0, "final_training": "continue"}
     return AutoDistilSettings(str(folder), "autodistil", **text, **budget, **ends, **COMMON)
 
 

@@ -58,7 +58,7 @@ def search(runner: Runner, tiny_teacher: Path) -> Search:
     return Search(runner, tiny_teacher)
 
 
-LIMITED = {"max_flops": 1.6e6, "max_params": 14_000, "max_latency": 0.9}
+LIMITED = {"max_flops": 6e6, "max_params": 30_000, "max_latency": 0.9}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_the_best_student_within_all_limits_becomes_the_model(finished: Path) ->
     study = load_study(finished)
     assert len(study.trials) == 8 and all(trial.ok for trial in study.trials) and study.complete
     for trial in study.trials:
-        assert trial.scores["flops"] <= 1.6e6 and trial.scores["parameters"] <= 14_000
+        assert trial.scores["flops"] <= 6e6 and trial.scores["parameters"] <= 30_000
         assert trial.scores["latency"] <= 0.9
     best = min(study.trials, key=lambda trial: trial.scores["loss"])
     assert {name: trial.id for name, trial in study.picks().items()} == {"model": best.id}
@@ -91,6 +91,7 @@ def test_the_best_student_within_all_limits_becomes_the_model(finished: Path) ->
 
 
 def test_the_model_is_taken_out_as_it_was_scored(finished: Path) -> None:
+    assert {path.name for path in (finished / "supernet").iterdir()} == {"box-1.safetensors", "box-2.safetensors"}
     assert not (finished / "final").exists() and not (finished / "baselines").exists()
     study = load_study(finished)
     scored = study.model(study.best, train=False)
@@ -168,8 +169,8 @@ def test_with_a_proxy_task_each_box_gives_its_best(search: Search, tmp_path: Pat
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_killed_run_ends_as_an_undisturbed_one(search: Search, finished: Path, tmp_path: Path) -> None:
-    """In the second supernet's training, between the two, and in the search."""
-    for name, nth, half in [("save box-1", 0, True), ("step", 4, False), ("save box-2", 0, True), ("line", 5, True)]:
+    """Between the two trainings, in the second one, at its end, and in the search."""
+    for name, nth, half in [("save box-1", 0, True), ("step", 1, False), ("save box-2", 0, True), ("line", 5, True)]:
         code = search(tmp_path / "run", kill={"name": name, "nth": nth, "half": half}, **LIMITED)
         assert code == -9, f"not killed at {name}: {search.log}"
     assert search(tmp_path / "run", **LIMITED) == 0, search.log
