@@ -56,14 +56,6 @@ class AutoDistilSettings(LatencySettings, SupernetSettings, TeacherSettings):
     order_by_use: bool = described("Put the teacher's most used features first, as AutoTinyBERT does here.", False)
     final_training: Literal["none", "continue"] = described("What becomes of the best student.", "none")
 
-    @property
-    def limits_of_latency(self) -> list[float]:
-        return super().limits_of_latency if self.max_latency else []
-
-    @property
-    def limits_by_folder(self) -> dict[str, Limits]:
-        return super().limits_by_folder if self.max_latency else {"model": Limits()}
-
 
 class AutoDistil(Method):
     Settings: ClassVar[type[SearchSettings]] = AutoDistilSettings
@@ -136,13 +128,16 @@ class AutoDistil(Method):
             self.run.final(trial, {"found": found}, self.final_loss, s.final_recipe(self.text), self.text)
         if self.latency:
             timed = TimedComparison(self.run, trial, self.latency, self.text, self.teacher)
-            timed.record({"found": found}, {"found": trial.scores["latency"]})
+            timed.measure({"found": found}, {"found": trial.scores["latency"]})
         return found
 
     def open_evaluator(self, folder: Path) -> SupernetLoss:
+        """Tools see the boxes that were trained."""
         names = [*self.joined.supernets]
-        for name in [name for name in names if self.run.has_trained(f"supernet/{name}")] or names:
-            self.run.load(f"supernet/{name}", self.joined.supernets[name].module, self.loss)
+        seen = self.joined.only([name for name in names if self.run.has_trained(f"supernet/{name}")] or names)
+        for name, supernet in seen.supernets.items():
+            self.run.load(f"supernet/{name}", supernet.module, self.loss)
+        self.space, self.supernets = seen.space, {**seen.supernets}
         return self.evaluator
 
     def final_loss(self, model: PreTrainedModel) -> Loss:

@@ -51,6 +51,8 @@ class AutoTinyBertSettings(LatencySettings, SliceSettings, TeacherSettings):
         super().__post_init__()
         if not self.identical and (self.stock or self.strategy == "fast"):
             raise ValueError("--stock and --strategy fast need identical layers: leave --identical out.")
+        if not self.max_latency:
+            raise ValueError("max_latency is empty: write 0.5 or 0.5,0.33,0.25.")
 
 
 class AutoTinyBert(Method):

@@ -45,7 +45,9 @@ class LatencySettings(SearchSettings):
 
     @property
     def limits_of_latency(self) -> list[float]:
-        """The limits, largest first."""
+        """The limits, largest first; none if latency is not limited."""
+        if not self.max_latency:
+            return []
         try:
             limits = sorted({float(part) for part in self.max_latency.split(",")}, reverse=True)
         except ValueError as error:
@@ -57,6 +59,8 @@ class LatencySettings(SearchSettings):
     @property
     def limits_by_folder(self) -> dict[str, Limits]:
         """What a model has to keep, by its folder in the run: the largest limit is that of `model`."""
+        if not self.limits_of_latency:
+            return {"model": Limits()}
         first, *others = self.limits_of_latency
         folders = {"model": first} | {f"model-{limit:g}": limit for limit in others}
         return {name: Limits({"latency": self.slack * limit}) for name, limit in folders.items()}

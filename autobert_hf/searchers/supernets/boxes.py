@@ -1,6 +1,6 @@
 """AutoDistil's supernets (Xu et al., 2022, section 3.2): one for each box of sizes, cut out of one large network."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 from torch import Tensor, nn
@@ -39,6 +39,12 @@ class JoinedSupernets:
         self.space = space
         self.supernets = dict(supernets)
         self.module = nn.ModuleDict({name: supernet.module for name, supernet in supernets.items()})
+
+    def only(self, names: Collection[str]) -> "JoinedSupernets":
+        """The supernets of these names, and their boxes."""
+        kept = {name: one for name, one in self.supernets.items() if name in names}
+        boxes = [box for name, box in zip(self.supernets, self.space.boxes, strict=True) if name in names]
+        return JoinedSupernets(AutoDistilSpace(boxes), kept)
 
     def name_of(self, architecture: Architecture) -> str:
         """The name of the supernet; OutsideError if no box holds the architecture."""

@@ -92,7 +92,7 @@ def test_the_best_student_within_all_limits_becomes_the_model(finished: Path) ->
 
 def test_the_model_is_taken_out_as_it_was_scored(finished: Path) -> None:
     assert {path.name for path in (finished / "supernet").iterdir()} == {"box-1.safetensors", "box-2.safetensors"}
-    assert not (finished / "final").exists() and not (finished / "baselines").exists()
+    assert not (finished / "final").exists() and not (finished / "report" / "baselines.json").exists()
     study = load_study(finished)
     scored = study.model(study.best, train=False)
     for name, tensor in AutoModel.from_pretrained(finished / "model", add_pooling_layer=False).state_dict().items():
@@ -112,6 +112,10 @@ def test_boxes_without_a_student_within_the_limits_are_not_trained(search: Searc
     assert search(tmp_path / "run", max_params=9_000, num_trials=3) == 0, search.log
     trained = {path.name for path in (tmp_path / "run" / "supernet").iterdir()}
     assert trained == {"box-1.safetensors"}
+    with load_study(tmp_path / "run").opened() as method:
+        assert len(method.space.boxes) == 2
+        method.open_evaluator(tmp_path)
+        assert len(method.space.boxes) == 1 and [*method.supernets] == ["box-1"], "what tools may draw from"
 
 
 def test_limits_that_nobody_meets_together_are_refused_before_anything_is_trained() -> None:
