@@ -30,6 +30,7 @@ from scipy.stats import spearmanr
 import autobert_hf
 from autobert_hf.api import open_run
 from autobert_hf.lab.losses import LOSSES
+from autobert_hf.lab.training.accelerate_state import AccelerateState
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.trainer import Trainer
@@ -49,7 +50,8 @@ from autobert_hf.searchers.supernets.supernet import sampled
 
 PARTS = ("boxes", "policies", "ranking", "best")
 STUDENTS = 12  # of the comparison of boxes
-RATE = 3e-4
+# What the results depend on.
+ASKED = ("loss", "steps", "alone_steps", "learning_rate", "batch_size", "length", "held_out_rows", "networks")
 
 
 class OutOfTimeError(Exception):
@@ -65,8 +67,7 @@ class Study:
         self.held_out = HeldOut(method.loss, method.text.held_out, method.run.team)
         self.few = AutoDistilSpace.of(3, method.base).boxes[0]
         (self.whole,) = AutoDistilSpace.of(1, method.base).boxes
-        names = ("loss", "steps", "alone_steps", "batch_size", "length", "held_out_rows", "networks", "final_tokens")
-        asked = {name: getattr(given, name) for name in names}
+        asked = {name: getattr(given, name) for name in ASKED}
         output = given.output
         self.results: dict[str, Any] = json.loads(output.read_text()) if output.exists() else {"asked": asked}
         if self.results["asked"] != asked:
@@ -86,11 +87,22 @@ class Study:
             print(group, name, f"{known[name]['seconds']:.0f} s", flush=True)
         return known[name]["found"]
 
+    def made(self, parts: Sequence[Callable[[], object]]) -> bool:
+        """Whether there was time for all."""
+        try:
+            for part in parts:
+                part()
+        except OutOfTimeError:
+            print(f"{self.given.minutes:g} minutes are used up: the same command goes on, with more.")
+            return False
+        write_json(self.given.output, self.results)
+        return True
+
     def supernet(self, name: str, box: SizeBox, policy: str, number: int, seed: int) -> SlicedSupernet:
         """Trained, or read from the run's folder."""
         method, supernet = self.method, box_supernet(box, self.large)
         drawn = POLICIES[policy](box, seed, number)
-        recipe = Recipe(self.given.steps, RATE, 0.1, 0.3, over_networks="sum")
+        recipe = Recipe(self.given.steps, self.given.learning_rate, 0.1, 0.3, over_networks="sum")
         team, networks = method.run.team, sampled(supernet, drawn)
         trainer = Trainer(supernet.module, method.loss, networks, recipe, team, [drawn], seed)
         method.run.train(f"supernet/{name}-{seed}", trainer, method.text.with_seed(seed).stream("supernet"))
@@ -164,7 +176,7 @@ class Study:
 
     def trained_alone(self, supernet: SlicedSupernet, student: Architecture, seed: int) -> float:
         method, model = self.method, supernet.extract(student)
-        recipe = Recipe(self.given.alone_steps, RATE, 0.1, 0.3)
+        recipe = Recipe(self.given.alone_steps, self.given.learning_rate, 0.1, 0.3)
         trainer = Trainer(model, method.loss, lambda step, shard: [model], recipe, method.run.team, seed=seed)
         trainer.run(method.text.with_seed(seed).stream("alone"))
         return self.held_out(model.eval())
@@ -179,7 +191,7 @@ def best(given: argparse.Namespace) -> dict[str, Any]:
         **{"teacher": given.teacher, "train_file": given.train_file, "max_latency": given.max_latency},
         **{"length": given.length, "batch_size": given.batch_size, "held_out_rows": given.held_out_rows},
         **{"final_loss": "sentences", "final_tokens": given.final_tokens, "max_train_tokens": given.max_train_tokens},
-        **{"num_trials": given.networks, "cpu": given.cpu},
+        **{"num_trials": given.trials, "cpu": given.cpu, "learning_rate": given.learning_rate},
     }
     own = {
         "autodistil": {"loss": given.loss, "supernet_steps": given.steps, "final_training": "continue"},
@@ -223,10 +235,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=90, help="Processor time after which no training begins.")
     parser.add_argument("--seeds", type=int, default=3, help="Of the supernets.")
     parser.add_argument("--steps", type=int, default=500, help="Of each supernet.")
-    parser.add_argument("--networks", type=int, default=24, help="Students that are ranked; trials of `best`.")
+    parser.add_argument("--networks", type=int, default=24, help="Students that are ranked.")
+    parser.add_argument("--trials", type=int, default=100, help="Candidates of each search of `best`.")
     parser.add_argument("--alone-steps", type=int, default=300)
     parser.add_argument("--alone-seeds", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=8, help="Rows; with 64 tokens each a batch has 512 at most.")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--length", type=int, default=64)
     parser.add_argument("--held-out-rows", type=int, default=64)
     parser.add_argument("--loss", default="relations-kl")
@@ -250,16 +264,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         max_train_tokens=Quantity(given.max_train_tokens),
         shards=1,
     )
-    with open_run(settings) as run:
+    with AccelerateState(), open_run(settings) as run:
         study = Study(AutoDistil(run, settings), given)
-        try:
-            for part in [part for part in PARTS if part in given.parts and part != "best"]:
-                getattr(study, part)()
-        except OutOfTimeError:
-            print(f"{given.minutes:g} minutes are used up: the same command goes on, with more.")
-        write_json(given.output, study.results)
-    if "best" in given.parts:
-        study.once("best", "both", lambda: best(given))
+        in_time = study.made([getattr(study, part) for part in PARTS[:-1] if part in given.parts])
+    if in_time and "best" in given.parts:  # searches open runs of their own
+        study.made([lambda: study.once("best", "both", lambda: best(given))])
 
 
 if __name__ == "__main__":

@@ -14,10 +14,14 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForMaskedLM
 
 from autobert_hf import AutoBertConfig, load_study
+from autobert_hf import search as search_by_library
+from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Limits
 from autobert_hf.records.journal import read_journal
 from autobert_hf.records.json_files import read_record
+from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.space_summary import LimitError
 from autobert_hf.searchers.spaces.autodistil import AutoDistilSpace, OutsideError
 from autobert_hf.searchers.strategies.exhaustive import all_within
@@ -147,6 +151,32 @@ def test_limits_that_nobody_meets_together_are_refused_before_anything_is_traine
 def test_settings_that_no_run_can_have(search: Search, tmp_path: Path, settings: dict[str, Any], said: str) -> None:
     assert said in search.refused(tmp_path / "run", **settings)
     assert not (tmp_path / "run" / "supernet").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "over_networks", "number"),
+    [({}, "sum", 4), ({"gradients": "mean", "policy": "uniform", "subnetworks": 3}, "mean", 3)],
+)
+def test_the_settings_reach_the_training(
+    tiny_teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict, over_networks: str, number: int
+) -> None:
+    made: list[Trainer] = []
+
+    def train(run: Run, name: str, trainer: Trainer, batches: object) -> None:
+        made.append(trainer)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "train", train)
+    (tmp_path / "text.txt").write_text("\n\n".join(corpus(60, seed=0)))
+    places = {"teacher": tiny_teacher, "train_file": tmp_path / "text.txt", "output_dir": tmp_path / "run"}
+    with pytest.raises(KeyboardInterrupt):
+        search_by_library("autodistil", cpu=True, **places, **SMALL, **given)
+    (trainer,) = made
+    assert (trainer.recipe.over_networks, trainer.recipe.steps) == (over_networks, 3)
+    cuts = [network.cut for network in trainer.networks(0, 0)]
+    assert len(cuts) == number
+    if not given:
+        assert [len(cut.layers) for cut in cuts[:2]] == [1, 3], "the smallest and the largest first"
 
 
 @pytest.mark.parametrize("loss", ["mlm", "mlm+relations"])
