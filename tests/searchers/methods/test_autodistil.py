@@ -150,7 +150,7 @@ def test_limits_that_nobody_meets_together_are_refused_before_anything_is_traine
 )
 def test_settings_that_no_run_can_have(search: Search, tmp_path: Path, settings: dict[str, Any], said: str) -> None:
     assert said in search.refused(tmp_path / "run", **settings)
-    assert not (tmp_path / "run" / "supernet").exists()
+    assert not (tmp_path / "run" / "supernet").exists() and "step/s" not in search.log, "before any training"
 
 
 @pytest.mark.parametrize(
