@@ -77,11 +77,11 @@ class AutoDistil(Method):
         self.start = TeacherStart(run, self.text, self.loss, self.base, self.teacher if s.from_teacher else None)
         self.joined = JoinedSupernets(self.space, box_supernets(self.space, self.start.model(s.order_by_use)))
         self.supernets = {**self.joined.supernets}
-        self.latency, limits = None, dict(s.limits.most)
-        if s.limits_of_latency:
+        self.latency = None
+        if s.max_latency:
             self.latency = PredictedLatency(run, self.space, self.base, s.reference(self.teacher), s)
-            limits["latency"] = s.slack * s.limits_of_latency[0]
-        self.goals = replace(s.goals(self.loss.unit, self.loss.floor(self.text)), limits=Limits(limits))
+        self.limits = [Limits({**s.limits.most, **own.most}) for own in s.limits_by_folder.values()]
+        self.goals = replace(s.goals(self.loss.unit, self.loss.floor(self.text)), limits=self.limits[0])
         self.tasks = s.tasks(self.text, run.team)
         predicted = {"latency": self.latency} if self.latency else {}
         held_out = HeldOut(self.loss, self.text.held_out, run.team)
@@ -92,7 +92,7 @@ class AutoDistil(Method):
         self.tasks.load()
         if self.latency:
             self.latency.measure()
-        students = all_within(self.space, self.evaluator.known, self.goals.limits, s.seed)
+        students = all_within(self.space, self.evaluator.known, self.limits, s.seed)
         for name in sorted({self.joined.name_of(student) for student in students}):
             self.train_supernet(name)
         return self.run.study(FixedList(students), self.evaluator, self.goals, min(s.num_trials, len(students)))

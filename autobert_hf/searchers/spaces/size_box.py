@@ -1,5 +1,6 @@
 """A box of sizes: networks with identical layers, whose feed-forward width is a multiple of their width."""
 
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -32,7 +33,7 @@ class SizeBox:
 
     @property
     def size(self) -> int:
-        return len([*product(*self.choices())])
+        return math.prod(map(len, self.choices()))
 
     def enumerate(self) -> Iterator[Architecture]:
         return (self.build(values) for values in product(*self.choices()))

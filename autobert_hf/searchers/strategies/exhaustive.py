@@ -1,6 +1,7 @@
 """Exhaustive search: all networks of a space within latency windows, or within any limits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, zip_longest
 from random import Random
 
 from autobert_hf.records.architecture import Architecture
@@ -39,25 +40,25 @@ def listed(
 
 
 def all_within(
-    space: Listable, known: Callable[[Architecture], Mapping[str, float]], limits: Limits, seed: int
+    space: Listable, known: Callable[[Architecture], Mapping[str, float]], limits: Sequence[Limits], seed: int
 ) -> list[Architecture]:
     """
-    The networks of `space` whose `known` scores keep within the limits, in random order, so that the beginning of the
-    list is a fair sample.
+    The networks of `space` whose `known` scores keep within any of the `limits`, in random order. The limits take
+    turns, so that the beginning of the list is a fair sample for each.
 
     Raises:
-        LimitError: if there are none; the message names the smallest values.
+        LimitError: if nothing keeps within one of them; the message names the smallest values.
     """
     scores = {architecture: known(architecture) for architecture in space.enumerate()}
-    found = [architecture for architecture, own in scores.items() if limits.broken_by(own) is None]
-    if not found:
-        smallest = ", ".join(
-            f"{min(own[name] for own in scores.values()):,.4g} {name} (limit {most:,.4g})"
-            for name, most in limits.most.items()
-        )
-        raise LimitError(
-            f"None of the {len(scores):,} networks of the space keeps within all limits; the smallest have "
-            f"{smallest}: raise a limit, or leave one out."
-        )
-    Random(derive(seed, "exhaustive")).shuffle(found)
-    return found
+    order = Random(derive(seed, "exhaustive")).sample([*scores], len(scores))
+    found = [[one for one in order if own.broken_by(scores[one]) is None] for own in limits]
+    for own, kept in zip(limits, found, strict=True):
+        if not kept:
+            least = {name: min(values[name] for values in scores.values()) for name in own.most}
+            smallest = ", ".join(f"{least[name]:,.4g} {name} (limit {most:,.4g})" for name, most in own.most.items())
+            raise LimitError(
+                f"None of the {len(scores):,} networks of the space keeps within all limits; the smallest have "
+                f"{smallest}: raise a limit, or leave one out."
+            )
+    turns = chain.from_iterable(zip_longest(*found))
+    return [one for one in dict.fromkeys(turns) if one is not None]

@@ -122,17 +122,38 @@ def test_boxes_without_a_student_within_the_limits_are_not_trained(search: Searc
         assert len(method.space.boxes) == 1 and [*method.supernets] == ["box-1"], "what tools may draw from"
 
 
-def test_limits_that_nobody_meets_together_are_refused_before_anything_is_trained() -> None:
-    """Each alone can be met."""
+@pytest.fixture
+def numbered() -> tuple[AutoDistilSpace, dict[Architecture, dict[str, float]]]:
+    """A space and made-up scores: the later an architecture is listed, the larger it is and the fewer its FLOPs."""
     sizes = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 192}
     space = AutoDistilSpace.of(3, AutoBertConfig(**sizes))
-    known = {one: {"parameters": float(number), "flops": 1e3 - number} for number, one in enumerate(space.enumerate())}
-    within = all_within(space, known.__getitem__, Limits({"parameters": 20.0, "flops": 990.0}), 0)
-    assert {known[one]["parameters"] for one in within} == {10.0 + step for step in range(11)}
-    again = all_within(space, known.__getitem__, Limits({"parameters": 20.0, "flops": 990.0}), 0)
-    assert within == again != sorted(within, key=lambda one: known[one]["parameters"])
+    scores = {at: {"parameters": float(number), "flops": 1e3 - number} for number, at in enumerate(space.enumerate())}
+    return space, scores
+
+
+def test_all_students_within_the_limits_are_listed_in_random_order(numbered) -> None:
+    space, known = numbered
+    limits = [Limits({"parameters": 20.0, "flops": 990.0})]
+    within = all_within(space, known.__getitem__, limits, 0)
+    assert {known[one]["parameters"] for one in within} == {10.0 + step for step in range(11)} and len(within) == 11
+    assert within == all_within(space, known.__getitem__, limits, 0) != all_within(space, known.__getitem__, limits, 1)
+    assert within != sorted(within, key=lambda one: known[one]["parameters"])
+
+
+def test_several_limits_take_turns_so_that_a_sample_has_students_of_each(numbered) -> None:
+    space, known = numbered
+    loose, tight = Limits({"parameters": 200.0}), Limits({"parameters": 4.0})
+    within = all_within(space, known.__getitem__, [loose, tight], 0)
+    assert len(within) == len(set(within)) == 201
+    assert sum(known[one]["parameters"] <= 4.0 for one in within[:10]) == 5
+
+
+def test_limits_that_nobody_meets_together_are_refused(numbered) -> None:
+    """Each alone can be met."""
+    space, known = numbered
+    limits = [Limits(), Limits({"parameters": 5.0, "flops": 990.0})]
     with pytest.raises(LimitError, match=r"keeps within all limits; the smallest have 0 parameters \(limit 5\)"):
-        all_within(space, known.__getitem__, Limits({"parameters": 5.0, "flops": 990.0}), 0)
+        all_within(space, known.__getitem__, limits, 0)
 
 
 @pytest.mark.parametrize(
