@@ -93,8 +93,10 @@ class AutoDistil(Method):
         if self.latency:
             self.latency.measure()
         students = all_within(self.space, self.evaluator.known, self.limits, s.seed)
-        for name in sorted({self.joined.name_of(student) for student in students}):
+        used = self.joined.only({self.joined.name_of(student) for student in students})
+        for name in used.supernets:
             self.train_supernet(name)
+        self.supernets = {**used.supernets}  # what is trained, and may be published
         return self.run.study(FixedList(students), self.evaluator, self.goals, min(s.num_trials, len(students)))
 
     def train_supernet(self, name: str) -> None:
