@@ -18,7 +18,7 @@ from autobert_hf.searchers.spaces.restricted import RestrictedSpace
 from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.testing import check_space
 
-from .world import BASE, DISTIL, HEADS_KEPT, LAYERS_DIFFER, TINY, ZERO
+from .world import BASE, DISTIL, HEADS_KEPT, LAYERS_DIFFER, LTS, TINY, ZERO
 
 
 LARGER = AutoBertConfig()
@@ -38,6 +38,7 @@ CASES = {
     "autodistil, a box alone": (DISTIL.boxes[0], BASE),
     "grid": (GridSpace(layers=[2, 4, 6], width=[64, 128], activation=["gelu", "relu", None]), None),
     "grid, of networks": (GridSpace(num_hidden_layers=[1, 2], intermediate_size=[8, 16, 24]), BASE),
+    "lts": (LTS, BASE),
     "restricted": (RestrictedSpace(TINY, lambda one: len(one.layers) > 0), BASE),
 }
 

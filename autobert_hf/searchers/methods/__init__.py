@@ -3,6 +3,7 @@
 from autobert_hf.searchers.methods.autobert_zero import AutoBertZero
 from autobert_hf.searchers.methods.autodistil import AutoDistil
 from autobert_hf.searchers.methods.autotinybert import AutoTinyBert
+from autobert_hf.searchers.methods.lts import Lts
 from autobert_hf.searchers.methods.method import Method
 
 
@@ -10,4 +11,5 @@ METHODS: dict[str, type[Method]] = {
     "autobert-zero": AutoBertZero,
     "autotinybert": AutoTinyBert,
     "autodistil": AutoDistil,
+    "lts": Lts,
 }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.distilling.sentence_files import add_sentence_files
@@ -39,6 +39,7 @@ class Method(ABC):
     goals: Goals
     base: AutoBertConfig | None = None  # the configuration outside the searched part
     text: Text | None = None
+    tokenizer: PreTrainedTokenizerBase | None = None  # of a method without text; else that of the text
     teacher: Teacher | None = None
     loss: Loss | None = None
     evaluator: Evaluator | None = None
@@ -89,7 +90,7 @@ class Method(ABC):
         """
         source = self.teacher.source if self.teacher else None
         if self.run.team.is_main:
-            tokenizer = self.text.tokenizer if self.text else None
+            tokenizer = self.text.tokenizer if self.text else self.tokenizer
             save_model(model, tokenizer, folder, lambda place: source and add_sentence_files(source, place))
 
 

@@ -53,6 +53,13 @@ class TextSettings(TokenSettings):
         for option, name in (("--loss", self.loss), ("--final-loss", self.final_loss)):
             if name not in LOSSES:
                 raise ValueError(f"{option} {name} is unknown: choose from {', '.join(LOSSES)}.")
+            if LOSSES[name].decoders not in (None, self.is_decoder):
+                others = [loss for loss, kind in LOSSES.items() if kind.decoders == self.is_decoder]
+                trained, found = ("encoders", "decoders") if self.is_decoder else ("decoders", "encoders")
+                raise ValueError(
+                    f"{option} {name} trains {trained}, and this run searches for {found}: choose from "
+                    f"{', '.join(others)}."
+                )
         _refuse_equal_names(self.proxy_task)
         if self.final_warmup + self.final_decay > 1:
             raise ValueError(
@@ -76,6 +83,11 @@ class TextSettings(TokenSettings):
         """The option that asks for a teacher, such as `--loss paper`; empty if none does."""
         given = {"--loss": self.loss, "--final-loss": self.final_loss}
         return next((f"{option} {name}" for option, name in given.items() if LOSSES[name].needs_teacher), "")
+
+    @property
+    def is_decoder(self) -> bool:
+        """Whether the networks of the method are decoders."""
+        return False
 
     def source(self) -> Source:
         """Where the text comes from, and what becomes of it."""
