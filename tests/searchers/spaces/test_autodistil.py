@@ -61,7 +61,7 @@ def test_other_numbers_of_boxes_are_refused(number):
 
 def of_the_paper(layers: int, width: int, ratio: float, heads: int) -> tuple[float, float]:
     """
-    Millions of parameters and milliards of multiply-adds by the formula that gives the paper's figures: queries, keys
+    Millions of parameters and billions of multiply-adds by the formula that gives the paper's figures: queries, keys
     and values of heads / 12 of the width, where the released modules have 64 for each head.
     """
     inner, attention = ratio * width, width * heads / 12
@@ -78,9 +78,9 @@ def test_published_winners_are_in_their_boxes_and_count_as_reported(name):
     winner = box.build(sizes)
     assert box.contains(winner) and AutoDistilSpace.of(3, BERT).box_of(winner).largest() == box.largest()
     assert round(count_parameters(winner.to_config(BERT), "pooler") / 1e6, 1) == released
-    parameters, milliards = of_the_paper(*sizes)
+    parameters, billions = of_the_paper(*sizes)
     assert parameters == pytest.approx(reported, abs=0.06)
-    assert milliards == pytest.approx(flops, rel=0.015)
+    assert billions == pytest.approx(flops, rel=0.015)
 
 
 def test_published_ranges_of_parameters():
