@@ -12,6 +12,7 @@ _FORMULAS = "slices share one kind of layer, its layers are formulas and convolu
 _NO_NETWORK = "its architectures name no layers"
 _HEAD_SIZES = "one width has heads of several sizes, its slices keep the size of a head or their number"
 _NO_SCORES = "a branched supernet needs a language model, and formulas have no attention scores to distil"
+_NO_WORDS = "formulas have no queries, keys and values that could be compared with a teacher's"
 
 _NOT_CAUSAL = "a branched supernet has no decoders"
 _DIRECTION = {
@@ -25,6 +26,8 @@ SPACE_AND_SUPERNET: Mapping[Pair, str] = {
     ("autobert-zero", "sliced"): _FORMULAS,
     ("autotinybert", "branched"): _ONE_SIZE,
     ("autotinybert", "sliced"): "",
+    ("autodistil", "branched"): _ONE_SIZE,
+    ("autodistil", "sliced"): "",
     ("grid", "branched"): _NO_NETWORK,
     ("grid", "sliced"): _NO_NETWORK,
     ("lts", "branched"): _ONE_SIZE,
@@ -50,6 +53,14 @@ LOSS_AND_SUPERNET: Mapping[Pair, str] = {
     ("paper", "sliced"): "",
     ("relations", "branched"): _NO_SCORES,
     ("relations", "sliced"): "",
+    ("relations-kl", "branched"): _NO_SCORES,
+    ("relations-kl", "sliced"): "",
+    ("relations-mse", "branched"): _NO_SCORES,
+    ("relations-mse", "sliced"): "",
+    ("relations-raw", "branched"): _NO_SCORES,
+    ("relations-raw", "sliced"): "",
+    ("mlm+relations", "branched"): _NO_WORDS,
+    ("mlm+relations", "sliced"): "",
     ("sentences", "branched"): _NO_SCORES,
     ("sentences", "sliced"): "",
 }

@@ -14,12 +14,17 @@ from autobert_hf.searchers.compatibility import LOSS_AND_NETWORK, LOSS_AND_SUPER
 from autobert_hf.searchers.spaces import SPACES
 from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, SlicedSupernet
 
-from .world import BASE, HEADS_KEPT, TINY, ZERO, World
+from .world import BASE, DISTIL, HEADS_KEPT, TINY, ZERO, World
 
 
 KINDS = {"encoder": False, "decoder": True}
 DOCS = Path(__file__).parents[2] / "docs" / "methods.md"
-SPACE = {"autobert-zero": ZERO, "autotinybert": TINY, "grid": GridSpace(num_hidden_layers=[1, 2])}
+SPACE = {
+    "autobert-zero": ZERO,
+    "autotinybert": TINY,
+    "autodistil": DISTIL,
+    "grid": GridSpace(num_hidden_layers=[1, 2]),
+}
 
 
 def build(supernet, space, base, network):

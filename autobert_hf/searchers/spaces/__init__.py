@@ -1,9 +1,16 @@
 """Search spaces by name."""
 
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
+from autobert_hf.searchers.spaces.autodistil import AutoDistilSpace
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.spaces.grid import GridSpace
 from autobert_hf.searchers.spaces.lts import LtsSpace
 
 
-SPACES = {"autobert-zero": AutoBertZeroSpace, "autotinybert": AutoTinyBertSpace, "grid": GridSpace, "lts": LtsSpace}
+SPACES = {
+    "autobert-zero": AutoBertZeroSpace,
+    "autotinybert": AutoTinyBertSpace,
+    "autodistil": AutoDistilSpace,
+    "grid": GridSpace,
+    "lts": LtsSpace,
+}
