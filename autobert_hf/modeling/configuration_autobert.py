@@ -105,6 +105,7 @@ class AutoBertConfig(PreTrainedConfig):
             head needs.
         sparse_prediction (`bool`): masked-LM logits at labelled positions only, when labels are given.
         is_decoder, use_cache (`bool`): causal language model.
+        supernet (`dict`, *optional*): the sizes that a supernet's checkpoint holds, see `SuperNetSpace`.
         format_version (`int`): of this vocabulary; newer versions than the installed one are refused.
 
     Example:
@@ -163,6 +164,7 @@ class AutoBertConfig(PreTrainedConfig):
     sparse_prediction: bool = False
     is_decoder: bool = False
     use_cache: bool = True
+    supernet: dict[str, Any] | None = None
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self, **kwargs: Any) -> None:
