@@ -1,6 +1,6 @@
 """
-Adapters of a supernet's slices stay on their slice. PEFT records the supernet's name only, under which the largest network
-is loaded: a file beside the adapter's weights records the sizes, and is read when the adapter is loaded.
+Adapters of a supernet's slices stay on their slice. PEFT records the supernet's name only, under which the largest
+network is loaded: a file beside the adapter's weights records the sizes, and is read when the adapter is loaded.
 """
 
 from functools import wraps

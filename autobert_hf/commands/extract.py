@@ -18,7 +18,9 @@ def extract_command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="autobert extract", description=__doc__, allow_abbrev=False)
     parser.add_argument("supernet", help="Folder or Hub id of a supernet.")
     parser.add_argument("output_dir", type=Path, help="Folder of the model; must not exist yet.")
-    parser.add_argument("--architecture", help="A name of its front, e.g. 2x or smallest; without a choice the largest.")
+    parser.add_argument(
+        "--architecture", help="A name of its front, e.g. 2x or smallest; without a choice the largest."
+    )
     parser.add_argument("--max-params", type=quantity, help="Maximum parameters (without a head), e.g. 5M.")
     parser.add_argument("--max-latency", type=quantity, help="Maximum latency relative to the reference, e.g. 0.5.")
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")

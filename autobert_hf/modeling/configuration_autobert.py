@@ -203,6 +203,11 @@ class AutoBertConfig(PreTrainedConfig):
         hidden = (self.per_layer_attributes or set()) if self.is_heterogeneous else set()
         yield from (key for key in keys if key not in hidden)
 
+    def to_dict(self) -> dict[str, Any]:
+        """An ordinary network's says nothing of supernets."""
+        settings = super().to_dict()
+        return {k: v for k, v in settings.items() if k != "supernet" or v is not None}
+
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:  # noqa: ANN401
         # Which attention library or kernel runs is the choice of whoever loads, never of a file from the Hub.

@@ -412,7 +412,7 @@ class AutoBertPreTrainedModel(PreTrainedModel):
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """
         As in transformers, but from safetensors only, never from another architecture's weights, in `AutoBertModel`
-        without a pooler that the file does not hold, and from a supernet the slice `architecture` (see docs/supernets.md).
+        without a pooler that the file does not hold, and from a supernet the slice `architecture` (docs/supernets.md).
 
         Raises:
             OSError: if safetensors are missing or damaged.

@@ -79,7 +79,8 @@ class AutoBertSuperNet(modeling_autobert.AutoBertPreTrainedModel):
         config.dtype = self.network.dtype
         state = self.network.state_dict()
         write_files(folder, state, Layout.of(self.space, config), self.space.digest(config))
-        custom_object_save(self.network, folder, config=config)
+        if self.network.base_model._auto_class is not None:  # as transformers: after registration
+            custom_object_save(self.network.base_model, folder, config=config)
         config.save_pretrained(folder)
         (folder / "README.md").write_text(card(self.space, config), encoding="utf-8")
         if push_to_hub:

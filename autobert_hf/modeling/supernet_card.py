@@ -24,8 +24,8 @@ model = AutoModel.from_pretrained("REPOSITORY", architecture="{name}")
 ```
 
 Without `pip install autobert-hf`, leave the first line out and add `trust_remote_code=True`. `architecture` may be a
-name of the table, `"smallest"` or `"largest"`, limits (`{{"max_params": 5_000_000}}`, `{{"max_latency": 0.5}}`) or sizes
-between those of the table (`{{"hidden_size": {hidden}}}`). The result is an ordinary model, to fine-tune and save as any.
+name of the table, `"smallest"` or `"largest"`, limits
+(`{{"max_params": 5_000_000}}`, `{{"max_latency": 0.5}}`) or sizes (`{{"hidden_size": {hidden}}}`). The result is an ordinary model, to fine-tune and save as any.
 
 """
 
@@ -61,5 +61,7 @@ def _notes(space: SuperNetSpace) -> str:
         best = "higher" if space.quality["direction"] == "maximize" else "lower"
         notes.append(f"Points are chosen by `{space.quality['name']}` ({space.quality['unit']}; {best} is better).")
     if space.machine:
-        notes.append(f"Latencies are shares of that of {space.reference or 'the reference'}, measured on {space.machine}.")
+        notes.append(
+            f"Latencies are shares of that of {space.reference or 'the reference'}, measured on {space.machine}."
+        )
     return " ".join(notes) + "\n"

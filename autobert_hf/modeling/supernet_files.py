@@ -1,6 +1,6 @@
 """
-Reads and writes the files of a supernet; `supernet_layout` says what stands in them. safetensors' own reader maps files
-into memory, where a slice of columns touches every page; here the pieces of a slice are read one by one.
+Reads and writes the files of a supernet; `supernet_layout` says what stands in them. safetensors' own reader maps
+files into memory, where a slice of columns touches every page; here the pieces of a slice are read one by one.
 """
 
 import json

@@ -1,20 +1,20 @@
 """
 How the files of a supernet are laid out, so that a small network is read, or downloaded, without the rest.
 
-*Levels* are boxes of sizes, each inside the next: the smallest network, the points of the front, the whole. There is one
-safetensors file for each layer and level, and for what stands outside of the layers (`LAYER` is `outer`):
+*Levels* are boxes of sizes, each inside the next: the smallest network, the points of the front, the whole. There is
+one safetensors file for each layer and level, and for what stands outside of the layers (`LAYER` is `outer`):
 
     supernet-LAYER-LEVEL.safetensors
 
 A weight is seen as a matrix whose rows and columns are sorted by the first level that needs them, so that each level
-needs the leading rows and columns. (Only narrowed heads make this differ from the order in the network.) The file of a
-level holds what the level adds to those before it: `NAME:right`, the new columns of the old rows, and `NAME:below`, the
-new rows in full. Each is flat: strips of `STRIP` columns one after the other, each stored row by row, so that the
+needs the leading rows and columns. (Only narrowed heads make this differ from the order in the network.) The file of
+a level holds what the level adds to those before it: `NAME:right`, the new columns of the old rows, and `NAME:below`,
+the new rows in full. Each is flat: strips of `STRIP` columns one after the other, each stored row by row, so that the
 leading rows of the leading columns are a few contiguous pieces.
 
-So a network needs, of each of its layers, the files up to the first level that contains it. From a folder, only its own
-rows and strips are read; from the Hub, those files are downloaded, which for a point of the front is nothing beyond the
-point where the front's sizes rise together.
+So a network needs, of each of its layers, the files up to the first level that contains it. From a folder, only its
+own rows and strips are read. From the Hub, those files are downloaded whole: nothing beyond a point of the front where
+the sizes of the front rise together, and up to the next level in between.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,7 +59,11 @@ class Layout:
             level = _joined(whole, cut, levels[-1] if levels else None)
             if level != whole and level not in levels:
                 levels.append(level)
-        kept = [levels[i * len(levels) // MOST_LEVELS] for i in range(MOST_LEVELS)] if len(levels) > MOST_LEVELS else levels
+        kept = (
+            [levels[i * len(levels) // MOST_LEVELS] for i in range(MOST_LEVELS)]
+            if len(levels) > MOST_LEVELS
+            else levels
+        )
         low, high, _ = space.box["head_dim"]
         return cls(whole, (*kept, whole), low != high)
 
@@ -138,7 +142,10 @@ def _indices(counted: str | None, length: int, whole: Cut, cut: Cut, layer: int 
 
 
 def _volume(cut: Cut) -> int:
-    return sum(cut.hidden_size * (layer.num_attention_heads * layer.head_dim + layer.intermediate_size) for layer in cut.layers)
+    return sum(
+        cut.hidden_size * (layer.num_attention_heads * layer.head_dim + layer.intermediate_size)
+        for layer in cut.layers
+    )
 
 
 def _fits(small: LayerCut, large: LayerCut) -> bool:

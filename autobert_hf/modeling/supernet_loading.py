@@ -1,6 +1,7 @@
 """
-`from_pretrained(..., architecture=...)`: a slice of a published supernet as an ordinary model. The keyword is taken out
-before transformers sees it; the weights of the slice are read, and handed on as a `state_dict` with its configuration.
+`from_pretrained(..., architecture=...)`: a slice of a published supernet as an ordinary model. The keyword is taken
+out before transformers sees it; the weights of the slice are read, and handed on as a `state_dict` with its
+configuration.
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+from transformers import PreTrainedConfig
 from transformers.utils.hub import cached_file, cached_files, resolve_revision
 
 from .configuration_autobert import AutoBertConfig
@@ -23,7 +25,13 @@ HUB = ("cache_dir", "force_download", "proxies", "local_files_only", "token", "r
 SLICE_FILE = "architecture.json"  # beside an adapter's weights: the slice that it was trained on
 
 
-def load(ordinary: Callable[..., Any], config_class: type[AutoBertConfig], name: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+def load(
+    ordinary: Callable[..., Any],
+    config_class: type[AutoBertConfig],
+    name: Any,  # noqa: ANN401
+    *args: Any,
+    **kwargs: Any,
+) -> Any:  # noqa: ANN401
     """
     `ordinary` is transformers' from_pretrained of a model's class; the arguments are those that it was called with.
 
@@ -57,18 +65,23 @@ def find(name: Any, file: str, hub: dict[str, Any]) -> str | None:  # noqa: ANN4
 def _adapter_of(name: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:  # noqa: ANN401
     """The adapter that is to be loaded on top, if any, and the network below: `name` may be that of an adapter."""
     given = (kwargs.get("adapter_kwargs") or {}).get("_adapter_model_path")
-    if given is not None or name is None or kwargs.get("config") is not None or find(name, "config.json", _hub(kwargs)):
+    if (
+        given is not None
+        or name is None
+        or kwargs.get("config") is not None
+        or find(name, "config.json", _hub(kwargs))
+    ):
         return given, name
     path = find(name, "adapter_config.json", _hub(kwargs))
     return (None, name) if path is None else (name, json.loads(Path(path).read_text())["base_model_name_or_path"])
 
 
 def _supernet_config(config_class: type[AutoBertConfig], name: Any, kwargs: dict[str, Any]) -> AutoBertConfig | None:  # noqa: ANN401
-    """The supernet's configuration, with the settings among `kwargs` taken out and applied; None for other networks."""
+    """The supernet's configuration, with the settings in `kwargs` taken out and applied; None for other networks."""
     config = kwargs.get("config")
     if name is None or kwargs.get("state_dict") is not None:
         return None
-    if not isinstance(config, AutoBertConfig):
+    if not isinstance(config, PreTrainedConfig):  # with remote code there can be two AutoBertConfig
         source = config or name
         path = find(source, "config.json", _hub(kwargs))
         if path is None or not isinstance(settings := _settings(path), dict) or settings.get("supernet") is None:

@@ -140,14 +140,18 @@ class SuperNetSpace:
             raise SuperNetError(f"architecture: {bad[0]}, not a whole number.")
         lists = {name: size for name, size in sizes.items() if isinstance(size, list)}
         if bad := [name for name, size in lists.items() if name not in IN_LAYER or len(size) != depth]:
-            raise SuperNetError(f"architecture: {bad[0]} takes one number, or in a layer one for each of {depth} layers.")
+            raise SuperNetError(
+                f"architecture: {bad[0]} takes one number, or in a layer one for each of {depth} layers."
+            )
         if not self.contains(sizes):
             nearest = self.nearest(sizes)
             moved = [name for name in SIZES if nearest[name] != sizes[name]]
-            boxes = ", ".join(f"{name} {self.box[name][0]} to {self.box[name][1]} by {self.box[name][2]}" for name in moved)
+            boxes = ", ".join(
+                f"{name} {self.box[name][0]} to {self.box[name][1]} by {self.box[name][2]}" for name in moved
+            )
             raise SuperNetError(
-                f"This supernet does not hold {({name: sizes[name] for name in moved})}: it has {boxes}. The nearest "
-                f"inside is architecture={nearest}."
+                f"This supernet does not hold { ({name: sizes[name] for name in moved}) }: it has {boxes}. "
+                f"The nearest inside is architecture={nearest}."
             )
         return sizes
 
@@ -164,7 +168,9 @@ class SuperNetSpace:
         fitting = [n for n in names if all(scored[n][LIMITS[limit]] <= most for limit, most in limits.items())]
         if not fitting:
             least = [f"{min(scored[n][LIMITS[limit]] for n in names):,.4g} {LIMITS[limit]}" for limit in limits]
-            raise SuperNetError(f"No point of this supernet keeps within {dict(limits)}; the least are {', '.join(least)}.")
+            raise SuperNetError(
+                f"No point of this supernet keeps within {dict(limits)}; the least are {', '.join(least)}."
+            )
         return dict(self.points[max(fitting, key=lambda name: self._rank(scored[name]))]["sizes"])
 
     def _rank(self, scores: Mapping[str, float]) -> tuple[float, float]:
@@ -200,5 +206,11 @@ class SuperNetSpace:
     def digest(self, config: AutoBertConfig) -> str:
         """Of all that the layout of the files follows from; stored in each of them."""
         whole = Cut.of(config)
-        facts = [self.box, self.depths, [point["sizes"] for point in self.front], asdict(whole), count_parameters(config)]
+        facts = [
+            self.box,
+            self.depths,
+            [point["sizes"] for point in self.front],
+            asdict(whole),
+            count_parameters(config),
+        ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

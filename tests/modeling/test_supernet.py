@@ -47,7 +47,10 @@ def equal(one, other):
 
 @pytest.mark.parametrize("architecture", CHOICES, ids=str)
 def test_a_slice_is_bitwise_what_extraction_gives(folder, architecture):
-    loaded, extracted = AutoBertForMaskedLM.from_pretrained(folder, architecture=architecture), supernet().extract(architecture)
+    loaded, extracted = (
+        AutoBertForMaskedLM.from_pretrained(folder, architecture=architecture),
+        supernet().extract(architecture),
+    )
     equal(loaded, extracted)
     assert loaded.config.supernet is None and not hasattr(loaded.config, "architecture")
     assert loaded.name_or_path == loaded.config.name_or_path == str(folder)
@@ -55,7 +58,9 @@ def test_a_slice_is_bitwise_what_extraction_gives(folder, architecture):
     assert torch.equal(loaded(ids).logits, extracted(ids).logits)
 
 
-@pytest.mark.parametrize("head", [name for name in autobert_hf.__all__ if name.startswith(("AutoBertFor", "AutoBertM"))])
+@pytest.mark.parametrize(
+    "head", [name for name in autobert_hf.__all__ if name.startswith(("AutoBertFor", "AutoBertM"))]
+)
 def test_every_head_loads_a_slice(tmp_path, head):
     cls = getattr(autobert_hf, head)
     decoder = {"is_decoder": True} if head == "AutoBertForCausalLM" else {}
@@ -77,12 +82,19 @@ def test_dropped_heads_and_many_sizes(tmp_path):
     it = AutoBertSuperNet.wrap(network, SuperNetSpace(DROPPED, {}, front))
     it.save_pretrained(tmp_path)
     for depth, hidden, inner, heads in product([1, 4], [12, 28, 48], [16, 56], [1, 2, 3]):
-        sizes = {"num_hidden_layers": depth, "hidden_size": hidden, "intermediate_size": inner, "num_attention_heads": heads}
+        sizes = {
+            "num_hidden_layers": depth,
+            "hidden_size": hidden,
+            "intermediate_size": inner,
+            "num_attention_heads": heads,
+        }
         equal(AutoBertForMaskedLM.from_pretrained(tmp_path, architecture=sizes), it.extract(sizes))
 
 
 def test_auto_classes_settings_and_a_saved_slice(folder, tmp_path):
-    model = AutoModelForSequenceClassification.from_pretrained(folder, architecture="2x", num_labels=3, dtype="bfloat16")
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, architecture="2x", num_labels=3, dtype="bfloat16"
+    )
     assert model.classifier.out_features == 3 and model.dtype == torch.bfloat16 and model.config.hidden_size == 24
     direct = autobert_hf.AutoBertForSequenceClassification.from_pretrained(folder, architecture="2x", num_labels=3)
     assert direct.classifier.out_features == 3
@@ -192,7 +204,9 @@ def test_damaged_files_are_refused(folder, tmp_path, damage):
     copy = shutil.copytree(folder, tmp_path / "copy")
     file = copy / "supernet-002-0.safetensors"
     if damage == "other shape":
-        metadata = json.loads(file.read_bytes()[8 : 8 + int.from_bytes(file.read_bytes()[:8], "little")])["__metadata__"]
+        metadata = json.loads(file.read_bytes()[8 : 8 + int.from_bytes(file.read_bytes()[:8], "little")])[
+            "__metadata__"
+        ]
         save_file({name: tensor[:-1].clone() for name, tensor in load_file(file).items()}, file, metadata)
     elif damage == "gone":
         file.unlink()
@@ -214,7 +228,13 @@ def test_only_the_slice_is_read(tmp_path, sizes):
     )
     box = {"num_hidden_layers": [1, 4, 1], "hidden_size": [64, 256, 16], "intermediate_size": [64, 1024, 16]}
     box |= {"num_attention_heads": [4, 4, 1], "head_dim": [16, 64, 1]}
-    half = {"num_hidden_layers": 2, "hidden_size": 128, "intermediate_size": 512, "num_attention_heads": 4, "head_dim": 40}
+    half = {
+        "num_hidden_layers": 2,
+        "hidden_size": 128,
+        "intermediate_size": 512,
+        "num_attention_heads": 4,
+        "head_dim": 40,
+    }
     third = half | {"hidden_size": 80, "intermediate_size": 256, "head_dim": 24}
     front = [{"name": "2x", "sizes": half, "scores": {}}, {"name": "3x", "sizes": third, "scores": {}}]
     network = AutoBertForMaskedLM(config)
@@ -227,30 +247,38 @@ def test_only_the_slice_is_read(tmp_path, sizes):
     assert size < read < 1.1 * size
 
 
-def test_small_sizes_download_small_files(folder, tmp_path, monkeypatch):
+PULL = """
+import sys
+import autobert_hf
+from transformers import AutoModelForMaskedLM
+model = AutoModelForMaskedLM.from_pretrained("me/it", architecture="3x")
+assert model.name_or_path == "me/it"
+model.save_pretrained(sys.argv[1])
+"""
+
+
+@pytest.mark.timeout(120)
+def test_small_sizes_download_small_files(tmp_path, monkeypatch):
     with Hub() as hub:
-        for name, value in hub.environment(str(tmp_path / "home")).items():
+        environment = hub.environment(str(tmp_path / "home"))
+        for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        for module in (huggingface_hub.constants, huggingface_hub.hf_api):
-            monkeypatch.setattr(module, "ENDPOINT", hub.url)
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         assert "/me/it/commit/" in supernet().push_to_hub("me/it", private=True)
         repo = hub.repos["models", "me/it"]
         there = repo.commits[repo.branches["main"]]
         assert b'"me/it", architecture="3x"' in there["README.md"]
         hub.log.clear()
-        model = AutoModelForMaskedLM.from_pretrained("me/it", architecture="3x", cache_dir=tmp_path / "cache")
-        equal(model, supernet().extract("3x"))
-        assert model.name_or_path == "me/it"
+        subprocess.run([sys.executable, "-c", PULL, str(tmp_path / "out")], env=os.environ | environment, check=True)
         got = {path.rpartition("/")[2] for method, path, status in hub.log if method == "GET" and status == 200}
-        got = {name for name in got if name.endswith(".safetensors")}
-        assert got == {f"supernet-{place}-{level}.safetensors" for place in ("outer", "000", "002") for level in (0, 1)}
-        sent, size = sum(len(there[name]) for name in got), sum(w.numel() * 4 for w in model.parameters())
-        headers = sum(8 + int.from_bytes(there[name][:8], "little") for name in got)
-        assert sent - headers < 1.1 * size
-        model = AutoModelForMaskedLM.from_pretrained("me/it", cache_dir=tmp_path / "cache")
-        equal(model, supernet().network)
+    model = AutoModelForMaskedLM.from_pretrained(tmp_path / "out")
+    equal(model, supernet().extract("3x"))
+    got = {name for name in got if name.endswith(".safetensors")}
+    assert got == {f"supernet-{place}-{level}.safetensors" for place in ("outer", "000", "002") for level in (0, 1)}
+    sent, size = sum(len(there[name]) for name in got), sum(w.numel() * 4 for w in model.parameters())
+    headers = sum(8 + int.from_bytes(there[name][:8], "little") for name in got)
+    assert sent - headers < 1.1 * size
 
 
 def test_the_card_names_every_point(folder):
@@ -263,7 +291,9 @@ def test_no_file_is_opened_for_other_levels(folder, monkeypatch):
     opened = []
     original = supernet_files.SuperNetFile.__init__
     monkeypatch.setattr(
-        supernet_files.SuperNetFile, "__init__", lambda self, path, digest: opened.append(path.name) or original(self, path, digest)
+        supernet_files.SuperNetFile,
+        "__init__",
+        lambda self, path, digest: opened.append(path.name) or original(self, path, digest),
     )
     AutoModel.from_pretrained(folder, architecture="smallest")
     assert sorted(opened) == ["supernet-000-0.safetensors", "supernet-outer-0.safetensors"]
