@@ -71,7 +71,9 @@ class AutoBertSuperNet(modeling_autobert.AutoBertPreTrainedModel):
     def contains(self, sizes: Sizes) -> bool:
         return self.space.contains(sizes)
 
-    def save_pretrained(self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any  # noqa: ANN401
+    ) -> None:
         """Configuration, modelling files, weights by layer and level, and a card. `kwargs`: for `push_to_hub`."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,13 +82,13 @@ class AutoBertSuperNet(modeling_autobert.AutoBertPreTrainedModel):
         state = self.network.state_dict()
         write_files(folder, state, Layout.of(self.space, config), self.space.digest(config))
         if self.network.base_model._auto_class is not None:  # as transformers: after registration
-            custom_object_save(self.network.base_model, folder, config=config)
+            custom_object_save(self.network.base_model, folder, config=config)  # type: ignore[arg-type]
         config.save_pretrained(folder)
         (folder / "README.md").write_text(card(self.space, config), encoding="utf-8")
         if push_to_hub:
             self.push_to_hub(kwargs.pop("repo_id", folder.name), **kwargs)
 
-    def push_to_hub(
+    def push_to_hub(  # type: ignore[override]
         self,
         repo_id: str,
         *,
@@ -94,7 +96,6 @@ class AutoBertSuperNet(modeling_autobert.AutoBertPreTrainedModel):
         token: str | bool | None = None,
         revision: str | None = None,
         commit_message: str = "A supernet, with its card",
-        **files: Path,
     ) -> str:
         """Creates the repository if needed, and sends everything as one commit, whose address is returned."""
         api = HfApi(token=token)

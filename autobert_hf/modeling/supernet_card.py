@@ -24,8 +24,8 @@ model = AutoModel.from_pretrained("REPOSITORY", architecture="{name}")
 ```
 
 Without `pip install autobert-hf`, leave the first line out and add `trust_remote_code=True`. `architecture` may be a
-name of the table, `"smallest"` or `"largest"`, limits
-(`{{"max_params": 5_000_000}}`, `{{"max_latency": 0.5}}`) or sizes (`{{"hidden_size": {hidden}}}`). The result is an ordinary model, to fine-tune and save as any.
+name of the table, `"smallest"` or `"largest"`, limits (`{{"max_params": 5_000_000}}`, `{{"max_latency": 0.5}}`) or
+sizes (`{{"hidden_size": {hidden}}}`). The result is an ordinary model, to fine-tune and save as any.
 
 """
 
