@@ -38,7 +38,9 @@ from pathlib import Path
 import autobert_hf
 from transformers.utils.logging import disable_progress_bar
 disable_progress_bar()
-def status(name): return int(next(l for l in Path("/proc/self/status").read_text().splitlines() if l.startswith(name)).split()[1])
+def status(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1])
 def read(): return int(Path("/proc/self/io").read_text().split()[1])
 folder, architecture = sys.argv[1], json.loads(sys.argv[2])
 given = {} if architecture is None else {"architecture": architecture}
@@ -46,7 +48,8 @@ memory, before, start = status("VmRSS"), read(), time.perf_counter()
 model = autobert_hf.AutoBertModel.from_pretrained(folder, **given)
 seconds = time.perf_counter() - start
 size = sum(w.numel() * w.element_size() for w in model.parameters())
-print(json.dumps({"seconds": seconds, "read": read() - before, "peak": (status("VmHWM") - memory) * 1024, "size": size}))
+peak = (status("VmHWM") - memory) * 1024
+print(json.dumps({"seconds": seconds, "read": read() - before, "peak": peak, "size": size}))
 """
 
 
@@ -72,8 +75,8 @@ def main() -> None:
         shares = [run["seconds"] / whole["seconds"] for run, whole in zip(runs, rows["whole"], strict=True)]
         first, times = runs[0], sorted(run["seconds"] for run in runs)
         print(
-            f"{name}: {statistics.median(times):.2f} s ({times[0]:.2f} to {times[-1]:.2f}), {statistics.median(shares):.2f} "
-            f"({min(shares):.2f} to {max(shares):.2f}) of the whole; weights {first['size'] / 1e6:.1f} MB, read "
+            f"{name}: {statistics.median(times):.2f} s ({times[0]:.2f} to {times[-1]:.2f}), "
+            f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f}) of the whole; weights {first['size'] / 1e6:.1f} MB, read "
             f"{first['read'] / 1e6:.1f} MB, peak {statistics.median(run['peak'] for run in runs) / 1e6:.0f} MB"
         )
     write_json(given.output, rows)

@@ -19,7 +19,8 @@ parser.add_argument("--size", default="smallest", help="A name on the supernet's
 given = parser.parse_args()
 tokenizer = AutoTokenizer.from_pretrained(given.supernet)
 rows = load_dataset(given.data, split="train").map(lambda row: tokenizer(row["sentence"], truncation=True))
-model = AutoModelForSequenceClassification.from_pretrained(given.supernet, architecture=given.size)
+size = {"architecture": given.size, "num_labels": max(rows["label"]) + 1}
+model = AutoModelForSequenceClassification.from_pretrained(given.supernet, **size)
 settings = TrainingArguments(given.output_dir, save_strategy="no")
 trainer = Trainer(model, settings, train_dataset=rows, processing_class=tokenizer)
 trainer.train()

@@ -20,9 +20,10 @@ parser.add_argument("--size", default="smallest", help="A name on the supernet's
 given = parser.parse_args()
 tokenizer = AutoTokenizer.from_pretrained(given.supernet)
 rows = load_dataset(given.data, split="train").map(lambda row: tokenizer(row["sentence"], truncation=True))
-base = AutoModelForSequenceClassification.from_pretrained(given.supernet, architecture=given.size)
+size = {"architecture": given.size, "num_labels": max(rows["label"]) + 1}
+base = AutoModelForSequenceClassification.from_pretrained(given.supernet, **size)
 adapted = get_peft_model(base, LoraConfig(task_type="SEQ_CLS", modules_to_save=["pooler"]))
 settings = TrainingArguments(given.output_dir, save_strategy="no")
 Trainer(adapted, settings, train_dataset=rows, processing_class=tokenizer).train()
 adapted.save_pretrained(given.output_dir)
-again = AutoPeftModelForSequenceClassification.from_pretrained(given.output_dir)  # the same size
+again = AutoPeftModelForSequenceClassification.from_pretrained(given.output_dir, num_labels=size["num_labels"])

@@ -36,7 +36,7 @@ class AutoBertSuperNet(modeling_autobert.AutoBertPreTrainedModel):
     @classmethod
     def wrap(cls, network: PreTrainedModel, space: SuperNetSpace) -> "AutoBertSuperNet":
         """A trained network that holds the sizes of `space`."""
-        config = copy.deepcopy(network.config)
+        config: Any = copy.deepcopy(network.config)
         config.supernet, config.architectures = space.to_json(), [type(network).__name__]
         return cls(config, network)
 

@@ -91,7 +91,7 @@ def _supernet_config(config_class: type[AutoBertConfig], name: Any, kwargs: dict
         for key in set(rest) - set(unused):
             del kwargs[key]
         kwargs["config"] = config
-    return config if config.supernet is not None else None  # type: ignore[union-attr, return-value]
+    return config if config.supernet is not None else None  # type: ignore[return-value]
 
 
 def _settings(path: str) -> Any:  # noqa: ANN401
