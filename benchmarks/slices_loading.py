@@ -74,11 +74,10 @@ def main() -> None:
     for name, runs in rows.items():
         shares = [run["seconds"] / whole["seconds"] for run, whole in zip(runs, rows["whole"], strict=True)]
         first, times = runs[0], sorted(run["seconds"] for run in runs)
-        print(
-            f"{name}: {statistics.median(times):.2f} s ({times[0]:.2f} to {times[-1]:.2f}), "
-            f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f}) of the whole; weights {first['size'] / 1e6:.1f} MB, read "
-            f"{first['read'] / 1e6:.1f} MB, peak {statistics.median(run['peak'] for run in runs) / 1e6:.0f} MB"
-        )
+        time_, peak = statistics.median(times), statistics.median(run["peak"] for run in runs)
+        print(f"{name}: {time_:.2f} s ({times[0]:.2f} to {times[-1]:.2f}), {statistics.median(shares):.2f} ", end="")
+        print(f"({min(shares):.2f} to {max(shares):.2f}) of the whole; weights {first['size'] / 1e6:.1f} MB, ", end="")
+        print(f"read {first['read'] / 1e6:.1f} MB, peak {peak / 1e6:.0f} MB")
     write_json(given.output, rows)
 
 

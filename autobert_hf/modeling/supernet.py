@@ -1,6 +1,7 @@
 """A trained supernet as a model of its own, that publishes all of its sizes in one checkpoint."""
 
 import copy
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,8 +10,8 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from transformers import PreTrainedModel
 from transformers.dynamic_module_utils import custom_object_save
 
-from . import modeling_autobert
 from .configuration_autobert import AutoBertConfig
+from .modeling_autobert import AutoBertPreTrainedModel
 from .slicing import Cut
 from .subnetwork import Sliceable
 from .supernet_card import card
@@ -19,7 +20,7 @@ from .supernet_layout import Layout
 from .supernet_space import Sizes, SuperNetSpace
 
 
-class AutoBertSuperNet(modeling_autobert.AutoBertPreTrainedModel):
+class AutoBertSuperNet(AutoBertPreTrainedModel):
     """
     The largest network (any AutoBert model) with the sizes that it holds. Every AutoBert class and Auto class loads a
     size from what this saves: `AutoModel.from_pretrained(folder, architecture="2x")`.
@@ -51,8 +52,8 @@ class AutoBertSuperNet(modeling_autobert.AutoBertPreTrainedModel):
     def head(config: AutoBertConfig) -> Any:  # noqa: ANN401 (a class)
         """The class of the network that a supernet's configuration names. Raises ValueError if there is none."""
         name = (config.architectures or ["AutoBertModel"])[0]
-        found = getattr(modeling_autobert, name, None)
-        if not isinstance(found, type) or not issubclass(found, modeling_autobert.AutoBertPreTrainedModel):
+        found = getattr(sys.modules[AutoBertPreTrainedModel.__module__], name, None)
+        if not isinstance(found, type) or not issubclass(found, AutoBertPreTrainedModel):
             raise ValueError(f"architectures names {name!r}, which is no AutoBert model: fetch config.json again.")
         return found
 
@@ -72,7 +73,10 @@ class AutoBertSuperNet(modeling_autobert.AutoBertPreTrainedModel):
         return self.space.contains(sizes)
 
     def save_pretrained(  # type: ignore[override]
-        self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any  # noqa: ANN401
+        self,
+        save_directory: Any,
+        push_to_hub: bool = False,
+        **kwargs: Any,  # noqa: ANN401
     ) -> None:
         """Configuration, modelling files, weights by layer and level, and a card. `kwargs`: for `push_to_hub`."""
         folder = Path(save_directory)

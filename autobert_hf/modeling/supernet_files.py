@@ -42,8 +42,9 @@ def write_files(folder: Path, state: Mapping[str, Tensor], layout: Layout, diges
     for old in folder.glob("supernet-*.safetensors"):
         old.unlink()
     for file, tensors in files.items():
-        metadata = {"format": "pt", "supernet": digest, "shapes": json.dumps(shapes[file])}
-        save_file(tensors, folder / file, metadata)
+        # One key: safetensors writes several in any order, and equal supernets would have different files.
+        facts = {"digest": digest, "shapes": shapes[file]}
+        save_file(tensors, folder / file, {"supernet": json.dumps(facts)})
 
 
 def untied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -66,9 +67,9 @@ class SuperNetFile:
             raise self._damaged("its header is cut off")
         try:
             self.header: dict[str, Any] = json.loads(self._read(8, length))
-            metadata = self.header.pop("__metadata__")
-            self.shapes: dict[str, list[int]] = json.loads(metadata["shapes"])
-            written_for = metadata["supernet"]
+            facts = json.loads(self.header.pop("__metadata__")["supernet"])
+            self.shapes: dict[str, list[int]] = facts["shapes"]
+            written_for = facts["digest"]
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged("its header is none of a supernet") from error
         self.start = 8 + length

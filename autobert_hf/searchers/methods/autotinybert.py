@@ -93,6 +93,7 @@ class AutoTinyBert(Method):
         strategy, trials = within_limits(s.strategy, self.windows, self.goals, *budget, self.allowed)
         self.train_supernet()
         study = self.run.study(strategy, self.evaluator, self.goals, trials)
+        self.start.load(self.supernet)
         if self.run.team.is_main:
             grids = {name: self.space.grid(name) for name in SIZES}
             where, reference = self.run.path / FOLDER, self.latency.reference_name
