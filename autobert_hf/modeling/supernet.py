@@ -74,7 +74,7 @@ class AutoBertSuperNet(AutoBertPreTrainedModel):
 
     def save_pretrained(  # type: ignore[override]
         self,
-        save_directory: Any,
+        save_directory: Any,  # noqa: ANN401
         push_to_hub: bool = False,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
