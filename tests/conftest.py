@@ -1,9 +1,12 @@
 """A toy language and a toy network that can learn it."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from accelerate import Accelerator
 from transformers import BertTokenizer
+from transformers.utils import logging
 
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
 from autobert_hf.lab.data.masked_words import MaskedBatches
@@ -12,6 +15,14 @@ from autobert_hf.lab.training.team import Team
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = {word: index for index, word in enumerate([*SPECIAL, *(f"w{number}" for number in range(55))])}
+
+
+@pytest.fixture(autouse=True)
+def verbosity() -> Iterator[None]:
+    """Commands leave transformers silent, which is right in a process of their own."""
+    before = logging.get_verbosity()
+    yield
+    logging.set_verbosity(before)
 
 
 @pytest.fixture(scope="session")

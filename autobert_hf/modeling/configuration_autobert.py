@@ -106,6 +106,8 @@ class AutoBertConfig(PreTrainedConfig):
         sparse_prediction (`bool`): masked-LM logits at labelled positions only, when labels are given.
         is_decoder, use_cache (`bool`): causal language model.
         supernet (`dict`, *optional*): the sizes that a supernet's checkpoint holds, see `SuperNetSpace`.
+        untrained (`bool`): the weights are random, since a search that trains nothing found the architecture. Loading
+            warns of it. Models saved with changed layers lose it; `config.untrained = False` takes it out by hand.
         format_version (`int`): of this vocabulary; newer versions than the installed one are refused.
 
     Example:
@@ -165,6 +167,7 @@ class AutoBertConfig(PreTrainedConfig):
     is_decoder: bool = False
     use_cache: bool = True
     supernet: dict[str, Any] | None = None
+    untrained: bool = False
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self, **kwargs: Any) -> None:

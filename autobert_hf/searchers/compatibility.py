@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 
+from autobert_hf.lab.losses import LOSSES
+
 
 Pair = tuple[str, str]
 
 _ONE_SIZE = "its networks have layers of several sizes, the branched supernet has one"
 _FORMULAS = "slices share one kind of layer, its layers are formulas and convolutions"
 _NO_NETWORK = "its architectures name no layers"
+_HEAD_SIZES = "one width has heads of several sizes, its slices keep the size of a head or their number"
 _NO_SCORES = "a branched supernet needs a language model, and formulas have no attention scores to distil"
+
+_NOT_CAUSAL = "a branched supernet has no decoders"
+_DIRECTION = {
+    "encoder": "it sees the words that it has to predict",
+    "decoder": "it sees only the tokens before each token, and the loss needs those on both sides",
+}
 
 # Space and supernet: "" where they go together, else why they do not.
 SPACE_AND_SUPERNET: Mapping[Pair, str] = {
@@ -18,6 +27,15 @@ SPACE_AND_SUPERNET: Mapping[Pair, str] = {
     ("autotinybert", "sliced"): "",
     ("grid", "branched"): _NO_NETWORK,
     ("grid", "sliced"): _NO_NETWORK,
+    ("lts", "branched"): _ONE_SIZE,
+    ("lts", "sliced"): _HEAD_SIZES,
+}
+
+# Loss and the kind of network that learns it.
+LOSS_AND_NETWORK: Mapping[Pair, str] = {
+    (name, kind): "" if (kind == "decoder") == LOSSES[name].decoders else _DIRECTION[kind]
+    for name in LOSSES
+    for kind in ("encoder", "decoder")
 }
 
 # Loss and the supernet whose networks learn it.
@@ -26,6 +44,8 @@ LOSS_AND_SUPERNET: Mapping[Pair, str] = {
     ("mlm", "sliced"): "",
     ("mlm+nsp", "branched"): "",
     ("mlm+nsp", "sliced"): "",
+    ("next-words", "branched"): _NOT_CAUSAL,
+    ("next-words", "sliced"): "",
     ("paper", "branched"): _NO_SCORES,
     ("paper", "sliced"): "",
     ("relations", "branched"): _NO_SCORES,

@@ -1,6 +1,5 @@
 """The teacher of a distillation: any Hugging Face encoder, with checks that it is suitable."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +23,7 @@ from autobert_hf.lab.distilling.sentence_vectors import sentence_vectors
 from autobert_hf.lab.distilling.signals import Signals, attention_of, signals
 from autobert_hf.lab.distilling.teacher_cache import TeacherCache
 from autobert_hf.lab.distilling.teacher_head import head_in_words, head_of
+from autobert_hf.lab.only_errors import only_errors
 from autobert_hf.lab.own_code import OwnCodeError, own_code_refused
 from autobert_hf.modeling.bert_family import longest_input
 from autobert_hf.records.model_folder import load_encoder, loading
@@ -132,9 +132,9 @@ def load_teacher(source: str, trust: bool = False) -> PreTrainedModel:
     a setting of the run.
     """
     config = teacher_config(source, trust=trust)
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # hides warnings about the pooler left out
     base = (_adapter(source) or {}).get("base_model_name_or_path")
-    model: PreTrainedModel = _load(base or source, load_encoder, trust)
+    with only_errors():  # and no warnings about the head and the pooler that are left out
+        model: PreTrainedModel = _load(base or source, load_encoder, trust)
     if base:
         with _as_teacher_error(source):
             model = merged(model, source)

@@ -1,5 +1,6 @@
 """The interface of losses: those of shards and processes add up to the loss that one process computes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -15,6 +16,16 @@ from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 
 class TrainingError(RuntimeError):
     """The loss is not finite, or a candidate cannot be trained."""
+
+
+ENCODER_REFUSED = (
+    "The loss next-words trains decoders, and this is an encoder: it sees the words that it has to predict. "
+    "Set is_decoder=True in its configuration, or use the loss mlm."
+)
+DECODER_REFUSED = (
+    "This network is a decoder: it sees only the tokens before each token, and the loss needs those on both sides. "
+    "Use the loss next-words, or set is_decoder=False in its configuration."
+)
 
 
 class Network(Protocol):
@@ -39,22 +50,28 @@ Losses = Callable[[Network], dict[str, Tensor]]
 Score = Callable[[Network], dict[str, tuple[float, int]]]
 
 
-class Loss(nn.Module):
+class Loss(nn.Module, ABC):
     """
     Built from the configuration of the largest student and, for a distillation, a teacher. It may own parameters that
     are trained with the network, such as a map to the teacher's width.
 
-    `rows`: the kind of text rows it needs (`packed`, `pairs` or `texts`); `head`: the class of the networks that it
-    trains; `unit`: the unit of its value.
+    `rows`: the kind of text rows it needs (`packed`, `unmasked`, `pairs` or `texts`); `head`: the class of the
+    networks that it trains; `decoders`: whether these are decoders, None for either; `unit`: the unit of its value.
+
+    Raises:
+        ValueError: for an encoder where it trains decoders, and the other way round.
     """
 
     unit: ClassVar[str]
     rows: ClassVar[str]
     head: ClassVar[type[AutoBertPreTrainedModel]]
     needs_teacher: ClassVar[bool] = False
+    decoders: ClassVar[bool | None] = False
 
     def __init__(self, student: PreTrainedConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
+        if isinstance(student, AutoBertConfig) and self.decoders not in (None, student.is_decoder):
+            raise ValueError(ENCODER_REFUSED if self.decoders else DECODER_REFUSED)
 
     @classmethod
     def network(cls, config: AutoBertConfig) -> AutoBertPreTrainedModel:
@@ -65,20 +82,20 @@ class Loss(nn.Module):
         """The same loss with newly initialized parameters, for this student and smaller ones."""
         return type(self)(student)
 
+    @abstractmethod
     def items(self, batch: Batch) -> dict[str, int]:
         """The number of items that each term is a mean over; counts of shards add up to those of the batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, batch: Batch, items: Mapping[str, int], step: Step) -> Losses:
         """
         The terms of this shard: sums over its items, divided by `items`, the counts of the whole batch. What all
         networks of a batch share, such as a teacher's signals, is computed once, here.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, batch: Batch) -> Score:
         """Sum and number of items of each term on a held-out batch, without random draws."""
-        raise NotImplementedError
 
     def fit(self, networks: Sequence[Network], batches: Sequence[Batch]) -> None:
         """Initializes the loss's own parameters in closed form; by default there are none."""

@@ -3,6 +3,7 @@
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.spaces.grid import GridSpace
+from autobert_hf.searchers.spaces.lts import LtsSpace
 
 
-SPACES = {"autobert-zero": AutoBertZeroSpace, "autotinybert": AutoTinyBertSpace, "grid": GridSpace}
+SPACES = {"autobert-zero": AutoBertZeroSpace, "autotinybert": AutoTinyBertSpace, "grid": GridSpace, "lts": LtsSpace}

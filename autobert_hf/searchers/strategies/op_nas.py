@@ -2,18 +2,18 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from statistics import fmean, pstdev
 from typing import Literal
 
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.goals import Goals
 from autobert_hf.records.trial import Trial
-from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.searchers.strategies.evolution import Evolution
 
 
+@dataclass(eq=False)
 class OpNas(Evolution):
     """
     Each position of the path (and each layer's kernel) has a distribution over its operations, softmax(u / T) with
@@ -27,27 +27,11 @@ class OpNas(Evolution):
     more; the paper's empirical distribution, of which it does not say more.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        goals: Goals,
-        seed: int,
-        population: int = 100,
-        parents: int = 5,
-        children: int = 5,
-        allowed: Callable[[Architecture], bool] = lambda architecture: True,
-        crossover: float = 0.0,
-        alpha: float = 0.5,
-        temperature: float = 0.5,
-        bound_samples: Literal["position", "history"] = "position",
-        kernel_draws: Literal["bounds", "frequency"] = "bounds",
-    ) -> None:
-        super().__init__(space, goals, seed, population, parents, children, allowed, crossover)
-        self.alpha = alpha
-        self.temperature = temperature
-        self.bound_samples = bound_samples
-        self.kernel_draws = kernel_draws
-        self.tried: dict[Hashable, dict[object, tuple[float, int]]] = {}
+    alpha: float = 0.5
+    temperature: float = 0.5
+    bound_samples: Literal["position", "history"] = "position"
+    kernel_draws: Literal["bounds", "frequency"] = "bounds"
+    tried: dict[Hashable, dict[object, tuple[float, int]]] = field(init=False, default_factory=dict)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         super().tell(trials)

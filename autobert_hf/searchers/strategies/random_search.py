@@ -1,7 +1,9 @@
 """Random search: the baseline for every guided search."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from random import Random
+from typing import ClassVar
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
@@ -13,35 +15,33 @@ from autobert_hf.searchers.spaces.space import Space
 TRIES = 100
 
 
+@dataclass(eq=False)
 class RandomSearch:
     """
     Ask and tell, one round at a time: a trial depends on the seed, its number and the earlier rounds, not on the order
-    in which the trials of its round finish.
+    in which the trials of its round finish. `population`: trials of the first round; later rounds have `children` of
+    each of `parents` trials. `selected`: the trials that have children in strategies that inherit from this one.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        goals: Goals,
-        seed: int,
-        population: int = 100,
-        parents: int = 5,
-        children: int = 5,
-        allowed: Callable[[Architecture], bool] = lambda architecture: True,
-    ) -> None:
-        self.space = space
-        self.goals = goals
-        self.seed = seed
-        self.population = population
-        self.parents_per_round = parents
-        self.children = children
-        self.allowed = allowed
-        self.history: list[Trial] = []
-        self.parents: list[Trial] = []
-        self.seen: set[Architecture] = set()
+    tries: ClassVar[int] = TRIES  # proposals until a new, allowed one is found
+
+    space: Space
+    goals: Goals
+    seed: int
+    population: int = 100
+    parents: int = 5
+    children: int = 5
+    allowed: Callable[[Architecture], bool] = lambda architecture: True
+    history: list[Trial] = field(init=False, default_factory=list)
+    selected: list[Trial] = field(init=False, default_factory=list)
+    seen: set[Architecture] = field(init=False, default_factory=set)
+
+    @property
+    def parents_per_round(self) -> int:
+        return self.parents
 
     def round_size(self) -> int:
-        return self.parents_per_round * self.children
+        return self.parents * self.children
 
     def ask(self, trial_id: int) -> Proposal:
         """The next proposal of the current round; call it with consecutive trial ids."""
@@ -57,9 +57,9 @@ class RandomSearch:
         return []
 
     def unseen(self, propose: Callable[[], Architecture]) -> Architecture:
-        """A new, allowed architecture; the last proposal if `TRIES` proposals were not, as in a small space."""
+        """A new, allowed architecture; the last proposal if `tries` proposals were not, as in a small space."""
         architecture = propose()
-        for _ in range(TRIES):
+        for _ in range(self.tries):
             if architecture not in self.seen and self.allowed(architecture):
                 break
             architecture = propose()

@@ -1,13 +1,13 @@
 """The evolution of AutoTinyBERT (Yin et al., 2021, section 3.3 and released code): parents by roulette."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from random import Random
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Proposal, Trial
-from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.searchers.strategies.random_search import RandomSearch
 
 
@@ -27,25 +27,26 @@ class Roulette(RandomSearch):
     def tell(self, trials: Sequence[Trial]) -> None:
         super().tell(trials)
         here = [trial for trial in self.history if trial.ok and self.space.contains(trial.architecture)]
-        self.parents = self.goals.ranked(here)[: self.population]
+        self.selected = self.goals.ranked(here)[: self.population]
 
     def ask(self, trial_id: int) -> Proposal:
         rng = Random(derive(self.seed, trial_id, "roulette"))
-        if not self.parents or rng.random() < EXPLORE:
+        if not self.selected or rng.random() < EXPLORE:
             return super().ask(trial_id)
         drawn: list[Trial] = []
 
         def propose() -> Architecture:  # draws a parent each time: all neighbours of one may be known
-            drawn.append(rng.choices(self.parents, self.weights())[0])
+            drawn.append(rng.choices(self.selected, self.weights())[0])
             return self.space.mutate(drawn[-1].architecture, rng)
 
         child = self.unseen(propose)
         return Proposal(child, drawn[-1].id, "mutate")
 
     def weights(self) -> list[float]:
-        return roulette_weights(self.goals, self.parents)
+        return roulette_weights(self.goals, self.selected)
 
 
+@dataclass(eq=False)
 class GenerationRoulette(RandomSearch):
     """
     The algorithm as the paper prints it. Each member of the next generation is a parent drawn from the last one; with
@@ -53,20 +54,11 @@ class GenerationRoulette(RandomSearch):
     that is neither belongs to the next generation without being evaluated again.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        goals: Goals,
-        seed: int,
-        population: int = 100,
-        parents: int = 5,
-        children: int = 5,
-        allowed: Callable[[Architecture], bool] = lambda architecture: True,
-    ) -> None:
-        super().__init__(space, goals, seed, population, parents, children, allowed)
-        self.asked: set[int] = set()
-        self.plan: list[Trial | None] = []  # of the next round: the parents to mutate, None for a new sample
-        self.kept: list[Trial] = []  # members of the next generation that are evaluated already
+    asked: set[int] = field(init=False, default_factory=set)
+    # Of the next round: the parents to mutate, None for a new sample.
+    plan: list[Trial | None] = field(init=False, default_factory=list)
+    # Members of the next generation that are evaluated already.
+    kept: list[Trial] = field(init=False, default_factory=list)
 
     def round_size(self) -> int:
         return len(self.plan) or self.population

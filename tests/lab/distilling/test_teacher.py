@@ -18,12 +18,13 @@ from transformers import (
     T5Config,
     XLMRobertaConfig,
 )
+from transformers.utils import logging
 
 from autobert_hf import AutoBertConfig, AutoBertModel
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.distilling.linear_floor import linear_floor
 from autobert_hf.lab.distilling.signals import DistillationError, signals
-from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config
+from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, load_teacher, teacher_config
 
 from ..teaching import SIZES, batch
 
@@ -98,6 +99,13 @@ def test_what_it_remembers_is_asked_once(teacher: Teacher, monkeypatch: pytest.M
     assert len(asked) == 4
     torch.testing.assert_close(teacher.signals(batch()).hidden, direct.hidden, rtol=0, atol=0)
     assert found.attention is not None
+
+
+def test_transformers_warns_as_before_when_it_is_loaded(tokenizer: BertTokenizer, tmp_path: Path) -> None:
+    BertModel(BertConfig(**SIZES)).save_pretrained(tmp_path)
+    logging.set_verbosity_info()
+    load_teacher(str(tmp_path))
+    assert logging.get_verbosity() == logging.INFO
 
 
 def test_another_vocabulary_is_refused(teacher_folder: Path, tokenizer: BertTokenizer, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from transformers import BertTokenizer
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
 from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.masked_words import MaskedBatches
-from autobert_hf.lab.losses.loss import Loss, Score, TrainingError
+from autobert_hf.lab.losses.loss import Loss, Losses, Score, Step, TrainingError
 from autobert_hf.lab.losses.masked_words import MaskedWords
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.team import Team
@@ -63,6 +63,12 @@ class TwoTerms(Loss):
 
     unit = "items"
     asked = 0
+
+    def items(self, batch: Batch) -> dict[str, int]:
+        return {"rows": len(batch["a"]), "ones": 1}
+
+    def forward(self, batch: Batch, items: Mapping[str, int], step: Step) -> Losses:
+        raise AssertionError("held-out text is scored, not learned")
 
     def score(self, batch: Batch) -> Score:
         self.asked += 1

@@ -29,8 +29,8 @@ def test_parents_are_the_best_of_all_and_the_worst_of_them_is_never_drawn():
     strategy = Roulette(within(0.2, 0.3), LOSS, 0, population=10)
     trials = search(strategy, 30)
     best = sorted(trials, key=lambda trial: trial.scores["loss"])[:10]
-    assert {trial.id for trial in strategy.parents} == {trial.id for trial in best}
-    wanted = [best[-1].scores["loss"] - trial.scores["loss"] for trial in strategy.parents]
+    assert {trial.id for trial in strategy.selected} == {trial.id for trial in best}
+    wanted = [best[-1].scores["loss"] - trial.scores["loss"] for trial in strategy.selected]
     assert strategy.weights() == pytest.approx(wanted)
     drawn = {strategy.ask(number).parent for number in range(1000, 1200)} - {None}
     assert drawn <= {trial.id for trial in best[:-1]}
@@ -87,4 +87,4 @@ def test_strategies_that_take_turns_share_what_was_evaluated():
     assert [len(strategy.history) for strategy in strategies] == [40, 40]
     assert all({trial.architecture for trial in trials} <= strategy.seen for strategy in strategies)
     for strategy, (low, high) in zip(strategies, limits, strict=True):
-        assert all(low <= latency(parent.architecture) <= high for parent in strategy.parents)
+        assert all(low <= latency(parent.architecture) <= high for parent in strategy.selected)
