@@ -11,7 +11,13 @@ import huggingface_hub.constants
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    BertTokenizer,
+    pipeline,
+)
 
 import autobert_hf
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM, AutoBertModel, AutoBertSuperNet, SuperNetSpace
@@ -105,6 +111,14 @@ def test_auto_classes_settings_and_a_saved_slice(folder, tmp_path):
     equal(AutoModel.from_pretrained(tmp_path), encoder)
     with pytest.raises(SuperNetError, match="one size only"):
         AutoModel.from_pretrained(tmp_path, architecture="2x")
+
+
+def test_pipeline(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{n}" for n in range(95))]
+    BertTokenizer(vocab={word: index for index, word in enumerate(words)}).save_pretrained(copy)
+    fill = pipeline("fill-mask", str(copy), model_kwargs={"architecture": {"max_params": 8_000}})
+    assert fill.model.config.hidden_size == 16 and len(fill("word1 [MASK]")) == 5
 
 
 REMOTE = """
