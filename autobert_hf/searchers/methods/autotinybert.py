@@ -16,6 +16,7 @@ from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.convert import to_bert
+from autobert_hf.modeling.supernet_space import SIZES
 from autobert_hf.records.goals import Limits
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
@@ -31,6 +32,7 @@ from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace, is_stoc
 from autobert_hf.searchers.spaces.latency_windows import LatencyWindows
 from autobert_hf.searchers.strategies.within_limits import within_limits
 from autobert_hf.searchers.supernets import SlicedSupernet, sampled
+from autobert_hf.searchers.supernets.elastic import FOLDER, save_elastic
 from autobert_hf.searchers.supernets.teacher_start import TeacherStart
 from autobert_hf.searchers.timed_comparison import TimedComparison
 
@@ -90,7 +92,13 @@ class AutoTinyBert(Method):
         budget = (s.seed, s.population, s.num_trials)
         strategy, trials = within_limits(s.strategy, self.windows, self.goals, *budget, self.allowed)
         self.train_supernet()
-        return self.run.study(strategy, self.evaluator, self.goals, trials)
+        study = self.run.study(strategy, self.evaluator, self.goals, trials)
+        self.start.load(self.supernet)
+        if self.run.team.is_main:
+            grids = {name: self.space.grid(name) for name in SIZES}
+            where, reference = self.run.path / FOLDER, self.latency.reference_name
+            save_elastic(self.supernet, grids, study, where, self.text.tokenizer, reference)
+        return study
 
     def train_supernet(self) -> None:
         """Trains the supernet (algorithm 1)."""
