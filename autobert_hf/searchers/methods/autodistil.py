@@ -98,7 +98,9 @@ class AutoDistil(Method):
         for name in used.supernets:
             self.train_supernet(name)
         self.supernets = {**used.supernets}  # what is trained, and may be published
-        return self.run.study(FixedList(students), self.evaluator, self.goals, min(s.num_trials, len(students)))
+        found = self.run.study(FixedList(students), self.evaluator, self.goals, min(s.num_trials, len(students)))
+        used.save(self.run, found, self.text.tokenizer, self.latency.reference_name if self.latency else None)
+        return found
 
     def train_supernet(self, name: str) -> None:
         """Algorithm 1, for one box."""

@@ -31,6 +31,12 @@ class SizeBox:
     def choices(self) -> list[Sequence[float]]:
         return [getattr(self, name) for name in VARIABLES]
 
+    def grid(self, name: str) -> Sequence[int]:
+        """The ascending values of a size of `AutoBertConfig`."""
+        if name == "intermediate_size":
+            return sorted({round(ratio * width) for ratio, width in product(self.ratio, self.hidden_size)})
+        return [self.head_dim] if name == "head_dim" else getattr(self, name)
+
     @property
     def size(self) -> int:
         return math.prod(map(len, self.choices()))

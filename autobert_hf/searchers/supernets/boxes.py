@@ -1,16 +1,21 @@
 """AutoDistil's supernets (Xu et al., 2022, section 3.2): one for each box of sizes, cut out of one large network."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import cast
 
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 from autobert_hf.modeling.subnetwork import SubNetwork
+from autobert_hf.modeling.supernet_space import SIZES
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.study import Study
+from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.spaces.autodistil import AutoDistilSpace
 from autobert_hf.searchers.spaces.size_box import SizeBox
+from autobert_hf.searchers.supernets.elastic import FOLDER, save_elastic
 from autobert_hf.searchers.supernets.layer_choice import spread_layers
 from autobert_hf.searchers.supernets.sliced import SlicedSupernet
 
@@ -45,6 +50,14 @@ class JoinedSupernets:
         kept = {name: one for name, one in self.supernets.items() if name in names}
         boxes = [box for name, box in zip(self.supernets, self.space.boxes, strict=True) if name in names]
         return JoinedSupernets(AutoDistilSpace(boxes), kept)
+
+    def save(self, run: Run, study: Study, tokenizer: PreTrainedTokenizerBase, reference: str | None = None) -> None:
+        """Each supernet in `supernet/model-NAME` of the run, with the front of its own students."""
+        for (name, supernet), box in zip(self.supernets.items(), self.space.boxes, strict=True):
+            grids = {size: box.grid(size) for size in SIZES}
+            own = replace(study, recorded=[one for one in study.recorded if box.contains(one.architecture)])
+            if run.team.is_main:
+                save_elastic(supernet, grids, own, run.path / f"{FOLDER}-{name}", tokenizer, reference)
 
     def name_of(self, architecture: Architecture) -> str:
         """The name of the supernet; OutsideError if no box holds the architecture."""

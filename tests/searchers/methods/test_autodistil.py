@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModel, AutoModelForMaskedLM
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
 from autobert_hf import AutoBertConfig, load_study
 from autobert_hf import search as search_by_library
@@ -94,8 +94,27 @@ def test_the_best_student_within_all_limits_becomes_the_model(finished: Path) ->
     assert measured[f"trial {best.id}"]["ratio"] == pytest.approx(best.scores["latency"], rel=0.1)
 
 
+def test_each_supernet_serves_every_student_of_its_box(finished: Path) -> None:
+    """By explicit sizes, and by the names of the front of its own students."""
+    study = load_study(finished)
+    with study.opened() as method:
+        name, architecture = method.joined.name_of(study.best.architecture), study.best.architecture
+        assert {"model-box-1", "model-box-2"} <= {path.name for path in (finished / "supernet").iterdir()}
+        sizes = dict(architecture.settings) | {"num_hidden_layers": len(architecture.layers)}
+    folder = finished / "supernet" / f"model-{name}"
+    served, model = (
+        AutoModel.from_pretrained(folder, architecture=sizes),
+        AutoModel.from_pretrained(finished / "model"),
+    )
+    ours, theirs = served.state_dict(), model.state_dict()
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    names = [point["name"] for point in AutoConfig.from_pretrained(folder).supernet["front"]]
+    assert names and all(name.endswith("x") for name in names)
+
+
 def test_the_model_is_taken_out_as_it_was_scored(finished: Path) -> None:
-    assert {path.name for path in (finished / "supernet").iterdir()} == {"box-1.safetensors", "box-2.safetensors"}
+    trained = sorted(path.stem for path in (finished / "supernet").glob("*.safetensors"))
+    assert trained == ["box-1", "box-2"]
     assert not (finished / "final").exists() and not (finished / "report" / "baselines.json").exists()
     study = load_study(finished)
     scored = study.model(study.best, train=False)
@@ -114,7 +133,7 @@ def test_an_architecture_outside_the_space_is_named_with_the_nearest_inside(fini
 
 def test_boxes_without_a_student_within_the_limits_are_not_trained(search: Search, tmp_path: Path) -> None:
     assert search(tmp_path / "run", max_params=9_000, num_trials=3) == 0, search.log
-    trained = {path.name for path in (tmp_path / "run" / "supernet").iterdir()}
+    trained = {path.name for path in (tmp_path / "run" / "supernet").glob("*.safetensors")}
     assert trained == {"box-1.safetensors"}
     with load_study(tmp_path / "run").opened() as method:
         assert len(method.space.boxes) == 2
