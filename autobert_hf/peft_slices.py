@@ -8,8 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from autobert_hf.modeling.supernet_loading import SLICE_FILE, find, recorded_slice
-from autobert_hf.modeling.supernet_space import IN_LAYER, SuperNetError
+from autobert_hf.modeling.supernet_loading import SLICE_FILE, find, recorded_slice, refuse_other_slice
 from autobert_hf.records.json_files import write_json
 
 
@@ -28,9 +27,7 @@ def keep_slices(peft_model: ModuleType) -> None:
 
     @wraps(load)
     def check_and_load(self: Any, model_id: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        recorded = recorded_slice(model_id, {})
-        if recorded is not None:
-            refuse_other_slice(self.get_base_model().config, recorded, model_id)
+        refuse_other_slice(self.get_base_model().config, model_id, {})
         return load(self, model_id, *args, **kwargs)
 
     network.save_pretrained, network.load_adapter = save_with_slice, check_and_load
@@ -48,20 +45,3 @@ def load_on_slice(auto: ModuleType) -> None:
         return load(cls, name, *args, **kwargs)
 
     auto._BaseAutoPeftModel.from_pretrained = load_with_slice
-
-
-def refuse_other_slice(config: Any, recorded: dict[str, Any], name: Any) -> None:  # noqa: ANN401
-    """
-    Raises:
-        SuperNetError: if a network has other sizes than those that an adapter was trained on.
-    """
-    depth = recorded["num_hidden_layers"]
-    same = (config.num_hidden_layers, config.hidden_size) == (depth, recorded["hidden_size"])
-    for key in IN_LAYER if same else ():
-        wanted = recorded[key] if isinstance(recorded[key], list) else [recorded[key]] * depth
-        same = same and [getattr(layer, key) for _, layer in config.layers()] == wanted
-    if not same:
-        raise SuperNetError(
-            f"The adapter {name} was trained on another size of its supernet: load that one first, with "
-            f"from_pretrained(..., architecture={recorded})."
-        )

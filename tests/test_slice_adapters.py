@@ -51,6 +51,18 @@ def test_other_sizes_are_refused(trained):
     assert torch.equal(PeftModel.from_pretrained(right, adapter).eval()(IDS).logits, logits)
 
 
+@pytest.mark.parametrize("depth", [1, 3, 4])
+def test_another_depth_of_the_same_widths_is_refused_however_it_is_loaded(trained, depth):
+    supernet, adapter, _ = trained
+    other = AutoModelForSequenceClassification.from_pretrained(
+        supernet, architecture=TWICE | {"num_hidden_layers": depth}
+    )
+    with pytest.raises(SuperNetError, match="another size of its supernet"):
+        other.load_adapter(str(adapter))
+    with pytest.raises(SuperNetError, match="another size of its supernet"):
+        PeftModel.from_pretrained(other, adapter)
+
+
 def test_without_a_record_the_size_is_asked_for(trained, tmp_path):
     _, adapter, logits = trained
     for file in ("adapter_config.json", "adapter_model.safetensors"):

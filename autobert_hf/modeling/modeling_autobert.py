@@ -50,7 +50,7 @@ from .configuration_autobert import AutoBertConfig
 from .foreign_weights import drop_random_pooler, refuse_foreign_weights
 from .formula import Formula
 from .light_conv import depthwise_conv
-from .supernet_loading import load
+from .supernet_loading import load, refuse_other_slice
 from .untrained import MarkedModel
 
 
@@ -421,6 +421,17 @@ class AutoBertPreTrainedModel(MarkedModel):
         """
         name = pretrained_model_name_or_path
         return load(super().from_pretrained, cls.config_class, name, *args, **kwargs)
+
+    def load_adapter(self, peft_model_id: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """
+        As in transformers, but an adapter of another size of a supernet is refused, of which transformers drops layers.
+
+        Raises:
+            SuperNetError: if the adapter was trained on another size than this network's.
+        """
+        if peft_model_id is not None:
+            refuse_other_slice(self.config, peft_model_id, kwargs.get("adapter_kwargs") or {})
+        return super().load_adapter(peft_model_id, *args, **kwargs)
 
     @staticmethod
     def _finalize_model_loading(

@@ -18,7 +18,7 @@ from .configuration_autobert import AutoBertConfig
 from .slicing import Cut
 from .supernet_files import needed_files, read_slice
 from .supernet_layout import Layout
-from .supernet_space import SuperNetError, SuperNetSpace
+from .supernet_space import IN_LAYER, SuperNetError, SuperNetSpace
 
 
 HUB = ("cache_dir", "force_download", "proxies", "local_files_only", "token", "revision", "subfolder")
@@ -165,3 +165,24 @@ def slice_of_adapter(adapter: Any, architecture: object, hub: dict[str, Any]) ->
             "was trained on."
         )
     return architecture if recorded is None else recorded
+
+
+def refuse_other_slice(config: Any, adapter: Any, hub: dict[str, Any]) -> None:  # noqa: ANN401
+    """
+    Raises:
+        SuperNetError: if a network has other sizes than those that an adapter records.
+    """
+    recorded = recorded_slice(adapter, hub)
+    if recorded is not None and not _has_sizes(config, recorded):
+        raise SuperNetError(
+            f"The adapter {adapter} was trained on another size of its supernet: load that one first, with "
+            f"from_pretrained(..., architecture={recorded})."
+        )
+
+
+def _has_sizes(config: Any, sizes: dict[str, Any]) -> bool:  # noqa: ANN401
+    depth = sizes["num_hidden_layers"]
+    if (config.num_hidden_layers, config.hidden_size) != (depth, sizes["hidden_size"]):
+        return False
+    wanted = {key: sizes[key] if isinstance(sizes[key], list) else [sizes[key]] * depth for key in IN_LAYER}
+    return all([getattr(layer, key) for _, layer in config.layers()] == wanted[key] for key in IN_LAYER)
