@@ -424,7 +424,7 @@ class AutoBertPreTrainedModel(MarkedModel):
 
     def load_adapter(self, peft_model_id: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """
-        As in transformers, but an adapter of another size of a supernet is refused, of which transformers drops layers.
+        As in transformers, which drops layers that are not there; an adapter of another size of a supernet is refused.
 
         Raises:
             SuperNetError: if the adapter was trained on another size than this network's.
