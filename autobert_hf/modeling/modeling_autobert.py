@@ -407,6 +407,9 @@ class AutoBertPreTrainedModel(MarkedModel):
         if add_pooling_layer is not None and config.add_pooling_layer != add_pooling_layer:
             config = copy.deepcopy(config)
             config.add_pooling_layer = add_pooling_layer
+        if config.supernet is not None:  # one network, whose weights are not saved in the files of a supernet
+            config = copy.deepcopy(config)
+            config.supernet = None
         super().__init__(config)
 
     @classmethod

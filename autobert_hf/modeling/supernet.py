@@ -29,9 +29,10 @@ class AutoBertSuperNet(AutoBertPreTrainedModel):
     def __init__(self, config: AutoBertConfig, network: PreTrainedModel | None = None) -> None:
         """`config` has the section `supernet`; `network`: the largest one, by default with random weights."""
         super().__init__(config)
+        self.config.supernet = config.supernet  # which ordinary networks leave out
         self.space = SuperNetSpace.of(config)
         if network is None:
-            network = self.head(config)(_without_space(config))
+            network = self.head(config)(config)
         self.network = network
 
     @classmethod
@@ -111,9 +112,3 @@ class AutoBertSuperNet(AutoBertPreTrainedModel):
             operations = [CommitOperationAdd(path.name, path) for path in sorted(Path(folder).iterdir())]
             commit = api.create_commit(name, operations, commit_message=commit_message, revision=revision)
         return str(commit.commit_url)
-
-
-def _without_space(config: AutoBertConfig) -> AutoBertConfig:
-    config = copy.deepcopy(config)
-    config.supernet = None
-    return config

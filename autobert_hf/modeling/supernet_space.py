@@ -126,6 +126,9 @@ class SuperNetSpace:
         if not isinstance(architecture, Mapping) or not architecture:
             raise SuperNetError(f"architecture must be a name, limits or sizes, not {architecture!r}.")
         if set(architecture) <= set(LIMITS):
+            for limit, most in architecture.items():
+                if isinstance(most, bool) or not isinstance(most, (int, float)):
+                    raise SuperNetError(f"architecture: {limit} is {most!r}, not a number.")
             return self._within(architecture, config)
         return self._explicit(architecture)
 

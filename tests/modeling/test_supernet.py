@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
+    AutoConfig,
     AutoModel,
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
@@ -311,3 +312,19 @@ def test_no_file_is_opened_for_other_levels(folder, monkeypatch):
     )
     AutoModel.from_pretrained(folder, architecture="smallest")
     assert sorted(opened) == ["supernet-000-0.safetensors", "supernet-outer-0.safetensors"]
+
+
+@pytest.mark.parametrize("make", [AutoBertForMaskedLM, AutoModelForMaskedLM.from_config])
+def test_a_network_made_from_a_supernet_configuration_is_saved_as_an_ordinary_one(tmp_path, make):
+    config = AutoConfig.from_pretrained(saved(tmp_path / "supernet"))
+    network = make(config)
+    network.save_pretrained(tmp_path / "network")
+    again = AutoBertForMaskedLM.from_pretrained(tmp_path / "network")
+    assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in network.state_dict().items())
+    assert again.config.supernet is None and config.supernet is not None
+
+
+@pytest.mark.parametrize("limit", [{"max_params": "5M"}, {"max_latency": True}, {"max_params": None}])
+def test_a_limit_that_is_no_number_is_a_sentence(limit):
+    with pytest.raises(SuperNetError, match="not a number"):
+        supernet().cut(limit)
