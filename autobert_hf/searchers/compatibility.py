@@ -9,28 +9,42 @@ _ONE_SIZE = "its networks have layers of several sizes, the branched supernet ha
 _FORMULAS = "slices share one kind of layer, its layers are formulas and convolutions"
 _NO_NETWORK = "its architectures name no layers"
 _NO_SCORES = "a branched supernet needs a language model, and formulas have no attention scores to distil"
+_NO_OPERATIONS = "its layers are not of a set of operations, all of which the choice supernet holds"
+_HALVES = "its layers are halves of layers, with one operation each"
+_NO_ATTENTION = "a choice supernet needs a language model, and a chain may end without attention to distil"
 
 # Space and supernet: "" where they go together, else why they do not.
 SPACE_AND_SUPERNET: Mapping[Pair, str] = {
     ("autobert-zero", "branched"): "",
     ("autobert-zero", "sliced"): _FORMULAS,
+    ("autobert-zero", "choice"): _NO_OPERATIONS,
     ("autotinybert", "branched"): _ONE_SIZE,
+    ("autotinybert", "choice"): _NO_OPERATIONS,
     ("autotinybert", "sliced"): "",
+    ("chain", "branched"): _HALVES,
+    ("chain", "choice"): "",
+    ("chain", "sliced"): _HALVES,
     ("grid", "branched"): _NO_NETWORK,
+    ("grid", "choice"): _NO_NETWORK,
     ("grid", "sliced"): _NO_NETWORK,
 }
 
 # Loss and the supernet whose networks learn it.
 LOSS_AND_SUPERNET: Mapping[Pair, str] = {
     ("mlm", "branched"): "",
+    ("mlm", "choice"): "",
     ("mlm", "sliced"): "",
     ("mlm+nsp", "branched"): "",
+    ("mlm+nsp", "choice"): "",
     ("mlm+nsp", "sliced"): "",
     ("paper", "branched"): _NO_SCORES,
+    ("paper", "choice"): _NO_ATTENTION,
     ("paper", "sliced"): "",
     ("relations", "branched"): _NO_SCORES,
+    ("relations", "choice"): _NO_ATTENTION,
     ("relations", "sliced"): "",
     ("sentences", "branched"): _NO_SCORES,
+    ("sentences", "choice"): _NO_ATTENTION,
     ("sentences", "sliced"): "",
 }
 

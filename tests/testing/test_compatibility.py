@@ -12,18 +12,20 @@ from autobert_hf.lab.losses import LOSSES
 from autobert_hf.lab.losses.loss import Step
 from autobert_hf.searchers.compatibility import LOSS_AND_SUPERNET, SPACE_AND_SUPERNET, as_markdown
 from autobert_hf.searchers.spaces import SPACES
-from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, SlicedSupernet
+from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, ChoiceSupernet, SlicedSupernet
 
-from .world import BASE, HEADS_KEPT, TINY, ZERO, World
+from .world import BASE, CHAIN, HEADS_KEPT, TINY, ZERO, World
 
 
 DOCS = Path(__file__).parents[2] / "docs" / "methods.md"
-SPACE = {"autobert-zero": ZERO, "autotinybert": TINY, "grid": GridSpace(num_hidden_layers=[1, 2])}
+SPACE = {"autobert-zero": ZERO, "autotinybert": TINY, "chain": CHAIN, "grid": GridSpace(num_hidden_layers=[1, 2])}
 
 
 def build(supernet, space, base, network):
     if supernet == "branched":
         return BranchedSupernet(space, base, 0, network)
+    if supernet == "choice":
+        return ChoiceSupernet(space, base, 0, network)
     return SlicedSupernet(space, network(base))
 
 
@@ -55,7 +57,7 @@ def test_space_and_supernet(space, supernet):
 def test_loss_and_supernet(world: World, name, supernet):
     loss = world.loss(name)
     batch = world.batch(loss.rows)
-    spaces = {"branched": ZERO, "sliced": type(HEADS_KEPT).within(world.base, True, 4, 8)}
+    spaces = {"branched": ZERO, "choice": CHAIN, "sliced": type(HEADS_KEPT).within(world.base, True, 4, 8)}
 
     def run():
         built = build(supernet, spaces[supernet], world.base, loss.network)

@@ -9,15 +9,16 @@ import pytest
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
-from autobert_hf.searchers.policies import POLICIES, BatchWise, SinglePath
+from autobert_hf.searchers.policies import POLICIES, BatchWise, MagicT, SinglePath
 from autobert_hf.searchers.policies.policy import Policy, Stateless
 from autobert_hf.testing import check_policy
 
-from .world import HEADS_KEPT, TINY, ZERO
+from .world import CHAIN, HEADS_KEPT, TINY, ZERO
 
 
 CASES = {
     "single-path": (lambda seed: SinglePath(ZERO, seed), ZERO),
+    "magic-t": (lambda seed: MagicT(CHAIN, seed), CHAIN),
     "batch-wise": (lambda seed: BatchWise(TINY, seed), TINY),
 }
 

@@ -10,10 +10,10 @@ from transformers import PreTrainedModel
 
 from autobert_hf import AutoBertForMaskedLM, AutoBertForPreTraining, AutoBertModel
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, SlicedSupernet, Supernet
+from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, ChoiceSupernet, SlicedSupernet, Supernet
 from autobert_hf.testing import check_supernet
 
-from .world import BASE, HEADS_KEPT, LAYERS_DIFFER, TINY, ZERO
+from .world import BASE, CHAIN, HEADS_KEPT, LAYERS_DIFFER, TINY, ZERO
 
 
 def sliced(space: Any, kind: Any, depths: Any = None) -> SlicedSupernet:
@@ -24,6 +24,7 @@ def sliced(space: Any, kind: Any, depths: Any = None) -> SlicedSupernet:
 CASES: dict[str, Callable[[], Supernet]] = {
     "branched": lambda: BranchedSupernet(ZERO, BASE, 0),
     "branched, with pairs of sentences": lambda: BranchedSupernet(ZERO, BASE, 0, AutoBertForPreTraining),
+    "choice": lambda: ChoiceSupernet(CHAIN, BASE, 0, AutoBertForMaskedLM),
     "sliced": lambda: sliced(TINY, AutoBertForMaskedLM),
     "sliced, part of every head": lambda: sliced(HEADS_KEPT, AutoBertModel),
     "sliced, layers differ": lambda: sliced(LAYERS_DIFFER, AutoBertForMaskedLM),

@@ -17,6 +17,7 @@ from autobert_hf.lab.training.team import Team
 from autobert_hf.records.goals import GOALS, Goals
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+from autobert_hf.searchers.spaces.chain import ChainSpace, identity, main_operations
 
 
 LOSS = Goals((GOALS["loss"],))
@@ -25,6 +26,7 @@ BASE = AutoBertConfig(vocab_size=60, max_position_embeddings=64, **SIZES)  # wit
 ZERO = AutoBertZeroSpace(num_hidden_layers=3)
 TINY = AutoTinyBertSpace.within(BASE, width_step=4, inner_step=8)
 HEADS_KEPT = AutoTinyBertSpace.within(BASE, part_of_heads=True, width_step=4, inner_step=8)
+CHAIN = ChainSpace(main_operations(24, heads=2) | {"ID": identity()}, 4, 24)
 LAYERS_DIFFER = AutoTinyBertSpace.within(BASE, identical=False, width_step=4, inner_step=8)
 
 

@@ -1,7 +1,8 @@
 """Policies by name."""
 
 from autobert_hf.searchers.policies.batch_wise import BatchWise
+from autobert_hf.searchers.policies.magic_t import MagicT
 from autobert_hf.searchers.policies.single_path import SinglePath
 
 
-POLICIES = {"single-path": SinglePath, "batch-wise": BatchWise}
+POLICIES = {"single-path": SinglePath, "batch-wise": BatchWise, "magic-t": MagicT}

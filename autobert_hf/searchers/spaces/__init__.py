@@ -2,7 +2,13 @@
 
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+from autobert_hf.searchers.spaces.chain import ChainSpace
 from autobert_hf.searchers.spaces.grid import GridSpace
 
 
-SPACES = {"autobert-zero": AutoBertZeroSpace, "autotinybert": AutoTinyBertSpace, "grid": GridSpace}
+SPACES = {
+    "autobert-zero": AutoBertZeroSpace,
+    "autotinybert": AutoTinyBertSpace,
+    "chain": ChainSpace,
+    "grid": GridSpace,
+}
