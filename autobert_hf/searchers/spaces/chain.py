@@ -40,7 +40,7 @@ def _layer(kind: str, *skip: str, **values: Any) -> Operation:
 def main_operations(hidden_size: int, heads: int = 12) -> dict[str, Operation]:
     """
     MAGIC's main set at one size: attention, feed-forward network and convolutions with 3 and 5 taps. A separable
-    convolution has about d^2 parameters, so attention (4 d d_a) is d / 4 wide and the feed-forward network (2 d f) d / 2.
+    convolution has about d^2 parameters, so attention (4 d d_a) is d / 4 wide, the feed-forward network (2 d f) d / 2.
 
     Raises:
         ValueError: if the heads do not share out the width of attention.
@@ -83,8 +83,8 @@ def _head_dim(hidden_size: int, heads: int) -> int:
 @dataclass(frozen=True)
 class ChainSpace:
     """
-    `length` sub-layers of a network `hidden_size` wide, each one of `operations` by name: C^N architectures. In a configuration a sub-layer is a layer
-    that skips its mixer or its feed-forward network (both, for the identity).
+    `length` sub-layers of a network `hidden_size` wide, each one of `operations` by name: C^N architectures. In a
+    configuration a sub-layer is a layer that skips its mixer or its feed-forward network (both, for the identity).
 
     Raises:
         ValueError: for no sub-layer, or fewer than two operations.

@@ -86,7 +86,7 @@ class ChoiceSupernet:
     def views(self, architecture: Architecture) -> dict[str, Tensor]:
         """The parameters of the chain's operations and those that all chains share, by their extracted names."""
         self.activate(architecture)
-        views = {}
+        views: dict[str, Tensor] = {}
         for name, parameter in self.module.named_parameters():
             before, is_operation, inner = name.partition(".operations.")
             if not is_operation:
