@@ -9,16 +9,25 @@ import pytest
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
-from autobert_hf.searchers.policies import POLICIES, BatchWise, MagicT, SinglePath
+from autobert_hf.searchers.policies import POLICIES, Anchored, BatchWise, MagicT, SinglePath, TopShare
 from autobert_hf.searchers.policies.policy import Policy, Stateless
 from autobert_hf.testing import check_policy
 
 from .world import CHAIN, HEADS_KEPT, TINY, ZERO
 
 
+def attentions(architecture: Architecture) -> float:
+    return CHAIN.names(architecture).count("MHA2")
+
+
 CASES = {
     "single-path": (lambda seed: SinglePath(ZERO, seed), ZERO),
     "magic-t": (lambda seed: MagicT(CHAIN, seed), CHAIN),
+    "anchored": (lambda seed: Anchored(MagicT(CHAIN, seed), attentions, every=2), CHAIN),
+    "top-share": (
+        lambda seed: TopShare(SinglePath(CHAIN, seed), attentions, every=2, space=CHAIN, seed=seed, candidates=8),
+        CHAIN,
+    ),
     "batch-wise": (lambda seed: BatchWise(TINY, seed), TINY),
 }
 
@@ -32,7 +41,7 @@ def test_policies(make: Callable[[int], Policy], space: Any) -> None:
     check_policy(make, space)
 
 
-class Anchored:
+class Remembering:
     """
     One that remembers, as MAGIC's does: a few architectures stay, and the oldest gives way at every third step. Broken
     in one way, if that is asked for.
@@ -78,7 +87,7 @@ class Anchored:
 
 
 def test_a_policy_that_remembers() -> None:
-    check_policy(Anchored, TINY)
+    check_policy(Remembering, TINY)
 
 
 FAULTS = [
@@ -98,7 +107,7 @@ FAULTS = [
 def test_a_broken_policy_is_noticed(fault: str) -> None:
     random.seed(1)
     with pytest.raises(AssertionError, match=fault):
-        check_policy(lambda seed: Anchored(seed, fault), TINY)
+        check_policy(lambda seed: Remembering(seed, fault), TINY)
 
 
 class Stubborn(Stateless):

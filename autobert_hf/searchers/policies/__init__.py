@@ -1,8 +1,15 @@
 """Policies by name."""
 
+from autobert_hf.searchers.policies.anchored import Anchored, TopShare
 from autobert_hf.searchers.policies.batch_wise import BatchWise
 from autobert_hf.searchers.policies.magic_t import MagicT
 from autobert_hf.searchers.policies.single_path import SinglePath
 
 
-POLICIES = {"single-path": SinglePath, "batch-wise": BatchWise, "magic-t": MagicT}
+POLICIES = {
+    "single-path": SinglePath,
+    "batch-wise": BatchWise,
+    "magic-t": MagicT,
+    "anchored": Anchored,
+    "top-share": TopShare,
+}
