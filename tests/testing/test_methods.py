@@ -24,6 +24,7 @@ from autobert_hf.searchers.evaluators import FunctionEvaluator, SupernetLoss
 from autobert_hf.searchers.methods import METHODS
 from autobert_hf.searchers.methods.autobert_zero import AutoBertZeroSettings
 from autobert_hf.searchers.methods.autotinybert import AutoTinyBertSettings
+from autobert_hf.searchers.methods.magic import ChainSettings
 from autobert_hf.searchers.methods.method import Method
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import SearchSettings
@@ -52,7 +53,18 @@ def tiny(world: World, folder: Path) -> AutoTinyBertSettings:
     return AutoTinyBertSettings(str(folder), "autotinybert", **text, **budget, **steps, **COMMON)
 
 
-CASES: dict[str, Callable[[World, Path], SearchSettings]] = {"autobert-zero": zero, "autotinybert": tiny}
+def magic(world: World, folder: Path) -> ChainSettings:
+    sizes = {"num_hidden_layers": 4, "hidden_size": 16, "num_attention_heads": 2}
+    budget = {"num_trials": 4, "population": 2, "parents": 1, "children": 1, "supernet_steps": 12, "anchor_every": 3}
+    text = {"train_file": [str(world.file)], "vocab_size": 200, "length": 16, "final_tokens": 400}
+    return ChainSettings(str(folder), "magic", **sizes, **budget, **text, **COMMON)
+
+
+CASES: dict[str, Callable[[World, Path], SearchSettings]] = {
+    "autobert-zero": zero,
+    "autotinybert": tiny,
+    "magic": magic,
+}
 
 
 def count_work(models: Mapping[str, Any], *rest: Any, **options: Any) -> dict[str, Ratio]:

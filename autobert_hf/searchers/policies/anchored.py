@@ -14,8 +14,8 @@ from autobert_hf.searchers.spaces.space import Space
 @dataclass
 class Anchored:
     """
-    Trains what `policy` selects: uniform paths for MAGIC-A, a walk for MAGIC-AT. After every `every` steps the latest
-    of them takes the anchor's place if `judge`, higher is better, strictly prefers it; both are judged with the current
+    Trains what `policy` selects: uniform paths for MAGIC-A, a walk for MAGIC-AT. Every `every` steps the latest of
+    them takes the anchor's place if `judge`, higher is better, strictly prefers it; both are judged with the current
     weights. The judge has to give every process the same value.
     """
 

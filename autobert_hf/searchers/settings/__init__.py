@@ -3,6 +3,7 @@
 from autobert_hf.searchers.settings.budget import SearchSettings
 from autobert_hf.searchers.settings.described import described, several
 from autobert_hf.searchers.settings.latency import LatencySettings
+from autobert_hf.searchers.settings.magic import MagicSettings
 from autobert_hf.searchers.settings.network import NetworkSettings
 from autobert_hf.searchers.settings.op_nas import OpNasSettings
 from autobert_hf.searchers.settings.slices import SliceSettings
@@ -13,6 +14,7 @@ from autobert_hf.searchers.settings.tokens import TokenSettings
 
 __all__ = [
     "LatencySettings",
+    "MagicSettings",
     "NetworkSettings",
     "OpNasSettings",
     "SearchSettings",

@@ -59,10 +59,9 @@ class ChoiceSupernet:
         self.space = space
         self.base = base
         self.make = network
-        config = space.largest().to_config(base)
-        module = network(config)
+        module = network(space.largest().to_config(base))
         assert isinstance(module, AutoBertLanguageModel)  # a model with layers and word embeddings
-        self.module = module
+        self.module, config = module, module.config  # which is a copy of the one given
         self.names = [*space.operations]
         kinds = [_layer_config(space, base, name) for name in self.names]
         self.layers: list[ChoiceLayer] = []
