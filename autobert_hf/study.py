@@ -57,7 +57,7 @@ class Study:
         parts = [f"{len(self.trials)} trials" + (f", {failed} failed" if failed else "")]
         parts += ["complete" if self.complete else "not complete"]
         if any(trial.ok for trial in self.trials):
-            score = f"{self.goals.main.name} {self.best.scores[self.goals.main.name]:.4g}"
+            score = f"{self.goals.main.name} {self.goals.main.shown(self.best.scores)}"
             parts += [f"best: trial {self.best.id}, {score}"]
         return f"Study({str(self.path)!r}: {'; '.join(parts)})"
 
@@ -161,7 +161,7 @@ def untrained(architecture: Architecture, seed: int) -> AutoBertForMaskedLM:
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "initialise"))
-        return AutoBertForMaskedLM(architecture.to_config(AutoBertConfig()))
+        return AutoBertForMaskedLM(architecture.to_config(AutoBertConfig(untrained=True)))
 
 
 def reopen(path: Path, kind: type[Method] | None = None) -> Method:

@@ -219,6 +219,18 @@ def test_exceptions_go_through_and_leave_the_folder_free(tmp_path):
     assert "6 trials, 4 failed" in repr(study)
 
 
+@pytest.mark.parametrize("error", [MemoryError("no room"), torch.OutOfMemoryError("CUDA out of memory.")])
+def test_exhausted_memory_of_a_function_is_one_of_its_exceptions(tmp_path, error):
+    def hungry(architecture):
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        own(tmp_path / "run", hungry)
+    assert raised.value is error
+    with pytest.raises(TrainingError, match=f"None of 6 candidates .* {type(error).__name__}: {error}"):
+        own(tmp_path / "run", hungry, catch=type(error), trials=6)
+
+
 def test_what_all_fails_says_so(tmp_path):
     with pytest.raises(TrainingError, match="None of 6 candidates could be trained; the last: ZeroDivisionError"):
         own(tmp_path / "run", lambda architecture: 1 // 0, catch=(ZeroDivisionError,), trials=6)

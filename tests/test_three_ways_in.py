@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import autobert_hf
 from autobert_hf import AutoBertConfig, AutoBertForMaskedLM
 from autobert_hf.modeling.configuration_autobert import AUTO_MAP
 from autobert_hf.modeling.convert import to_bert
@@ -95,6 +96,20 @@ for name in names:
 print(json.dumps(model(torch.tensor({IDS})).logits[0, 0].tolist()))
 """
     assert in_a_fresh_process(code, tmp_path) == pytest.approx(logits, abs=1e-5)
+
+
+@pytest.mark.parametrize("way", ["plugin", "remote code"])
+def test_random_weights_warn_in_a_fresh_process(tmp_path, way):
+    AutoBertForMaskedLM(AutoBertConfig(**SIZES, num_hidden_layers=2, untrained=True)).save_pretrained(
+        tmp_path / "model"
+    )
+    start, options = ("import autobert_hf\n", "") if way == "plugin" else (WITHOUT_US, ", trust_remote_code=True")
+    code = start + LOAD.format(folder=str(tmp_path / "model"), options=options, ids=IDS)
+    environment = {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    environment |= {"PYTHONPATH": str(Path(autobert_hf.__file__).parents[1])} if way == "plugin" else {}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=110)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("are random: its architecture was found by a search that trains nothing") == 1
 
 
 def test_without_the_plugin_and_without_trust_nothing_runs(plugin_model, tmp_path):

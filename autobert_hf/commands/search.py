@@ -40,13 +40,15 @@ def summary_of(study: Study) -> str:
     """A message with the best candidate, and how to load its model."""
     picks, main = study.picks(), study.goals.main
     name, trial = next(iter(picks.items()), ("", study.best))
-    found = f"\nThe best candidate is trial {trial.id}, {main.label} {trial.scores[main.name]:.4f}.\n"
+    found = f"\nThe best candidate is trial {trial.id}, {main.label} {main.shown(trial.scores)}.\n"
     if not picks:
         return f"{found}The method made no model of it."
     folder = study.path / name
     network = Network(folder)
+    others = [*picks][1:]
+    more = f" Others of the front are in {others[0]} to {others[-1]} beside it." if len(others) > 1 else ""
     return (
-        f"{found}The model is in {folder}. To load it:\n\n"
+        f"{found}The model is in {folder}.{more} To load it:\n\n"
         "    import autobert_hf\n"
         f"    from transformers import {network.auto_class}\n"
         f"    model = {network.loading(str(folder))}\n"

@@ -18,10 +18,12 @@ def select_command(arguments: Sequence[str]) -> int:
     parser.add_argument("--max-params", type=quantity, help="Maximum parameters (with masked-LM head), e.g. 5M.")
     parser.add_argument("--max-flops", type=quantity, help="Maximum FLOPs for a row of 128 tokens, e.g. 1.2G.")
     parser.add_argument("--max-latency", type=quantity, help="Maximum latency relative to the reference, e.g. 0.5.")
+    parser.add_argument("--max-memory", type=quantity, help="Maximum peak memory in MB.")
     parser.add_argument("--all-front", action="store_true", help="All candidates of the Pareto front, not just one.")
     parser.add_argument("--train", action="store_true", help="Train each with the run's final training.")
     given = parser.parse_args(arguments)
     asked = {"parameters": given.max_params, "flops": given.max_flops, "latency": given.max_latency}
+    asked["memory"] = given.max_memory
     limits = Limits({name: most for name, most in asked.items() if most is not None})
     study = load_study(given.run)
     for trial in study.front(limits) if given.all_front else study.picks(limits).values():

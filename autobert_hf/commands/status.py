@@ -49,7 +49,7 @@ def _search(study: Study | None, has_ended: bool, budget: int) -> list[str]:
     left, time = max(wanted - len(trials), 0), ""
     if any(trial.ok for trial in study.finalists):
         main, best = study.goals.main, study.best
-        lines.append(f"best so far: trial {best.id}, {main.label} {best.scores[main.name]:.4f}")
+        lines.append(f"best so far: trial {best.id}, {main.label} {main.shown(best.scores)}")
         known = [trial.cost["seconds"] for trial in trials if trial.ok and "seconds" in trial.cost]
         if left and known:
             time = f", about {left * median(known) / 60:.0f} min at {median(known):.1f} s each on one process"

@@ -155,6 +155,11 @@ class Network:
         return "stock" if self.is_bert else "plugin"
 
     @property
+    def is_untrained(self) -> bool:
+        """Whether the configuration says that the weights are random."""
+        return self.data.get("untrained") is True
+
+    @property
     def could_be_stock(self) -> bool:
         return not self.is_bert and stock_refusal(self.config) is None
 

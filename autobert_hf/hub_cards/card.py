@@ -1,6 +1,7 @@
 """The model card of a run: README.md and figures next to the weights, made from the run's records alone."""
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from autobert_hf.hub_cards.architecture import Network
 from autobert_hf.hub_cards.escape import Safe, markdown, one_line
 from autobert_hf.hub_cards.facts import HUB_ID, facts, latency
 from autobert_hf.hub_cards.figures import draw_front, draw_predicted, draw_training
+from autobert_hf.hub_cards.front_figure import draw_fronts
 from autobert_hf.hub_cards.run_reader import RunRecords
 from autobert_hf.hub_cards.search_figure import draw_search
 from autobert_hf.hub_cards.strip import draw_architecture
@@ -59,7 +61,7 @@ def draw_figures(records: RunRecords, network: Network | None, folder: Path) -> 
     drawings = {
         "architecture.png": partial(draw_architecture, network) if network and network.fits_a_figure else None,
         "search.png": partial(draw_search, records),
-        "front.png": partial(draw_front, records, records.size) if records.size else None,
+        "front.png": _front_drawing(records),
         "training.png": partial(draw_training, training) if training else None,
         "predicted.png": partial(draw_predicted, predicted, predictor) if predicted or predictor else None,
     }
@@ -67,6 +69,12 @@ def draw_figures(records: RunRecords, network: Network | None, folder: Path) -> 
     for name, draw in found.items():
         draw(folder / name)
     return list(found)
+
+
+def _front_drawing(records: RunRecords) -> Callable[[Path], None] | None:
+    if records.size is None:
+        return None
+    return partial(draw_fronts, records) if len(records.axes) > 2 else partial(draw_front, records, records.size)
 
 
 def metadata(known: dict[str, Any]) -> ModelCardData:
@@ -101,7 +109,7 @@ def evaluation(known: dict[str, Any]) -> list[EvalResult] | None:
     name = one_line(next(name for name in names if name))
     return [
         EvalResult(
-            task_type="fill-mask",
+            task_type=known["network"].pipeline_tag,
             dataset_type=name if hub else "text",
             dataset_name=name,
             metric_type="loss",

@@ -20,6 +20,7 @@ from markupsafe import Markup
 # Filters of Markdown and HTML templates.
 NUMBERS: dict[str, Callable[[Any], str]] = {
     "thousands": lambda number: f"{number:,.0f}" if number == round(number) else f"{number:,.4g}",
+    "score": lambda number: score(number),
     "amount": lambda number: f"{number / 1e6:,.2f} M" if number >= 1e5 else f"{number:,.0f}",
     "duration": lambda seconds: duration(seconds),
     "interval": lambda of: interval(of["value"], of["low"], of["high"]),
@@ -72,6 +73,12 @@ def literal(value: object) -> Safe:
     """A value as a Python string literal, for code in a fenced block of Markdown."""
     text = one_line(value)
     return Safe('"' + "".join(char if _INERT_SHELL.fullmatch(char) else f"\\U{ord(char):08x}" for char in text) + '"')
+
+
+def score(number: float) -> str:
+    if number == round(number) or abs(number) >= 1000:
+        return f"{number:,.0f}"
+    return f"{number:.4g}" if abs(number) >= 10 else f"{number:.4f}"
 
 
 def duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """The values that card and page print, derived from the records: plain data without wording."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from autobert_hf.hub_cards.escape import Safe
 from autobert_hf.hub_cards.run_reader import RunRecords, found_first
 from autobert_hf.modeling.arithmetic import count_flops
 from autobert_hf.records.goals import GOALS
-from autobert_hf.records.trainings import FINAL
+from autobert_hf.records.trainings import FINAL, NEXT_WORDS_UNIT
 from autobert_hf.records.trial import Trial
 
 
@@ -44,6 +45,7 @@ def facts(records: RunRecords, network: Network | None) -> dict[str, Any]:
         "teacher": teacher(records),
         "tokenizer": next(iter(named(records, "tokenizer")), None),
         "network": network,
+        "untrained": network is not None and network.is_untrained,
         "flops": count_flops(network.config) if network else None,
         "trials": len(records.trials),
         "failed": records.count("failed"),
@@ -55,6 +57,12 @@ def facts(records: RunRecords, network: Network | None) -> dict[str, Any]:
         "better": "higher" if records.main.direction == "maximize" else "lower",
         "size": records.size,
         "limits": limits(records),
+        "axes": records.axes,
+        "columns": (*records.axes[1:], records.main),
+        "scaled": records.scaled,
+        "left_out": sum(not point["kept"] for point in records.again.values()),
+        "measured_again": bool(records.again),
+        "on_front": records.chosen.id in [trial.id for trial in records.front],
         "front": records.front,
         "front_rows": thinned(records.front, records.chosen),
         "weight_versions": len(records.new_weights) + 1,
@@ -109,7 +117,7 @@ def teacher(records: RunRecords) -> dict[str, Any] | None:
 def thinned(front: list[Trial], chosen: Trial) -> list[Trial]:
     """About FRONT_ROWS trials of the front, evenly spaced, with both ends and the chosen one."""
     step = -(-len(front) // FRONT_ROWS)
-    return [t for place, t in enumerate(front) if place % step == 0 or t is front[-1] or t is chosen]
+    return [t for place, t in enumerate(front) if place % step == 0 or t is front[-1] or t.id == chosen.id]
 
 
 def limits(records: RunRecords) -> list[tuple[str, str, float]]:
@@ -150,11 +158,17 @@ def training(records: RunRecords) -> dict[str, Any] | None:
         "rows": [(int(tokens), [curve[tokens] for curve in curves.values()]) for tokens in shared],
         "tokens": int(max(curves["found"])),
         "loss": curves["found"][max(curves["found"])],
+        "perplexity": _perplexity(curves["found"][max(curves["found"])], data["unit"]),
         "floor": data.get("floor"),
         "linear_floor": data.get("linear_floor"),
         "errors": data.get("errors", {}),
         "inherited": data.get("inherited_tokens", 0),
     }
+
+
+def _perplexity(loss: float, unit: str) -> float | None:
+    """Of causal language models; None for other losses."""
+    return math.exp(loss) if unit == NEXT_WORDS_UNIT else None
 
 
 def ranking(data: Mapping[str, Any] | None) -> dict[str, Any] | None:

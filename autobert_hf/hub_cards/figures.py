@@ -28,6 +28,12 @@ WIDTH = 7.2  # inches; at 160 dots an inch this is sharp at 720 CSS pixels on de
 SCALED = {"parameters": (1e-6, "parameters (millions)"), "flops": (1e-9, "GFLOPs for a row of 128 tokens")}
 
 
+SCALED |= {
+    f"{part}_parameters": (1e-6, f"{part.replace('_', '-')} parameters\n(millions)")
+    for part in ("decoder", "total", "attention", "feed_forward", "embedding")
+}
+
+
 def axis(goal: Goal) -> str:
     return SCALED[goal.name][1] if goal.name in SCALED else with_unit(goal.label, goal.unit)
 
@@ -38,8 +44,12 @@ def with_unit(what: str, unit: str) -> str:
 
 def values(goal: Goal, trials: Sequence[Trial]) -> list[float]:
     """The scores in the unit of the axis."""
+    return scores_of(goal, [trial.scores for trial in trials])
+
+
+def scores_of(goal: Goal, rows: Sequence[Mapping[str, float]]) -> list[float]:
     scale, _ = SCALED.get(goal.name, (1.0, ""))
-    return [trial.scores[goal.name] * scale for trial in trials]
+    return [scores[goal.name] * scale for scores in rows]
 
 
 def draw_curve(records: RunRecords, axes: Axes) -> None:

@@ -19,7 +19,7 @@ from autobert_hf.records.files import write_text
 CAPTIONS = {
     "architecture.png": "Layers from left (next to the embeddings) to right: mixer below, feed-forward network above.",
     "search.png": "Scores of the candidates in the order of the search, and the kinds of their layers or their sizes.",
-    "front.png": "Candidates by size and score.",
+    "front.png": "Candidates by size and score, or by each pair of goals.",
     "training.png": "Held-out loss over the final training.",
     "predicted.png": "Predicted against measured latency.",
 }

@@ -18,6 +18,7 @@ from autobert_hf.hub_cards.facts import REPO_ID
 from autobert_hf.hub_cards.load_back import refuse_unequal
 from autobert_hf.hub_cards.run_reader import RunRecords
 from autobert_hf.hub_cards.trials import dataset_files
+from autobert_hf.modeling.untrained import WARNING
 
 
 T = TypeVar("T")
@@ -71,10 +72,13 @@ def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
     if with_trials:
         text += f"\nThe search log, one trial per row: [{trials_id}](https://huggingface.co/datasets/{trials_id}).\n"
     refuse_bad_metadata(text)
+    network = Network(model)
+    if network.is_untrained:
+        logger.warning(WARNING.format(model))
     uploads = [Upload(repo_id, "model", with_code_at_the_root(visible_files(model)) | {"README.md": text.encode()})]
     if with_trials:
-        config = Network(model).config
-        uploads.append(Upload(trials_id, "dataset", dict(dataset_files(records, config, trials_id, repo_id))))
+        files = dataset_files(records, network.config, trials_id, repo_id)
+        uploads.append(Upload(trials_id, "dataset", dict(files)))
         refuse_secrets("journal.jsonl", run / "journal.jsonl")  # compressed in parquet, it could not be checked
     for upload in uploads:
         for name, content in upload.files.items():

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -102,13 +102,40 @@ class RunRecords:
 
     @cached_property
     def front(self) -> list[Trial]:
-        """The Pareto front of main goal and size, smallest first, without duplicates."""
+        """
+        The front of all `axes`, smallest first by the second one, without duplicates. Where a search measured its
+        front again: the points that stayed, with the new values.
+        """
         if self.size is None:
             return []
-        main, size = self.main.name, self.size.name
-        different = {(trial.scores[main], trial.scores[size]): trial for trial in reversed(self.done)}
-        front = Goals((self.main, self.size)).front(list(different.values()))
+        size = self.size.name
+        if self.again:
+            kept = [trial for trial in self.done if self.again.get(str(trial.id), {}).get("kept")]
+            return sorted(map(self.as_measured, kept), key=lambda trial: trial.scores[size])
+        different = {tuple(trial.scores[g.name] for g in self.axes): trial for trial in reversed(self.done)}
+        front = replace(self.study.goals, goals=self.axes).front(list(different.values()))
         return sorted(front, key=lambda trial: trial.scores[size])
+
+    @property
+    def axes(self) -> tuple[Goal, ...]:
+        """What the front is drawn in: the goals of the search or, where there is one only, that one and the size."""
+        return self.study.goals.goals if len(self.study.goals.goals) > 1 else (self.main, *filter(None, [self.size]))
+
+    @property
+    def again(self) -> dict[str, Any]:
+        """By number of a trial on the front: its `scores` as measured again, and whether it was `kept`."""
+        return self.reports.get("measured-front", {}).get("points", {})
+
+    def as_measured(self, trial: Trial) -> Trial:
+        """The trial with the values that were measured again, if it was."""
+        return replace(trial, scores={**trial.scores, **self.again.get(str(trial.id), {}).get("scores", {})})
+
+    @property
+    def scaled(self) -> dict[str, dict[str, float]]:
+        """Baselines by name, with a score in each of the `axes`, smallest first; of others nothing is shown."""
+        known = self.reports.get("measured-front", {}).get("baselines", {})
+        whole = {name: row for name, row in known.items() if all(goal.name in row for goal in self.axes)}
+        return dict(sorted(whole.items(), key=lambda item: item[1][self.axes[-1].name]))
 
     @cached_property
     def incumbents(self) -> list[Trial]:

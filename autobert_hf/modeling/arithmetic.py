@@ -31,9 +31,7 @@ def count_parameters(config: "AutoBertConfig", head: str = "model") -> int:
     `"sequence_classification"`, `"token_classification"`, `"question_answering"`, `"multiple_choice"`. A tied matrix
     counts once. ValueError for another head.
     """
-    size = config.embedding_size
-    total = (config.vocab_size + config.max_position_embeddings + config.type_vocab_size) * size
-    total += norm(config, size) if config.embedding_norm else 0
+    total = count_embedding_parameters(config) + (norm(config, config.embedding_size) if config.embedding_norm else 0)
     return total + count_encoder_parameters(config) + _head_parameters(config, head)
 
 
@@ -70,15 +68,52 @@ def count_encoder_parameters(config: "AutoBertConfig") -> int:
     return total + (norm(config, config.hidden_size) if config.final_norm else 0)
 
 
+def count_attention_parameters(config: "AutoBertConfig") -> int:
+    """Parameters of the maps in attention layers and convolutions, without norms."""
+    mixers = [(kind, layer) for kind, layer in config.layers() if "mixer" not in layer.skip]
+    return sum(_mixer_parameters(kind, layer) for kind, layer in mixers)
+
+
+def count_feed_forward_parameters(config: "AutoBertConfig") -> int:
+    """Parameters of the feed-forward maps, without norms."""
+    return sum(_feed_forward_parameters(layer) for _, layer in config.layers() if "feed_forward" not in layer.skip)
+
+
+def count_embedding_parameters(config: "AutoBertConfig") -> int:
+    """Parameters of the tables of words, positions and token types, without their norm."""
+    return (config.vocab_size + config.max_position_embeddings + config.type_vocab_size) * config.embedding_size
+
+
+def count_transformer_xl_parameters(config: "AutoBertConfig") -> int:
+    """
+    Decoder parameters of a Transformer-XL with the sizes of `config`, as LiteTransformerSearch counts them (Javaheripi
+    et al., 2022, released code): attention maps without biases, a fifth map for relative positions and two bias
+    vectors, 5 d a + 2 a (width d, heads x head size a), and no norm after the last layer. `count_encoder_parameters`
+    counts 4 d a + 3 a + d and that norm instead, as our networks have absolute positions.
+    """
+    total = 0
+    for _, layer in config.layers():
+        width, attention = layer.layer_width, layer.num_attention_heads * layer.head_dim
+        total += 5 * width * attention + 2 * attention + _feed_forward_parameters(layer) + 2 * norm(layer, width)
+    return total
+
+
 def _layer_parameters(kind: str, layer: "AutoBertConfig") -> int:
     width, total = layer.layer_width, 0
     if "mixer" not in layer.skip:
-        total += _convolution_parameters(layer) if kind == "conv" else _attention_parameters(layer)
-        total += norm(layer, width)
+        total += _mixer_parameters(kind, layer) + norm(layer, width)
     if "feed_forward" not in layer.skip:
-        inner = layer.intermediate_size
-        total += linear(width, inner) * (2 if layer.gated_ffn else 1) + linear(inner, width) + norm(layer, width)
+        total += _feed_forward_parameters(layer) + norm(layer, width)
     return total
+
+
+def _feed_forward_parameters(layer: "AutoBertConfig") -> int:
+    width, inner = layer.layer_width, layer.intermediate_size
+    return linear(width, inner) * (2 if layer.gated_ffn else 1) + linear(inner, width)
+
+
+def _mixer_parameters(kind: str, layer: "AutoBertConfig") -> int:
+    return _convolution_parameters(layer) if kind == "conv" else _attention_parameters(layer)
 
 
 def _convolution_parameters(layer: "AutoBertConfig") -> int:

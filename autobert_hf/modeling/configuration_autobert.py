@@ -105,6 +105,8 @@ class AutoBertConfig(PreTrainedConfig):
             head needs.
         sparse_prediction (`bool`): masked-LM logits at labelled positions only, when labels are given.
         is_decoder, use_cache (`bool`): causal language model.
+        untrained (`bool`): the weights are random, since a search that trains nothing found the architecture. Loading
+            warns of it. Models saved with changed layers lose it; `config.untrained = False` takes it out by hand.
         format_version (`int`): of this vocabulary; newer versions than the installed one are refused.
 
     Example:
@@ -163,6 +165,7 @@ class AutoBertConfig(PreTrainedConfig):
     sparse_prediction: bool = False
     is_decoder: bool = False
     use_cache: bool = True
+    untrained: bool = False
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self, **kwargs: Any) -> None:

@@ -95,7 +95,9 @@ def to_bert_config(config: AutoBertConfig) -> BertConfig:
         raise ConversionError(f"This network is no plain BERT: {refusal}.")
     layer = config.per_layer_config[0]
     shared = {name: getattr(layer, name) for name in SHARED}
-    return BertConfig(**shared)
+    # No field of BERT's: cards and pushes read it.
+    mark: dict[str, Any] = {"untrained": True} if config.untrained else {}
+    return BertConfig(**shared, **mark)
 
 
 def stock_refusal(config: AutoBertConfig) -> str | None:

@@ -51,6 +51,7 @@ from .configuration_autobert import AutoBertConfig
 from .foreign_weights import drop_random_pooler, refuse_foreign_weights
 from .formula import Formula
 from .light_conv import depthwise_conv
+from .untrained import MarkedModel
 
 
 logger = logging.get_logger(__name__)
@@ -388,7 +389,7 @@ class AutoBertPredictionHead(nn.Module):
         return self.decoder(self.norm(self.activation(self.dense(hidden_states))))
 
 
-class AutoBertPreTrainedModel(PreTrainedModel):
+class AutoBertPreTrainedModel(MarkedModel):
     config_class = AutoBertConfig
     config: AutoBertConfig
     base_model_prefix = "autobert"
@@ -433,7 +434,7 @@ class AutoBertPreTrainedModel(PreTrainedModel):
         refuse_foreign_weights(model, loading_info)
         if isinstance(model, AutoBertModel):
             drop_random_pooler(model, loading_info.missing_keys)
-        return PreTrainedModel._finalize_model_loading(model, load_config, loading_info)
+        return MarkedModel._finalize_model_loading(model, load_config, loading_info)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -800,9 +801,7 @@ class AutoBertForSequenceClassification(AutoBertPreTrainedModel):
             input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, return_dict=True, **kwargs
         )
         logits = self.classifier(self.dropout(outputs.pooler_output))
-        loss = None
-        if labels is not None:
-            loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
+        loss = None if labels is None else self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
         return SequenceClassifierOutput(loss, logits, outputs.hidden_states, outputs.attentions)
 
 

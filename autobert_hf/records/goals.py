@@ -6,7 +6,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from autobert_hf.modeling.arithmetic import count_flops, count_parameters
+import numpy as np
+
+from autobert_hf.modeling.arithmetic import (
+    count_attention_parameters,
+    count_embedding_parameters,
+    count_encoder_parameters,
+    count_feed_forward_parameters,
+    count_flops,
+    count_parameters,
+)
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.trial import Trial
@@ -16,13 +25,14 @@ from autobert_hf.records.trial import Trial
 class Goal:
     """
     A named score to minimize or maximize. `cost`: how it is obtained, `arithmetic` from the configuration
-    (`of_config`), `measured` on this machine, or by training (`trained`); `label` and `unit` are for display. `floor`:
-    the score of a network that does not use context, where that is known.
+    (`of_config`), `measured` on this machine, from a network with random weights (`untrained`), or by training
+    (`trained`); `label` and `unit` are for display. `floor`: the score of a network that does not use context, where
+    that is known.
     """
 
     name: str
     direction: Literal["minimize", "maximize"]
-    cost: Literal["arithmetic", "measured", "trained"]
+    cost: Literal["arithmetic", "measured", "untrained", "trained"]
     label: str
     unit: str = ""
     floor: float | None = None
@@ -36,6 +46,11 @@ class Goal:
         """As `value`, for scores by name, which may be partial."""
         return scores[self.name] if self.direction == "maximize" else -scores[self.name]
 
+    def shown(self, scores: Mapping[str, float]) -> str:
+        """The score as text: large ones in whole numbers."""
+        value = scores[self.name]
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "of_config"}
 
@@ -44,21 +59,54 @@ def _masked_lm_parameters(config: AutoBertConfig) -> int:
     return count_parameters(config, "masked_lm")
 
 
-GOALS = {
+def _width(config: AutoBertConfig) -> int:
+    return config.hidden_size
+
+
+# Scores of a network that nothing has been trained for, which stand in for the quality after training.
+PROXIES = {
+    **{
+        name: Goal(name, "maximize", "arithmetic", name.replace("_", " ").replace("feed ", "feed-"), of_config=count)
+        for name, count in (
+            ("decoder_parameters", count_encoder_parameters),
+            ("total_parameters", _masked_lm_parameters),
+            ("attention_parameters", count_attention_parameters),
+            ("feed_forward_parameters", count_feed_forward_parameters),
+            ("embedding_parameters", count_embedding_parameters),
+            ("width", _width),
+        )
+    },
+    "gradient_norm": Goal("gradient_norm", "maximize", "untrained", "gradient norm"),
+    "synflow": Goal("synflow", "maximize", "untrained", "synaptic flow", "log"),
+    "separation": Goal("separation", "maximize", "untrained", "separation of contexts", "log"),
+}
+GOALS = PROXIES | {
     goal.name: goal
     for goal in (
         Goal("loss", "minimize", "trained", "held-out loss", "nats per masked token"),
         Goal("task_score", "maximize", "trained", "mean task score"),
         Goal("latency", "minimize", "measured", "latency", "times the reference"),
+        Goal("memory", "minimize", "measured", "peak memory", "MB"),
         Goal("parameters", "minimize", "arithmetic", "parameters", of_config=_masked_lm_parameters),
         Goal("flops", "minimize", "arithmetic", "FLOPs", "for a row of 128 tokens", of_config=count_flops),
     )
 }
 
 
-def arithmetic_scores(config: AutoBertConfig) -> dict[str, float]:
-    """`parameters` of the masked language model and `flops` of one row of 128 tokens, from the configuration."""
-    return {goal.name: goal.of_config(config) for goal in GOALS.values() if goal.of_config}
+SIZES = ("parameters", "flops")  # what every search records of its candidates
+
+
+def arithmetic_scores(config: AutoBertConfig, more: Sequence[str] = ()) -> dict[str, float]:
+    """
+    `parameters` of the language model and `flops` of one row of 128 tokens, from the configuration, and `more` goals
+    by name; those that need more than the configuration are left out.
+    """
+    goals = [GOALS[name] for name in (*SIZES, *more)]
+    return {goal.name: goal.of_config(config) for goal in goals if goal.of_config}
+
+
+def _verb(name: str) -> str:
+    return "are" if name.endswith("s") else "is"
 
 
 def _shown(value: float) -> str:
@@ -76,10 +124,10 @@ class Limits:
         """The first broken limit as a sentence; None for a network within the limits. Absent scores break none."""
         for name, most in self.most.items():
             if name in scores and scores[name] > most:
-                return f"{name} are {_shown(scores[name])}, the limit is {_shown(most)}"
+                return f"{name} {_verb(name)} {_shown(scores[name])}, the limit is {_shown(most)}"
         for name, least in self.least.items():
             if name in scores and scores[name] < least:
-                return f"{name} are {_shown(scores[name])}, the least is {_shown(least)}"
+                return f"{name} {_verb(name)} {_shown(scores[name])}, the least is {_shown(least)}"
         return None
 
 
@@ -87,11 +135,14 @@ class Limits:
 class Goals:
     """
     One or more goals; the first, `main`, decides which candidate wins. With several, candidates are ranked as in
-    NSGA-II (Deb et al., 2002): by Pareto front, and within a front the less crowded first.
+    NSGA-II (Deb et al., 2002): by Pareto front, and within a front the less crowded first. `keep_ties`: a candidate
+    leaves the front only if another one is strictly better in all goals, as in LiteTransformerSearch; by default
+    also if it is equal in some of them.
     """
 
     goals: tuple[Goal, ...]
     limits: Limits = Limits()
+    keep_ties: bool = False
 
     @property
     def main(self) -> Goal:
@@ -114,11 +165,13 @@ class Goals:
         return {
             "goals": [goal.to_json() for goal in self.goals],
             "limits": {"most": dict(self.limits.most), "least": dict(self.limits.least)},
+            "keep_ties": self.keep_ties,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Goals":
-        return cls(tuple(Goal(**goal) for goal in data["goals"]), Limits(**data["limits"]))
+        goals = tuple(Goal(**goal) for goal in data["goals"])
+        return cls(goals, Limits(**data["limits"]), data.get("keep_ties", False))
 
     @classmethod
     def read(cls, run: Path, study: str = "") -> "Goals | None":
@@ -145,12 +198,14 @@ class Goals:
 
     def front(self, trials: Sequence[Trial]) -> list[Trial]:
         """The Pareto front: successful trials that no other dominates, sorted by the main goal, best first."""
-        found: list[Trial] = []
         # A trial that dominates another one comes before it in this order.
-        for trial in sorted((t for t in trials if t.ok), key=lambda t: (self._values(t), -t.id), reverse=True):
-            if not any(self._beats(other, trial) for other in found):
-                found.append(trial)
-        return found
+        ranked = sorted((t for t in trials if t.ok), key=lambda t: (self._values(t), -t.id), reverse=True)
+        values = np.array([self._values(trial) for trial in ranked], dtype=float)
+        found: list[int] = []
+        for index, mine in enumerate(values):
+            if not self._beaten(mine, values[found]):
+                found.append(index)
+        return [ranked[index] for index in found]
 
     def fitness(self, trials: Sequence[Trial]) -> list[float]:
         """Fitness of successful trials, higher is better: the goal's value or, with several goals, minus the rank."""
@@ -176,9 +231,11 @@ class Goals:
         bad = [goal.name for goal in self.goals if not math.isfinite(scores[goal.name])]
         return f"{bad[0]} is {scores[bad[0]]}" if bad else None
 
-    def _beats(self, one: Trial, other: Trial) -> bool:
-        mine, theirs = self._values(one), self._values(other)
-        return mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
+    def _beaten(self, mine: np.ndarray, others: np.ndarray) -> bool:
+        """Whether one of `others` (trials, goals) dominates `mine` (goals,); higher values are better."""
+        if self.keep_ties:
+            return bool((others > mine).all(axis=1).any())
+        return bool(((others >= mine).all(axis=1) & (others > mine).any(axis=1)).any())
 
     def _values(self, trial: Trial) -> tuple[float, ...]:
         return tuple(goal.value(trial) for goal in self.goals)

@@ -10,6 +10,7 @@ from autobert_hf.records.tensor_files import read_metadata
 
 
 REPORT = Path("report", "trainings.json")
+NEXT_WORDS_UNIT = "nats per token"  # of causal language models, whose perplexity is exp of their loss
 FINAL = "final/"  # begins the names of final trainings; the others are of weights that candidates share
 
 

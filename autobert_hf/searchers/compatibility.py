@@ -2,16 +2,26 @@
 
 from collections.abc import Mapping
 
+from autobert_hf.lab.losses import LOSSES
+
 
 Pair = tuple[str, str]
 
 _ONE_SIZE = "its networks have layers of several sizes, the branched supernet has one"
 _FORMULAS = "slices share one kind of layer, its layers are formulas and convolutions"
 _NO_NETWORK = "its architectures name no layers"
+_HEAD_SIZES = "one width has heads of several sizes, its slices keep the size of a head or their number"
 _NO_SCORES = "a branched supernet needs a language model, and formulas have no attention scores to distil"
 _NO_OPERATIONS = "its layers are not of a set of operations, all of which the choice supernet holds"
 _HALVES = "its layers are halves of layers, with one operation each"
 _NO_ATTENTION = "a choice supernet needs a language model, and a chain may end without attention to distil"
+
+_NO_CACHE = "a chain without attention is no decoder"
+_NOT_CAUSAL = "a branched supernet has no decoders"
+_DIRECTION = {
+    "encoder": "it sees the words that it has to predict",
+    "decoder": "it sees only the tokens before each token, and the loss needs those on both sides",
+}
 
 # Space and supernet: "" where they go together, else why they do not.
 SPACE_AND_SUPERNET: Mapping[Pair, str] = {
@@ -19,14 +29,24 @@ SPACE_AND_SUPERNET: Mapping[Pair, str] = {
     ("autobert-zero", "sliced"): _FORMULAS,
     ("autobert-zero", "choice"): _NO_OPERATIONS,
     ("autotinybert", "branched"): _ONE_SIZE,
-    ("autotinybert", "choice"): _NO_OPERATIONS,
     ("autotinybert", "sliced"): "",
+    ("autotinybert", "choice"): _NO_OPERATIONS,
     ("chain", "branched"): _HALVES,
     ("chain", "choice"): "",
     ("chain", "sliced"): _HALVES,
     ("grid", "branched"): _NO_NETWORK,
     ("grid", "choice"): _NO_NETWORK,
     ("grid", "sliced"): _NO_NETWORK,
+    ("lts", "branched"): _ONE_SIZE,
+    ("lts", "sliced"): _HEAD_SIZES,
+    ("lts", "choice"): _NO_OPERATIONS,
+}
+
+# Loss and the kind of network that learns it.
+LOSS_AND_NETWORK: Mapping[Pair, str] = {
+    (name, kind): "" if (kind == "decoder") == LOSSES[name].decoders else _DIRECTION[kind]
+    for name in LOSSES
+    for kind in ("encoder", "decoder")
 }
 
 # Loss and the supernet whose networks learn it.
@@ -37,6 +57,9 @@ LOSS_AND_SUPERNET: Mapping[Pair, str] = {
     ("mlm+nsp", "branched"): "",
     ("mlm+nsp", "choice"): "",
     ("mlm+nsp", "sliced"): "",
+    ("next-words", "branched"): _NOT_CAUSAL,
+    ("next-words", "choice"): _NO_CACHE,
+    ("next-words", "sliced"): "",
     ("paper", "branched"): _NO_SCORES,
     ("paper", "choice"): _NO_ATTENTION,
     ("paper", "sliced"): "",

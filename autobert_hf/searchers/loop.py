@@ -7,7 +7,6 @@ from typing import Any
 
 from autobert_hf.lab.losses.loss import TrainingError
 from autobert_hf.lab.training.team import Team
-from autobert_hf.lab.training.trainer import memory_errors
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.journal import Journal, JournalError
@@ -76,7 +75,7 @@ class Loop:
             if count == size and self.replay.is_over:
                 born = [trial for trial in self.strategy.survivors() if trial.id >= first]
                 self.evaluator.end_round(number, born, self.journal.digests[-1])
-                self.evaluator.release_except(self._wanted(0), len(self.trials))
+                self._release(0)
             number += 1
         return Study("", self.goals, self.recorded, self.rescorings, last)
 
@@ -96,7 +95,7 @@ class Loop:
             self.trials.append(trial)
             # What an earlier process kept depends on all of its trials, so nothing is released during the replay.
             if self.replay.is_over:
-                self.evaluator.release_except(self._wanted(self.strategy.parents_per_round), len(self.trials))
+                self._release(self.strategy.parents_per_round)
             self.on_trial(trial)
 
     def _begin(self, number: int) -> None:
@@ -152,8 +151,8 @@ class Loop:
                 return Rescoring(*given, trial.scores)
             try:
                 scores, cost = self._scores(trial.id, trial.architecture, lambda step, scores: True)
-            except (TrainingError, MemoryError) as error:
-                return Rescoring(*given, status="failed", reason=f"scored again with {weights}: {_reason(error)}")
+            except TrainingError as error:
+                return Rescoring(*given, status="failed", reason=f"scored again with {weights}: {error}")
             return Rescoring(*given, scores, cost)
 
         return list(replay.results(trials, recorded, evaluated, partial(self._begin, number), self.at_once))
@@ -161,6 +160,10 @@ class Loop:
     def _check_scores(self, found: Rescoring) -> None:
         if found.status == "done":
             self.goals.check(found.scores)
+
+    def _release(self, parents: int) -> None:
+        if self.evaluator.keeps_files:  # else nobody needs the ranking, which takes seconds for thousands of trials
+            self.evaluator.release_except(self._wanted(parents), len(self.trials))
 
     def _wanted(self, parents: int) -> list[Trial]:
         """Trials whose weights are kept: possible parents, the best one, and the Pareto front."""
@@ -173,12 +176,12 @@ class Loop:
         All scores of a candidate, and their cost.
 
         Raises:
-            TrainingError, MemoryError: if it cannot be scored, or breaks a limit.
+            TrainingError: if it cannot be scored, or breaks a limit.
         """
         scores = self.evaluator.known(architecture)
         if broken := self.goals.limits.broken_by(scores):
             raise TrainingError(broken)
-        with memory_errors():
+        with self.evaluator.failures():
             found, cost = self.evaluator.evaluate(trial_id, architecture, report)
         scores |= found
         self.goals.check(scores)
@@ -200,8 +203,8 @@ class Loop:
 
         try:
             scores, cost = self._scores(trial_id, proposal.architecture, report)
-        except (TrainingError, MemoryError) as error:
-            return Trial(trial_id, proposal, seed, status="failed", reason=_reason(error), weights=weights)
+        except TrainingError as error:
+            return Trial(trial_id, proposal, seed, status="failed", reason=str(error), weights=weights)
         status, reason = ("pruned", f"after step {pruned[0]}") if pruned else ("done", "")
         return Trial(trial_id, proposal, seed, scores, cost, status, reason, weights, partial)
 
@@ -210,10 +213,6 @@ class Loop:
         if (trial.id, trial.proposal) != asked:
             raise _other_record(self.journal, line)
         return trial
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or "out of memory"
 
 
 def _other_record(journal: Journal, line: int) -> JournalError:

@@ -20,9 +20,9 @@ from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.run import Run
-from autobert_hf.searchers.settings.latency import LatencySettings
+from autobert_hf.searchers.settings.latency import LatencySettings, MeasuringSettings
 from autobert_hf.searchers.space_summary import LimitError
-from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+from autobert_hf.searchers.spaces.space import Space
 
 
 CONFIGURATIONS = 40
@@ -32,23 +32,27 @@ UNITS = 400  # hidden units, as in HAT; AutoTinyBERT used 2000, with ten thousan
 
 class PredictedLatency:
     """
-    Predicted latency of an architecture, relative to the reference's. Call `measure` first, once on each machine: it
-    saves the predictor in the run's folder.
+    Predicted latency of an architecture, relative to the reference's; `kind` is that of the predictor, `linear` or
+    `network`. Call `measure` first, once on each machine: it saves the predictor in the run's folder.
     """
+
+    settings: MeasuringSettings
 
     def __init__(
         self,
         run: Run,
-        space: AutoTinyBertSpace,
+        space: Space,
         base: AutoBertConfig,
         reference: tuple[PreTrainedModel, str],
-        settings: LatencySettings,
+        settings: MeasuringSettings,
+        kind: str = "linear",
     ) -> None:
         self.run = run
         self.space = space
         self.base = base
         self.reference, self.reference_name = reference
         self.settings = settings
+        self.kind = kind
 
     def __call__(self, architecture: Architecture) -> float:
         return self.predict(architecture)
@@ -88,7 +92,7 @@ class PredictedLatency:
         # Without a predictor, and with nothing measured anew, the lost one is made again: its trials stay.
         is_lost_one = not path.exists() and known == read_journal(samples) and known[-1]["conditions"] == where
         fit: Any = partial(LinearPredictor.fit, batch=s.workload.batch, length=s.workload.length)
-        if s.latency_predictor == "network":
+        if self.kind == "network":
             fit = partial(NetworkPredictor.fit, hidden=UNITS)
         tested, predictor = held_out(fit, configs, ratios), fit(configs, ratios)
         if not is_lost_one:
@@ -96,7 +100,7 @@ class PredictedLatency:
         largest = largest_error(configs, self.reference, samples, s.workload)
         data = {"conditions": where, "error": tested.error, "tau": tested.tau, "measured": ratios}
         data |= {"largest_measuring_error": largest}
-        if s.latency_predictor == "network":
+        if self.kind == "network":
             predictor.save(self.run.path / "report" / NETWORK)
         else:
             data["predictor"] = predictor.to_dict()
@@ -110,6 +114,12 @@ class PredictedLatency:
                 f"No network reaches {', '.join(map(str, missed))} of the time of {self.reference_name}: this space's "
                 f"fastest is {fastest:.3f}x. Raise --max-latency."
             )
+
+
+class WindowedLatency(PredictedLatency):
+    """With the latency windows of AutoTinyBERT around the limits."""
+
+    settings: LatencySettings
 
     def window(self, limit: float, samples: Iterable[Architecture]) -> tuple[float, float]:
         """
@@ -128,16 +138,21 @@ class PredictedLatency:
 
 
 def linear(
-    predictor: LinearPredictor, base: AutoBertConfig, space: AutoTinyBertSpace
+    predictor: LinearPredictor,
+    base: AutoBertConfig,
+    space: Space,
+    sizes_of: Callable[[Architecture], np.ndarray] | None = None,
 ) -> Callable[[Architecture], float]:
     """
-    The predictor as a linear function of `products`, fitted on a few dozen configurations: its features are sums over
-    layers of products of sizes. Building a configuration for every draw (6 ms each) would dominate the search time.
+    The predictor as a linear function of `sizes_of` (default: `products`), fitted on a few dozen configurations: its
+    features are sums over layers of products of sizes. Building a configuration for every draw (6 ms each) would
+    dominate the search time.
     """
     drawn = [space.smallest(), space.largest(), *map(space.sample, map(Random, range(CONFIGURATIONS)))]
     times = predictor.predict([architecture.to_config(base) for architecture in drawn])
-    weights, *_ = np.linalg.lstsq(np.array([*map(products, drawn)]), np.array(times), rcond=None)
-    return lambda architecture: float(weights @ products(architecture))
+    sizes_of = sizes_of or products
+    weights, *_ = np.linalg.lstsq(np.array([*map(sizes_of, drawn)]), np.array(times), rcond=None)
+    return lambda architecture: float(weights @ sizes_of(architecture))
 
 
 def mean_sizes(architecture: Architecture) -> tuple[float, float, float, float]:
@@ -156,6 +171,22 @@ def products(architecture: Architecture) -> np.ndarray:
         attention = heads * sizes["head_dim"]
         rows.append([1, width, heads, attention, inner, width * attention, width * inner])
     return np.array([1, width, *np.sum(rows, axis=0)], dtype=float)
+
+
+def start_again_elsewhere(run: Run, reference: PreTrainedModel, settings: MeasuringSettings) -> None:
+    """
+    For searches whose candidates are measured themselves: where the machine, the reference or the workload is not that
+    of the trials so far, these are set aside and the search starts again. Call it before the study.
+    """
+    path, where = run.path / "report" / "measuring.json", conditions(reference.config, settings.workload)
+    before = read_report(path).get("conditions")
+    if run.team.is_main and before != where:
+        if before is not None:
+            set_aside(run.path)
+            for name in ("smallest", "memory", "measured-front"):
+                (run.path / "report" / f"{name}.json").unlink(missing_ok=True)
+        run.record("measuring", {"conditions": where})
+    run.team.wait()
 
 
 def set_aside(run: Path) -> None:

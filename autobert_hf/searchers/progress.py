@@ -29,7 +29,7 @@ class TrialBar:
         if trial.ok and (self.best is None or self.goal.value(trial) > self.goal.value(self.best)):
             self.best = trial
         if self.best is not None:
-            shown = {"best": f"{self.best.scores[self.goal.name]:.4f} (trial {self.best.id})"}
+            shown = {"best": f"{self.goal.shown(self.best.scores)} (trial {self.best.id})"}
             shown |= {} if self.goal.floor is None else {"floor": f"{self.goal.floor:.4f}"}
             self.bar.set_postfix(shown | {"failed": self.failed}, refresh=False)
         if trial.id >= self.replayed:

@@ -17,6 +17,7 @@ from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Clock, Trainer, load_tensors
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.journal import Journal
 from autobert_hf.records.json_files import write_record
@@ -256,4 +257,6 @@ class Run:
 
         curve = self.train(name, trainer, text.stream("final"), score=score, inherited=inherited)
         model.eval()
+        if isinstance(model.config, AutoBertConfig):
+            model.config.untrained = False
         return curve

@@ -29,6 +29,8 @@ def check_evaluator(make: Make, space: Space, goals: Goals) -> None:
     architectures = [space.sample(Random(seed)) for seed in range(3)]
     with TemporaryDirectory() as folder:
         evaluator = make(Path(folder))
+        if type(evaluator).release_except is not Evaluator.release_except:
+            assert evaluator.keeps_files, "release_except is never called: keeps_files is False"
         known = [evaluator.known(one) for one in architectures]
         evaluator.start_round(0)
         scores = [_evaluated(evaluator, one, goals) for one in architectures]

@@ -19,7 +19,7 @@ from paired_statistics import paired
 from tqdm import tqdm
 
 from autobert_hf.api import reopen
-from autobert_hf.lab.training.trainer import TrainingError, memory_errors
+from autobert_hf.lab.training.trainer import TrainingError
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.journal import read_journal
 from autobert_hf.records.json_files import write_json
@@ -57,11 +57,11 @@ class Still:
     def _train(self, architecture: Architecture) -> dict[str, Any]:
         number = len(self.study.journal.records)
         try:
-            with memory_errors():
+            with self.study.evaluator.failures():
                 scores, cost = self.study.evaluator.evaluate(number, architecture, lambda step, scores: True)
                 scores |= self.study.sizes(architecture)
                 found = Trial(number, Proposal(architecture), 0, scores, cost)
-        except (TrainingError, MemoryError) as error:
+        except TrainingError as error:
             found = Trial(number, Proposal(architecture), 0, status="failed", reason=str(error))
         self.study.evaluator.release_except([], number + 1)
         return found.to_record()

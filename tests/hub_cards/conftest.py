@@ -181,7 +181,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes most of a card's time: the figures are there in name only."""
-    for name in ("architecture", "search", "front", "training", "predicted"):
+    for name in ("architecture", "search", "front", "fronts", "training", "predicted"):
         monkeypatch.setattr(card, f"draw_{name}", lambda *data: data[-1].touch())
 
 

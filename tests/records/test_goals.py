@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from autobert_hf import AutoBertConfig
 from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.goals import GOALS, Goal, Goals, Limits, arithmetic_scores
+from autobert_hf.records.goals import GOALS, PROXIES, Goal, Goals, Limits, arithmetic_scores
 from autobert_hf.records.json_files import write_record
 from autobert_hf.records.trial import Proposal, Trial
 
@@ -52,7 +52,30 @@ def test_what_is_known_from_the_numbers_alone():
     config = AutoBertConfig(hidden_size=32, num_attention_heads=2, intermediate_size=48)
     expected = {"parameters": count_parameters(config, "masked_lm"), "flops": count_flops(config)}
     assert arithmetic_scores(config) == expected
-    assert {name for name, goal in GOALS.items() if goal.cost == "arithmetic"} == set(expected)
+    counted = {name for name, goal in GOALS.items() if goal.cost == "arithmetic"}
+    assert set(arithmetic_scores(config, [*GOALS])) == counted
+    assert counted - set(expected) <= set(PROXIES)
+
+
+def test_the_proxies_count_every_parameter_once():
+    config = AutoBertConfig(
+        hidden_size=32, num_attention_heads=2, intermediate_size=48, norm_position="pre", final_norm=True
+    )
+    found = arithmetic_scores(config, [*PROXIES])
+    norms = 2 * config.num_hidden_layers * 64 + 64
+    parts = found["attention_parameters"] + found["feed_forward_parameters"] + norms
+    assert found["decoder_parameters"] == parts
+    assert found["embedding_parameters"] + parts + 64 == count_parameters(config)  # 64: the norm of the embeddings
+    assert found["total_parameters"] == found["parameters"]
+    assert found["width"] == 32
+
+
+def test_with_ties_kept_only_one_that_is_better_in_all_goals_removes_a_point():
+    usual, lts = (Goals(LOSS.goals + (GOALS["parameters"],), keep_ties=keep) for keep in (False, True))
+    drawn = trials((1.0, 9), (1.0, 8), (2.0, 8), (2.0, 9), (3.0, 9), (3.0, 10))
+    assert [trial.id for trial in usual.front(drawn)] == [1]
+    assert [trial.id for trial in lts.front(drawn)] == [1, 0, 2]
+    assert Goals.from_json(json.loads(json.dumps(lts.to_json()))) == lts
 
 
 def test_what_lies_on_disk_is_read_again(tmp_path: Path):

@@ -27,6 +27,8 @@ SPACE = AutoBertZeroSpace(num_hidden_layers=2)
 class Paper(Evaluator):
     """Scores by looking at the text of the architecture; writes down what it was asked, in order."""
 
+    keeps_files = True
+
     def __init__(self, fails: Sequence[int] = (), error: Exception | None = None, dies: int | None = None) -> None:
         self.asked: list[tuple[str, Any]] = []
         self.fails, self.error, self.dies = fails, error, dies
@@ -99,6 +101,15 @@ def test_every_trial_is_on_the_disk_as_it_was_made(run: Any, path: Path) -> None
     assert all(trial.scores["loss"] > 0 and trial.cost == {"tokens": 7, "process": 0} for trial in trials)
     assert all(trial.scores["parameters"] == len(str(trial.architecture)) for trial in trials), "the known scores too"
     assert {trial.weights for trial in trials} == {"the only ones"}
+
+
+def test_an_evaluator_without_files_is_not_told_which_are_needed(run: Any, path: Path) -> None:
+    """To rank thousands of trials after each of them takes longer than to measure them."""
+    evaluator = Paper()
+    evaluator.keeps_files = False
+    run(path, evaluator)
+    assert evaluator.of_kind("end")
+    assert not evaluator.of_kind("keep")
 
 
 def test_the_order_of_a_search(run: Any, path: Path) -> None:

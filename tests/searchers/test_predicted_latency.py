@@ -14,7 +14,7 @@ from autobert_hf.records.damage import DamagedFileError
 from autobert_hf.records.json_files import read_record, write_record
 from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.baselines.default_rule import default_rules
-from autobert_hf.searchers.predicted_latency import PredictedLatency, linear, mean_sizes, set_aside
+from autobert_hf.searchers.predicted_latency import WindowedLatency, linear, mean_sizes, set_aside
 from autobert_hf.searchers.settings import LatencySettings
 from autobert_hf.searchers.space_summary import LimitError
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
@@ -41,7 +41,7 @@ def latency(run, reference):
     """With a predictor that was not measured; settings as they are asked for."""
 
     def latency(**settings):
-        made = PredictedLatency(run, SPACE, BASE, reference, LatencySettings(output_dir="", **settings))
+        made = WindowedLatency(run, SPACE, BASE, reference, LatencySettings(output_dir="", **settings))
         made.predict = linear(PREDICTOR, BASE, SPACE)
         return made
 
@@ -117,7 +117,7 @@ def test_a_machine_is_measured_once_and_another_one_again(run, reference, measur
     settings = LatencySettings(output_dir="", latency_samples=6, latency_length=16, max_latency="3")
 
     def new():
-        return PredictedLatency(run, SPACE, BASE, reference, settings)
+        return WindowedLatency(run, SPACE, BASE, reference, settings)
 
     first = new()
     first.measure()
@@ -138,15 +138,15 @@ def test_a_machine_is_measured_once_and_another_one_again(run, reference, measur
 def test_a_deleted_predictor_is_fitted_again_and_its_trials_stay(run, reference, measured):
     """What the message about a damaged one advises."""
     settings = LatencySettings(output_dir="", latency_samples=6, latency_length=16, max_latency="3")
-    first = PredictedLatency(run, SPACE, BASE, reference, settings)
+    first = WindowedLatency(run, SPACE, BASE, reference, settings)
     first.measure()
     path, times = run.path / "report" / "predictor.json", [*measured]
     (run.path / "journal.jsonl").write_text("trials\n")
     path.write_text("{")
     with pytest.raises(DamagedFileError, match="Delete report/predictor"):
-        PredictedLatency(run, SPACE, BASE, reference, settings).measure()
+        WindowedLatency(run, SPACE, BASE, reference, settings).measure()
     path.unlink()
-    again = PredictedLatency(run, SPACE, BASE, reference, settings)
+    again = WindowedLatency(run, SPACE, BASE, reference, settings)
     again.measure()
     assert (again(SPACE.largest()), measured) == (first(SPACE.largest()), times)
     assert [path.name for path in run.path.glob("*.jsonl")] == ["journal.jsonl"]

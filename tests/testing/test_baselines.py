@@ -36,10 +36,18 @@ def bert(world: World) -> Any:
     return world.loss("paper").network(config)
 
 
+def scaled(world: World) -> Any:
+    one, two, three = (one.to_config(world.base) for one in BASELINES["scaled in depth"](24, [1, 2, 3], heads=4))
+    assert count_parameters(three) - count_parameters(two) == count_parameters(two) - count_parameters(one) > 0
+    assert {layer.intermediate_size for _, layer in two.layers()} == {96}
+    return world.loss("paper").network(two)
+
+
 CASES: dict[str, Callable[[World], Any]] = {
     "bert": bert,
     "default rule": lambda world: from_supernet(world, BASELINES["default rule"](TINY, latency, LIMIT, latency)),
     "cut": lambda world: from_supernet(world, BASELINES["cut"](TINY, latency, LIMIT)),
+    "scaled in depth": scaled,
     "teacher in int8": lambda world: BASELINES["teacher in int8"](world.teacher.model),
     "static table": lambda world: BASELINES["static table"](
         world.teacher.model, [world.batch("texts")], world.tokenizer.all_special_ids

@@ -10,13 +10,14 @@ import torch
 from autobert_hf import AutoBertConfig, GridSpace
 from autobert_hf.lab.losses import LOSSES
 from autobert_hf.lab.losses.loss import Step
-from autobert_hf.searchers.compatibility import LOSS_AND_SUPERNET, SPACE_AND_SUPERNET, as_markdown
+from autobert_hf.searchers.compatibility import LOSS_AND_NETWORK, LOSS_AND_SUPERNET, SPACE_AND_SUPERNET, as_markdown
 from autobert_hf.searchers.spaces import SPACES
 from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, ChoiceSupernet, SlicedSupernet
 
 from .world import BASE, CHAIN, HEADS_KEPT, TINY, ZERO, World
 
 
+KINDS = {"encoder": False, "decoder": True}
 DOCS = Path(__file__).parents[2] / "docs" / "methods.md"
 SPACE = {"autobert-zero": ZERO, "autotinybert": TINY, "chain": CHAIN, "grid": GridSpace(num_hidden_layers=[1, 2])}
 
@@ -32,6 +33,7 @@ def build(supernet, space, base, network):
 def test_every_pair_is_in_the_tables():
     assert set(SPACE_AND_SUPERNET) == set(product(SPACES, SUPERNETS))
     assert set(LOSS_AND_SUPERNET) == set(product(LOSSES, SUPERNETS))
+    assert set(LOSS_AND_NETWORK) == set(product(LOSSES, KINDS))
 
 
 @pytest.mark.parametrize(("space", "supernet"), SPACE_AND_SUPERNET)
@@ -60,7 +62,7 @@ def test_loss_and_supernet(world: World, name, supernet):
     spaces = {"branched": ZERO, "choice": CHAIN, "sliced": type(HEADS_KEPT).within(world.base, True, 4, 8)}
 
     def run():
-        built = build(supernet, spaces[supernet], world.base, loss.network)
+        built = build(supernet, spaces[supernet], world.base_of(loss), loss.network)
         for seed in range(5):  # formulas of every kind
             network = built.network(spaces[supernet].sample(Random(seed)))
             terms = loss(batch, loss.items(batch), Step())(network)
@@ -73,7 +75,21 @@ def test_loss_and_supernet(world: World, name, supernet):
             run()
 
 
+@pytest.mark.parametrize(("name", "kind"), LOSS_AND_NETWORK)
+def test_loss_and_network(world: World, name, kind):
+    config = AutoBertConfig.from_dict(world.base.to_dict() | {"is_decoder": KINDS[kind]})
+    teacher = world.teacher if LOSSES[name].needs_teacher else None
+    if not LOSS_AND_NETWORK[name, kind]:
+        loss = LOSSES[name](config, teacher)
+        batch = world.batch(loss.rows)
+        assert all(total > 0 for total, _ in loss.score(batch)(loss.network(config).eval()).values())
+    else:
+        with pytest.raises(ValueError, match=LOSS_AND_NETWORK[name, kind].removeprefix("it ")):
+            LOSSES[name](config, teacher)
+
+
 def test_the_docs_show_the_tables():
     text = DOCS.read_text()
     assert as_markdown(SPACE_AND_SUPERNET, "space") in text
     assert as_markdown(LOSS_AND_SUPERNET, "loss") in text
+    assert as_markdown(LOSS_AND_NETWORK, "loss") in text

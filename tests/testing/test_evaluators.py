@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 import torch
 
+from autobert_hf import AutoBertConfig
 from autobert_hf.lab.losses import Loss
+from autobert_hf.lab.measuring.latency_samples import untrained
+from autobert_hf.lab.measuring.paired_clock import PairedClock
+from autobert_hf.lab.measuring.peak_memory import profiled_memory
+from autobert_hf.lab.measuring.workload import Workload
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.trainer import named_tensors
@@ -15,13 +20,22 @@ from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import GOALS, Goals, arithmetic_scores
 from autobert_hf.records.tensor_files import write_tensors
 from autobert_hf.records.trial import Trial
-from autobert_hf.searchers.evaluators import EVALUATORS, Biws, Evaluator, FunctionEvaluator, StandAlone, SupernetLoss
+from autobert_hf.searchers.evaluators import (
+    EVALUATORS,
+    Biws,
+    Evaluator,
+    FunctionEvaluator,
+    MeasuredCost,
+    StandAlone,
+    SupernetLoss,
+)
+from autobert_hf.searchers.evaluators.arithmetic import arithmetic_on
 from autobert_hf.searchers.evaluators.evaluator import Report, Scores
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.supernets import BranchedSupernet, SlicedSupernet
 from autobert_hf.testing import check_evaluator
 
-from .world import LOSS, TINY, World
+from .world import LOSS, LTS, TINY, World
 
 
 WITH_SIZE = Goals((GOALS["loss"], GOALS["parameters"]))
@@ -73,9 +87,18 @@ def function(world: World, folder: Path) -> FunctionEvaluator:
     return FunctionEvaluator(score, ["loss"])
 
 
+def measured_cost(world: World, folder: Path) -> MeasuredCost:
+    base = AutoBertConfig(vocab_size=60, max_position_embeddings=16, hidden_size=8, num_attention_heads=2)
+    workload = Workload(length=8)
+    clock = PairedClock(lambda: untrained(LTS.largest().to_config(base)), workload, rounds=2)
+    measures = {"latency": lambda model: clock(model).median, "memory": lambda model: profiled_memory(model, workload)}
+    return MeasuredCost(base, arithmetic_on(base, ["decoder_parameters"]), measures)
+
+
 CASES: dict[str, tuple[Callable[[World, Path], Evaluator], Any, Goals]] = {
     "biws": (biws, SMALL, WITH_SIZE),
     "function": (function, TINY, LOSS),
+    "measured-cost": (measured_cost, LTS, Goals((GOALS["decoder_parameters"], GOALS["latency"], GOALS["memory"]))),
     "stand-alone": (stand_alone, TINY, LOSS),
     "supernet-loss": (supernet_loss, TINY, WITH_SIZE),
 }

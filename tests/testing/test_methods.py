@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,20 @@ from transformers import PreTrainedModel
 from autobert_hf import AutoBertConfig, AutoBertModel
 from autobert_hf.lab.losses.loss import Loss
 from autobert_hf.lab.measuring import final_latency, latency_samples
+from autobert_hf.lab.measuring.paired_clock import PairedClock
 from autobert_hf.lab.measuring.paired_times import Ratio
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
-from autobert_hf.modeling.arithmetic import count_flops
+from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.records.goals import GOALS, Goals, Limits
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Proposal, Trial
+from autobert_hf.searchers import measured_front
 from autobert_hf.searchers.evaluators import FunctionEvaluator, SupernetLoss
 from autobert_hf.searchers.methods import METHODS
 from autobert_hf.searchers.methods.autobert_zero import AutoBertZeroSettings
 from autobert_hf.searchers.methods.autotinybert import AutoTinyBertSettings
+from autobert_hf.searchers.methods.lts import LtsSettings
 from autobert_hf.searchers.methods.magic import ChainSettings
 from autobert_hf.searchers.methods.method import Method
 from autobert_hf.searchers.run import Run
@@ -60,10 +64,23 @@ def magic(world: World, folder: Path) -> ChainSettings:
     return ChainSettings(str(folder), "magic", **sizes, **budget, **text, **COMMON)
 
 
+def lts(world: World, folder: Path) -> LtsSettings:
+    grids = {"depths": ["1", "2", "3"], "widths": ["8", "16"], "inner_sizes": ["32", "40", "48"], "heads": ["2"]}
+    budget = {"num_trials": 14, "population": 6, "parents": 2, "children": 2, "points": 4}
+    sizes = {"vocab_size": 50, "length": 32, "latency_length": 16}
+    return LtsSettings(str(folder), "lts", **grids, **budget, **sizes, mixed_precision="no", cpu=True)
+
+
+def lts_predicted(world: World, folder: Path) -> LtsSettings:
+    return replace(lts(world, folder), latency_predictor="linear", latency_samples=5, max_latency=0.8, proxy="synflow")
+
+
 CASES: dict[str, Callable[[World, Path], SearchSettings]] = {
     "autobert-zero": zero,
     "autotinybert": tiny,
     "magic": magic,
+    "lts": lts,
+    "lts, predicted": lts_predicted,
 }
 
 
@@ -80,16 +97,20 @@ def count_work(models: Mapping[str, Any], *rest: Any, **options: Any) -> dict[st
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (latency_samples, final_latency):
         monkeypatch.setattr(module, "measure_latency", count_work)
+    monkeypatch.setattr(PairedClock, "__call__", lambda clock, model: count_work({"network": model})["network"])
+    monkeypatch.setattr(
+        measured_front, "process_memory", lambda configs, workload: [count_parameters(c) / 1e6 for c in configs]
+    )
 
 
 def test_no_method_is_left_out() -> None:
-    assert set(CASES) == set(METHODS)
+    assert {name.partition(",")[0] for name in CASES} == set(METHODS)
 
 
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("name", CASES)
 def test_methods(world: World, name: str) -> None:
-    check_method(METHODS[name], lambda folder: CASES[name](world, folder))
+    check_method(METHODS[name.partition(",")[0]], lambda folder: CASES[name](world, folder))
 
 
 class Toy(Method):

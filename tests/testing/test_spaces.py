@@ -16,7 +16,7 @@ from autobert_hf.searchers.spaces.restricted import RestrictedSpace
 from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.testing import check_space
 
-from .world import BASE, CHAIN, HEADS_KEPT, LAYERS_DIFFER, TINY, ZERO
+from .world import BASE, CHAIN, HEADS_KEPT, LAYERS_DIFFER, LTS, TINY, ZERO
 
 
 # Name in the dictionary, and which kind of it; a space of settings that make no network has no base.
@@ -31,6 +31,7 @@ CASES = {
     "chain": (CHAIN, BASE),
     "grid": (GridSpace(layers=[2, 4, 6], width=[64, 128], activation=["gelu", "relu", None]), None),
     "grid, of networks": (GridSpace(num_hidden_layers=[1, 2], intermediate_size=[8, 16, 24]), BASE),
+    "lts": (LTS, BASE),
     "restricted": (RestrictedSpace(TINY, lambda one: len(one.layers) > 0), BASE),
 }
 

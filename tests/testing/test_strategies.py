@@ -9,6 +9,7 @@ from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.strategies import STRATEGIES
 from autobert_hf.searchers.strategies.evolution import Evolution
 from autobert_hf.searchers.strategies.fixed_list import FixedList
+from autobert_hf.searchers.strategies.front_evolution import FrontEvolution
 from autobert_hf.searchers.strategies.op_nas import OpNas
 from autobert_hf.searchers.strategies.random_search import RandomSearch
 from autobert_hf.searchers.strategies.roulette import GenerationRoulette, Roulette
@@ -16,13 +17,14 @@ from autobert_hf.searchers.strategies.round_robin import RoundRobin
 from autobert_hf.searchers.strategies.strategy import Strategy
 from autobert_hf.testing import check_strategy
 
-from .world import LOSS, TINY, ZERO
+from .world import LOSS, LTS, TINY, ZERO
 
 
 SIZES = {"population": 6, "parents": 2, "children": 3}
 CASES: dict[str, Callable[[int], Strategy]] = {
     "op-nas": lambda seed: OpNas(ZERO, LOSS, seed, **SIZES),
     "evolution": lambda seed: Evolution(TINY, LOSS, seed, **SIZES),
+    "front-evolution": lambda seed: FrontEvolution(LTS, LOSS, seed, **SIZES),
     "random": lambda seed: RandomSearch(TINY, LOSS, seed, **SIZES),
     "roulette": lambda seed: Roulette(TINY, LOSS, seed, **SIZES),
     "generation-roulette": lambda seed: GenerationRoulette(TINY, LOSS, seed, **SIZES),

@@ -18,6 +18,7 @@ from autobert_hf.records.goals import GOALS, Goals
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.spaces.chain import ChainSpace, identity, main_operations
+from autobert_hf.searchers.spaces.lts import LtsSpace
 
 
 LOSS = Goals((GOALS["loss"],))
@@ -27,6 +28,7 @@ ZERO = AutoBertZeroSpace(num_hidden_layers=3)
 TINY = AutoTinyBertSpace.within(BASE, width_step=4, inner_step=8)
 HEADS_KEPT = AutoTinyBertSpace.within(BASE, part_of_heads=True, width_step=4, inner_step=8)
 CHAIN = ChainSpace(main_operations(24, heads=2) | {"ID": identity()}, 4, 24)
+LTS = LtsSpace(range(1, 4), range(8, 25, 8), range(16, 65, 8), (2, 4))
 LAYERS_DIFFER = AutoTinyBertSpace.within(BASE, identical=False, width_step=4, inner_step=8)
 
 
@@ -70,7 +72,10 @@ class World:
 
     def loss(self, name: str) -> Loss:
         kind = LOSSES[name]
-        return kind(self.base, self.teacher if kind.needs_teacher else None)
+        return kind(self.base_of(kind), self.teacher if kind.needs_teacher else None)
+
+    def base_of(self, loss: Loss | type[Loss]) -> AutoBertConfig:
+        return AutoBertConfig.from_dict(self.base.to_dict() | {"is_decoder": bool(loss.decoders)})
 
     def batch(self, rows: str) -> Batch:
         """Of eight rows, the first of which is asked something too."""
@@ -80,7 +85,7 @@ class World:
     def network(self, loss: Loss) -> PreTrainedModel:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return shaken(loss.network(self.base))
+            return shaken(loss.network(self.base_of(loss)))
 
     def _save_teacher(self) -> None:
         config = BertConfig(vocab_size=len(self.tokenizer), max_position_embeddings=64, initializer_range=0.2, **SIZES)

@@ -17,17 +17,19 @@ from transformers import PreTrainedTokenizerBase
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.data.next_words import NextWordBatches
 from autobert_hf.lab.data.row_files import RowFiles, read_metadata, read_rows, write_rows
 from autobert_hf.lab.data.row_making import RowMaker, chunks, in_order
 from autobert_hf.lab.data.sentence_pairs import PairBatches
 from autobert_hf.lab.data.single_texts import TextBatches
 from autobert_hf.lab.data.source import Source
-from autobert_hf.lab.data.text import unigram_floor, vocabulary_size
+from autobert_hf.lab.data.text import edges, unigram_floor, vocabulary_size
 from autobert_hf.lab.data.tokenizers import open_tokenizer, tokenizer_of, what_was_made
 from autobert_hf.records.json_files import read_record, write_record
 from autobert_hf.records.seeds import derive
 
 
+BATCHES: dict[str, type[MaskedBatches]] = {"texts": TextBatches, "unmasked": NextWordBatches}
 NAMES = {"train": "training", "held_out": "held-out"}
 
 
@@ -107,7 +109,7 @@ def _batches(
 ) -> MaskedBatches:
     if rows.labels is not None:
         return PairBatches(rows, tokenizer, batch_size, seed, rows.labels)
-    return (TextBatches if kind == "texts" else MaskedBatches)(rows, tokenizer, batch_size, seed)
+    return BATCHES.get(kind, MaskedBatches)(rows, tokenizer, batch_size, seed)
 
 
 def row_tables(folder: Path, side: str) -> list[pa.Table]:
@@ -129,7 +131,8 @@ def _facts(source: Source, folder: Path, tokenizer: PreTrainedTokenizerBase) -> 
         if reason := _unfit(rows[side], counts[side], tokenizer, source.length):
             shutil.rmtree(folder)  # more text makes another tokenizer, another length other rows
             raise TextError(f"The {NAMES[side]} text {reason}.")
-    unknown = tokenizer.unk_token_id
+    # A tokenizer of bytes may name the mark between texts as its unknown word, of which it has none.
+    unknown = None if tokenizer.unk_token_id in edges(tokenizer) else tokenizer.unk_token_id
     words = np.delete(counts["train"], [i for i in tokenizer.all_special_ids if i != unknown]).sum()
     holes = {*range(size)} - {*tokenizer.get_vocab().values()}
     floor = unigram_floor(counts["train"], counts["held_out"], {*tokenizer.all_special_ids, *holes})

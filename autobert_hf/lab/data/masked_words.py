@@ -1,6 +1,7 @@
 """Masked-language-model batches: the same tokens and the same masks for the same (seed, purpose, step)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerBase
@@ -27,8 +28,11 @@ class MaskedBatches:
                 f"The text makes {len(self.rows)} rows of {self.rows.shape[1]} tokens, fewer than one batch of "
                 f"{self.batch_size}: give more text, a smaller --batch-size or a smaller --length."
             )
-        self.collator = DataCollatorForLanguageModeling(self.tokenizer, mlm_probability=0.15)
         self.epoch: tuple[tuple[object, ...], torch.Tensor] = ((), torch.empty(0))
+
+    @cached_property
+    def collator(self) -> DataCollatorForLanguageModeling:
+        return DataCollatorForLanguageModeling(self.tokenizer, mlm_probability=0.15)
 
     @property
     def tokens_per_batch(self) -> int:

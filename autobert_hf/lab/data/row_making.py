@@ -21,7 +21,8 @@ from autobert_hf.records.seeds import derive
 
 
 CHUNK = 8_000_000  # characters
-FEWEST = {"packed": 2, "texts": 2, "pairs": 40}  # documents of a chunk: 5 % are held out, and pairs need two of those
+# Documents of a chunk: 5 % are held out, and pairs need two of those.
+FEWEST = {"packed": 2, "unmasked": 2, "texts": 2, "pairs": 40}
 
 Rows = Future[dict[str, pa.Table]]
 
@@ -57,7 +58,7 @@ def chunks(documents: Iterator[str], kind: str, number: int = 0, start: int = 0)
 
 @dataclass(frozen=True)
 class RowMaker:
-    """`kind` packed, pairs or texts; with `splits` some documents of each chunk are held out."""
+    """`kind` packed, unmasked (the same rows), pairs or texts; with `splits` some documents are held out."""
 
     tokenizer: PreTrainedTokenizerBase
     kind: str
@@ -72,7 +73,7 @@ class RowMaker:
 
     def rows(self, documents: list[str], side: str, chunk: Chunk) -> pa.Table:
         """Token ids, and of pairs whether the second text is random."""
-        if self.kind == "packed":
+        if self.kind in ("packed", "unmasked"):
             return table_of([*pack(documents, self.tokenizer, self.length).numpy()])
         if self.kind == "texts":
             return table_of(text_rows(documents, self.tokenizer, self.length))

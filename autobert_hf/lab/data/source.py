@@ -24,7 +24,7 @@ class Source:
     vocab_size: int
     length: int
     seed: int
-    rows: str = "packed"  # or "pairs" of sentences; or "texts": each row is one document
+    rows: str = "packed"  # or "unmasked"; or "pairs" of sentences; or "texts": each row is one document
     column: str = "text"
     max_train_tokens: int | None = None
     cased: bool = False  # of a tokenizer that is trained

@@ -103,7 +103,15 @@ def pack(documents: Sequence[str], tokenizer: PreTrainedTokenizerBase, length: i
     rows = len(tokens) // (length - 2)
     body = tokens[: rows * (length - 2)].view(rows, length - 2)
     edge = body.new_ones(rows, 1)
-    return torch.cat([edge * tokenizer.cls_token_id, body, edge * tokenizer.sep_token_id], dim=1)
+    first, last = edges(tokenizer)
+    return torch.cat([edge * first, body, edge * last], dim=1)
+
+
+def edges(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
+    """The tokens at both ends of a row: [CLS] and [SEP] or, of decoders' tokenizers, the marks of a text's ends."""
+    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    first, last = tokenizer.cls_token_id, tokenizer.sep_token_id
+    return (begin if first is None else first), (end if last is None else last)
 
 
 def unigram_floor(

@@ -12,7 +12,7 @@ from autobert_hf.lab.data.byte_level import mark_share, train_byte_level, unknow
 from autobert_hf.lab.data.documents import TextError
 from autobert_hf.lab.data.row_making import chunks, split
 from autobert_hf.lab.data.source import Source
-from autobert_hf.lab.data.text import train_tokenizer
+from autobert_hf.lab.data.text import edges, train_tokenizer
 from autobert_hf.lab.distilling.adapters import tokenizer_source
 from autobert_hf.lab.own_code import OwnCodeError, own_code_refused
 from autobert_hf.records.damage import DamagedFileError
@@ -32,7 +32,7 @@ def tokenizer_of(source: Source, folder: Path) -> PreTrainedTokenizerBase:
     """The one that was asked for or trained, saved before anything is made with it."""
     place = folder / "tokenizer"
     if not (place / "tokenizer_config.json").exists():
-        made, facts = (_load(source.tokenizer, source.trust_remote_code), {}) if source.tokenizer else _train(source)
+        made, facts = (_load(source), {}) if source.tokenizer else _train(source)
         temporary = place.with_name(".tokenizer.tmp")
         with disk_errors(folder):
             shutil.rmtree(temporary, ignore_errors=True)
@@ -92,7 +92,8 @@ def _chosen(documents: Sequence[str], source: Source) -> tuple[PreTrainedTokeniz
     return made, {"kind": kind, "cased": source.cased, "unknown_to_wordpiece": unknown, "marks_lost": marks}
 
 
-def _load(name: str, trust: bool) -> PreTrainedTokenizerBase:
+def _load(source: Source) -> PreTrainedTokenizerBase:
+    name, trust = source.tokenizer, source.trust_remote_code
     try:
         with own_code_refused(f"The tokenizer {name}"), loading(name):
             tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(name), trust_remote_code=trust)
@@ -104,10 +105,24 @@ def _load(name: str, trust: bool) -> PreTrainedTokenizerBase:
             f"The tokenizer {name} cannot be loaded ({reason}): check its name or folder, or leave --tokenizer out to "
             "have one trained."
         ) from error
+    if source.rows == "unmasked":
+        return _with_ends(tokenizer, name)
     for special in ("pad_token_id", "mask_token_id", "cls_token_id", "sep_token_id"):
         if getattr(tokenizer, special) is None:
             raise TextError(
                 f"The tokenizer {name} has no {special.removesuffix('_id')}: masked-language training needs one. "
                 "Leave --tokenizer out to have one trained."
             )
+    return tokenizer
+
+
+def _with_ends(tokenizer: PreTrainedTokenizerBase, name: str) -> PreTrainedTokenizerBase:
+    """For next words it needs no mask; one without padding, as GPT-2's, pads with the mark of a text's end."""
+    if None in edges(tokenizer):
+        raise TextError(
+            f"The tokenizer {name} has neither [CLS] and [SEP] nor tokens for the beginning and end of a text "
+            "(bos_token, eos_token): set them, or leave --tokenizer out to have one trained."
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.sep_token
     return tokenizer

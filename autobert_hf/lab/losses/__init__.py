@@ -3,6 +3,7 @@
 from autobert_hf.lab.losses.distillation import RelationsAndStates, ScoresAndStates, SentencesAndStates
 from autobert_hf.lab.losses.loss import Loss
 from autobert_hf.lab.losses.masked_words import MaskedWords, MaskedWordsAndPairs
+from autobert_hf.lab.losses.next_words import NextWords
 
 
 __all__ = ["LOSSES", "Loss"]
@@ -10,6 +11,7 @@ __all__ = ["LOSSES", "Loss"]
 LOSSES: dict[str, type[Loss]] = {
     "mlm": MaskedWords,
     "mlm+nsp": MaskedWordsAndPairs,
+    "next-words": NextWords,
     "paper": ScoresAndStates,
     "relations": RelationsAndStates,
     "sentences": SentencesAndStates,

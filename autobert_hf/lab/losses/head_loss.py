@@ -15,6 +15,7 @@ class HeadLoss(Loss):
     unit = "the head's own loss"
     rows = "a task's"
     head = AutoBertPreTrainedModel
+    decoders = None
 
     def items(self, batch: Batch) -> dict[str, int]:
         return {"rows": len(batch["input_ids"])}

@@ -18,6 +18,16 @@ class TrainingError(RuntimeError):
     """The loss is not finite, or a candidate cannot be trained."""
 
 
+ENCODER_REFUSED = (
+    "The loss next-words trains decoders, and this is an encoder: it sees the words that it has to predict. "
+    "Set is_decoder=True in its configuration, or use the loss mlm."
+)
+DECODER_REFUSED = (
+    "This network is a decoder: it sees only the tokens before each token, and the loss needs those on both sides. "
+    "Use the loss next-words, or set is_decoder=False in its configuration."
+)
+
+
 class Network(Protocol):
     """A model, or a supernet's view of one: losses treat both alike."""
 
@@ -45,17 +55,23 @@ class Loss(nn.Module, ABC):
     Built from the configuration of the largest student and, for a distillation, a teacher. It may own parameters that
     are trained with the network, such as a map to the teacher's width.
 
-    `rows`: the kind of text rows it needs (`packed`, `pairs` or `texts`); `head`: the class of the networks that it
-    trains; `unit`: the unit of its value.
+    `rows`: the kind of text rows it needs (`packed`, `unmasked`, `pairs` or `texts`); `head`: the class of the
+    networks that it trains; `decoders`: whether these are decoders, None for either; `unit`: the unit of its value.
+
+    Raises:
+        ValueError: for an encoder where it trains decoders, and the other way round.
     """
 
     unit: ClassVar[str]
     rows: ClassVar[str]
     head: ClassVar[type[AutoBertPreTrainedModel]]
     needs_teacher: ClassVar[bool] = False
+    decoders: ClassVar[bool | None] = False
 
     def __init__(self, student: PreTrainedConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
+        if isinstance(student, AutoBertConfig) and self.decoders not in (None, student.is_decoder):
+            raise ValueError(ENCODER_REFUSED if self.decoders else DECODER_REFUSED)
 
     @classmethod
     def network(cls, config: AutoBertConfig) -> AutoBertPreTrainedModel:

@@ -20,6 +20,8 @@ def measured_rows(
     reference: PreTrainedModel,
     reference_name: str,
     workload: Workload,
+    error: float = 0.02,
+    rounds: int = 12,
     **more: Any,
 ) -> dict[str, dict[str, Any]]:
     """
@@ -30,7 +32,8 @@ def measured_rows(
     old = {name: rows[name] for name in models if name in rows and here.items() <= rows[name].items()}
     new = {name: model for name, model in models.items() if name not in old}
     if new:
-        ratios = measure_latency(new, reference, workload, go_on=True)  # a row records the error, and `busy`
+        # A row records the error, and `busy`.
+        ratios = measure_latency(new, reference, workload, None, rounds, error, go_on=True)
         for name, ratio in ratios.items():
             old[name] = latency_row(ratio, reference_name, workload, predicted.get(name), **more)
         write_record(path, rows | old)

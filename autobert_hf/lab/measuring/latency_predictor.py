@@ -1,4 +1,4 @@
-"""Predicts latency from a configuration, linearly in physical features, and tests any predictor."""
+"""Predicts latency or memory from a configuration, linearly in physical features, and tests any predictor."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import nnls
 from scipy.stats import kendalltau
 
-from autobert_hf.modeling.arithmetic import count_flops
+from autobert_hf.modeling.arithmetic import count_flops, count_parameters
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 
 
@@ -25,6 +25,7 @@ FEATURES = (
     "conv_width",
     "feed_forward_width",
 )
+MEMORY_FEATURES = ("one", "parameters", "states", "feed_forward", "attention", "all_attention")
 # Weight of the coefficients in the fit, with features scaled to a mean of 1. It divides time among collinear features
 # (such as layers, if all have attention); errors are the same from 1e-6 to 1e-1.
 RIDGE = 1e-3
@@ -59,39 +60,71 @@ def physical_features(config: AutoBertConfig, batch: int = 1, length: int = 128)
     ]
 
 
+def memory_features(config: AutoBertConfig, batch: int = 1, length: int = 128) -> list[float]:
+    """
+    1, parameters, then numbers of entries, one a token: of the states, the widest feed-forward layer, the widest
+    attention, and all attentions, which a decoder keeps in its cache.
+    """
+    tokens, layers = batch * length, [layer for _, layer in config.layers()]
+    attention = [layer.num_attention_heads * layer.head_dim for layer in layers]
+    return [
+        1.0,
+        count_parameters(config),
+        tokens * config.hidden_size,
+        tokens * max(layer.intermediate_size for layer in layers),
+        tokens * max(attention),
+        tokens * sum(attention),
+    ]
+
+
+FEATURES_OF = {"latency": (FEATURES, physical_features), "memory": (MEMORY_FEATURES, memory_features)}
+
+
 @dataclass(frozen=True)
 class LinearPredictor:
-    """A time per unit of each feature, never negative: no feature makes a network faster."""
+    """
+    A time (or, for `quantity` memory, megabytes) per unit of each feature, never negative: no feature makes a network
+    faster or smaller.
+    """
 
     coefficients: Mapping[str, float]
     batch: int
     length: int
+    quantity: str = "latency"
 
     @classmethod
     def fit(
-        cls, configs: Sequence[AutoBertConfig], ratios: Sequence[float], batch: int = 1, length: int = 128
+        cls,
+        configs: Sequence[AutoBertConfig],
+        ratios: Sequence[float],
+        batch: int = 1,
+        length: int = 128,
+        quantity: str = "latency",
     ) -> "LinearPredictor":
         """
         Least squares of the relative error over measured networks. Features that are zero or equal in all networks do
         no harm.
         """
-        rows = [physical_features(config, batch, length) for config in configs]
+        names, features_of = FEATURES_OF[quantity]
+        rows = [features_of(config, batch, length) for config in configs]
         features = torch.tensor(rows, dtype=torch.float64)
         scale = features.mean(0)
         scale[scale == 0] = 1
         relative = features / scale / torch.tensor(ratios, dtype=torch.float64)[:, None]
-        penalty = (RIDGE * relative.square().mean()).sqrt() * torch.eye(len(FEATURES), dtype=torch.float64)
-        target = torch.cat([torch.ones(len(configs)), torch.zeros(len(FEATURES))])
+        penalty = (RIDGE * relative.square().mean()).sqrt() * torch.eye(len(names), dtype=torch.float64)
+        target = torch.cat([torch.ones(len(configs)), torch.zeros(len(names))])
         solution, _ = nnls(torch.cat([relative, penalty]).numpy(), target.numpy())
-        return cls(dict(zip(FEATURES, (solution / scale.numpy()).tolist(), strict=True)), batch, length)
+        return cls(dict(zip(names, (solution / scale.numpy()).tolist(), strict=True)), batch, length, quantity)
 
     def predict(self, configs: Sequence[AutoBertConfig]) -> list[float]:
-        times = [self.coefficients[name] for name in FEATURES]
-        rows = [physical_features(config, self.batch, self.length) for config in configs]
+        names, features_of = FEATURES_OF[self.quantity]
+        times = [self.coefficients[name] for name in names]
+        rows = [features_of(config, self.batch, self.length) for config in configs]
         return [sum(time * value for time, value in zip(times, row, strict=True)) for row in rows]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"coefficients": dict(self.coefficients), "batch": self.batch, "length": self.length}
+        where = {"batch": self.batch, "length": self.length, "quantity": self.quantity}
+        return {"coefficients": dict(self.coefficients), **where}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "LinearPredictor":

@@ -17,7 +17,6 @@ from transformers import PreTrainedModel
 from autobert_hf.lab.losses.loss import Loss, TrainingError
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
-from autobert_hf.lab.training.trainer import memory_errors
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import arithmetic_scores
 from autobert_hf.records.journal import Journal, JournalError
@@ -180,11 +179,10 @@ class RankCheck:
         """A network that cannot be trained becomes a failed trial with a reason."""
         number, proposal = len(self.journal.records), Proposal(judgement.architecture)
         try:
-            with memory_errors():
+            with self.evaluator.failures():
                 trial = Trial(number, proposal, judgement.seed, *self._scores(judgement, on_tokens))
-        except (TrainingError, MemoryError) as error:
-            reason = str(error) or "out of memory"
-            trial = Trial(number, proposal, judgement.seed, status="failed", reason=reason)
+        except TrainingError as error:
+            trial = Trial(number, proposal, judgement.seed, status="failed", reason=str(error))
         return trial.to_record() | {"kind": judgement.kind, "network": judgement.number}
 
     def _scores(

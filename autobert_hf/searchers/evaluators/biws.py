@@ -37,6 +37,8 @@ class Biws(Evaluator):
     nothing is applied twice. Parameters of the loss start anew with every child.
     """
 
+    keeps_files = True
+
     def __init__(
         self,
         supernet: BranchedSupernet,

@@ -1,8 +1,11 @@
 """The interface of evaluators: from an architecture to its scores."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
+from autobert_hf.lab.losses.loss import TrainingError
+from autobert_hf.lab.training.trainer import memory_errors
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.trial import Trial
 
@@ -11,13 +14,24 @@ Scores = dict[str, float]
 Report = Callable[[int, Scores], bool]
 
 
+@contextmanager
+def _memory_as_failure() -> Iterator[None]:
+    try:
+        with memory_errors():
+            yield
+    except MemoryError as error:
+        raise TrainingError(str(error) or "out of memory") from error
+
+
 class Evaluator(ABC):
     """
     Owns the weights that candidates inherit and write back; its state between trials is committed once per round.
-    `exclusive`: it measures this machine, so only one process may evaluate at a time.
+    `exclusive`: it measures this machine, so only one process may evaluate at a time. `keeps_files`: it keeps files of
+    candidates, and is told which are still needed (`release_except`).
     """
 
     exclusive: bool = False
+    keeps_files: bool = False
 
     def known(self, architecture: Architecture) -> Scores:
         """Scores that need no training; limits on them are checked before a candidate is trained."""
@@ -32,6 +46,10 @@ class Evaluator(ABC):
         Raises:
             TrainingError: if the candidate cannot be scored: it becomes a failed trial with this reason.
         """
+
+    def failures(self) -> AbstractContextManager[None]:
+        """Surrounds `evaluate`: raises TrainingError for exhausted memory, so that this too makes a failed trial."""
+        return _memory_as_failure()
 
     def weights(self) -> str:
         """The version of the shared weights used now; scores from different versions are not directly comparable."""

@@ -5,6 +5,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from autobert_hf.lab.losses.loss import TrainingError
 from autobert_hf.records.architecture import Architecture
@@ -41,6 +42,10 @@ class FunctionEvaluator(Evaluator):
         except self.catch as error:
             raise TrainingError(f"{type(error).__name__}: {error}") from error
         return self._checked(found), {"seconds": round(time.monotonic() - started, 3)}
+
+    def failures(self) -> AbstractContextManager[None]:
+        """Nothing more: exhausted memory propagates too, unless `catch` lists its exception."""
+        return nullcontext()
 
     def _checked(self, found: object) -> Scores:
         name = name_of(self.function)

@@ -26,7 +26,7 @@ from autobert_hf.searchers.evaluators import SupernetLoss
 from autobert_hf.searchers.methods import presets
 from autobert_hf.searchers.methods.method import Method, within
 from autobert_hf.searchers.policies import BatchWise
-from autobert_hf.searchers.predicted_latency import PredictedLatency
+from autobert_hf.searchers.predicted_latency import WindowedLatency
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import LatencySettings, SearchSettings, SliceSettings, TeacherSettings, described
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace, is_stock
@@ -75,7 +75,7 @@ class AutoTinyBert(Method):
         self.start = TeacherStart(run, self.text, self.loss, self.base, self.teacher if s.from_teacher else None)
         self.supernet = SlicedSupernet(self.space, self.start.model())
         self.supernets = {"supernet": self.supernet}
-        self.latency = PredictedLatency(run, self.space, self.base, s.reference(self.teacher), s)
+        self.latency = WindowedLatency(run, self.space, self.base, s.reference(self.teacher), s, s.latency_predictor)
         slowest = Limits({**s.limits.most, "latency": s.window_high * s.limits_of_latency[0]})
         self.goals = replace(s.goals(self.loss.unit, self.loss.floor(self.text)), limits=slowest)
         self.tasks = s.tasks(self.text, run.team)

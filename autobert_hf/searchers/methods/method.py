@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.distilling.teacher import Teacher
@@ -37,6 +37,7 @@ class Method(ABC):
     goals: Goals
     base: AutoBertConfig | None = None  # the configuration outside the searched part
     text: Text | None = None
+    tokenizer: PreTrainedTokenizerBase | None = None  # of a method without text; else that of the text
     teacher: Teacher | None = None
     loss: Loss | None = None
     evaluator: Evaluator | None = None
@@ -83,7 +84,7 @@ class Method(ABC):
     def save(self, model: PreTrainedModel, folder: Path) -> None:
         """Saves weights, configuration, code and, if there is one, the tokenizer (main process only)."""
         if self.run.team.is_main:
-            save_model(model, self.text.tokenizer if self.text else None, folder)
+            save_model(model, self.text.tokenizer if self.text else self.tokenizer, folder)
 
 
 def within(study: Study, limits: Limits) -> list[Trial]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from autobert_hf.searchers.settings.described import Quantity
+
 
 # Sections 3.3 and 4.1; the paper gives no learning rates, batch sizes or lengths of rows.
 AUTOBERT_ZERO: dict[str, Any] = {
@@ -16,4 +18,10 @@ AUTOTINYBERT: dict[str, Any] = {
     **{"norm_position": "post", "start": "scratch", "width_step": 4, "inner_step": 4, "learning_rate": 1e-5},
     **{"batch_size": 256, "shards": 16, "strategy": "evolution-paper", "window_high": 1.1, "finalists": 3},
     **{"latency_predictor": "network", "latency_samples": 10_000, "final_warmup": 0.0},
+}
+
+# Section 4 and the released search: 100 random ones, 30 rounds of 40 mutants and 40 crossovers; GPT-2's vocabulary.
+LTS: dict[str, Any] = {
+    **{"space": "gpt2", "min_decoder_params": Quantity("6M"), "max_decoder_params": Quantity("100M")},
+    **{"vocab_size": 50257, "length": 1024, "latency_rounds": 10},
 }

@@ -2,7 +2,10 @@
 
 from autobert_hf.searchers.settings.budget import SearchSettings
 from autobert_hf.searchers.settings.described import described, several
-from autobert_hf.searchers.settings.latency import LatencySettings
+from autobert_hf.searchers.settings.front import FrontSettings
+from autobert_hf.searchers.settings.front_training import FrontTrainingSettings
+from autobert_hf.searchers.settings.latency import LatencySettings, MeasuringSettings
+from autobert_hf.searchers.settings.layer_ranges import LayerRangeSettings
 from autobert_hf.searchers.settings.magic import MagicSettings
 from autobert_hf.searchers.settings.network import NetworkSettings
 from autobert_hf.searchers.settings.op_nas import OpNasSettings
@@ -13,8 +16,12 @@ from autobert_hf.searchers.settings.tokens import TokenSettings
 
 
 __all__ = [
+    "FrontSettings",
+    "FrontTrainingSettings",
     "LatencySettings",
     "MagicSettings",
+    "LayerRangeSettings",
+    "MeasuringSettings",
     "NetworkSettings",
     "OpNasSettings",
     "SearchSettings",

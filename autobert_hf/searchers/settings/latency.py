@@ -14,16 +14,7 @@ from autobert_hf.searchers.settings.described import described
 
 
 @dataclass
-class LatencySettings(SearchSettings):
-    max_latency: str = described("Maximum latency relative to the reference; 0.5,0.33 gives two models.", "0.5")
-    window_low: float = described("Lower end of a candidate's latency window, as a share of the limit.", 0.85)
-    window_high: float = described("Upper end of the window; 1.10 in AutoTinyBERT.", 1.0)
-    latency_reference: str = described(
-        "Encoder to compare with. Default: the teacher, else BERT-base.", "", place=True
-    )
-    latency_predictor: Literal["linear", "network"] = described(
-        "linear: in physical features; network: HAT's, made for thousands of samples.", "linear"
-    )
+class MeasuringSettings(SearchSettings):
     latency_samples: int = described("Networks measured for the predictor.", 30, least=5)
     latency_error: float = described(
         "Largest standard error of a measured time, relative to it; a noisy machine is allowed more, with a warning.",
@@ -38,13 +29,39 @@ class LatencySettings(SearchSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.workload  # noqa: B018 (raises if invalid)
+
+    @property
+    def workload(self) -> Workload:
+        return Workload(
+            self.latency_batch, self.latency_length, self.latency_threads, precision=self.latency_precision
+        )
+
+    @property
+    def limits_of_latency(self) -> list[float]:
+        """The limits, largest first."""
+        return []
+
+
+@dataclass
+class LatencySettings(MeasuringSettings):
+    max_latency: str = described("Maximum latency relative to the reference; 0.5,0.33 gives two models.", "0.5")
+    window_low: float = described("Lower end of a candidate's latency window, as a share of the limit.", 0.85)
+    window_high: float = described("Upper end of the window; 1.10 in AutoTinyBERT.", 1.0)
+    latency_reference: str = described(
+        "Encoder to compare with. Default: the teacher, else BERT-base.", "", place=True
+    )
+    latency_predictor: Literal["linear", "network"] = described(
+        "linear: in physical features; network: HAT's, made for thousands of samples.", "linear"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.window_low < self.window_high:
             raise ValueError(f"The window {self.window_low} to {self.window_high} is empty: give the lower end first.")
         self.limits_of_latency  # noqa: B018 (raises if invalid)
 
     @property
     def limits_of_latency(self) -> list[float]:
-        """The limits, largest first."""
         try:
             limits = sorted({float(part) for part in self.max_latency.split(",")}, reverse=True)
         except ValueError as error:
@@ -57,12 +74,6 @@ class LatencySettings(SearchSettings):
     def slack(self) -> float:
         """The factor of a limit up to which a predicted latency counts as meeting it."""
         return max(self.window_high, 1.0)
-
-    @property
-    def workload(self) -> Workload:
-        return Workload(
-            self.latency_batch, self.latency_length, self.latency_threads, precision=self.latency_precision
-        )
 
     def inputs(self) -> Inputs:
         given = self.latency_reference

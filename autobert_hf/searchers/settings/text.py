@@ -53,6 +53,13 @@ class TextSettings(TokenSettings):
         for option, name in (("--loss", self.loss), ("--final-loss", self.final_loss)):
             if name not in LOSSES:
                 raise ValueError(f"{option} {name} is unknown: choose from {', '.join(LOSSES)}.")
+            if LOSSES[name].decoders not in (None, self.is_decoder):
+                others = [loss for loss, kind in LOSSES.items() if kind.decoders == self.is_decoder]
+                trained, found = ("encoders", "decoders") if self.is_decoder else ("decoders", "encoders")
+                raise ValueError(
+                    f"{option} {name} trains {trained}, and this run searches for {found}: choose from "
+                    f"{', '.join(others)}."
+                )
         _refuse_equal_names(self.proxy_task)
         if self.final_warmup + self.final_decay > 1:
             raise ValueError(
@@ -70,6 +77,11 @@ class TextSettings(TokenSettings):
                 f"final_tokens is {self.final_tokens}, less than one batch of {self.batch_size} rows with "
                 f"{self.length} tokens: give more."
             )
+
+    @property
+    def is_decoder(self) -> bool:
+        """Whether the networks of the method are decoders."""
+        return False
 
     @property
     def needs_teacher(self) -> bool:

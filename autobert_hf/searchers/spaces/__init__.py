@@ -4,6 +4,7 @@ from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.spaces.chain import ChainSpace
 from autobert_hf.searchers.spaces.grid import GridSpace
+from autobert_hf.searchers.spaces.lts import LtsSpace
 
 
 SPACES = {
@@ -11,4 +12,5 @@ SPACES = {
     "autotinybert": AutoTinyBertSpace,
     "chain": ChainSpace,
     "grid": GridSpace,
+    "lts": LtsSpace,
 }

@@ -6,7 +6,7 @@ from random import Random
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
-from autobert_hf.searchers.predicted_latency import PredictedLatency
+from autobert_hf.searchers.predicted_latency import WindowedLatency
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.spaces.restricted import RestrictedSpace
 
@@ -21,7 +21,7 @@ class LatencyWindows:
         self,
         space: AutoTinyBertSpace,
         allowed: Callable[[Architecture], bool],
-        latency: PredictedLatency,
+        latency: WindowedLatency,
         seed: int,
     ) -> None:
         self.whole = space

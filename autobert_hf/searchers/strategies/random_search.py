@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import ClassVar
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
@@ -21,6 +22,8 @@ class RandomSearch:
     in which the trials of its round finish. `population`: trials of the first round; later rounds have `children` of
     each of `parents` trials. `selected`: the trials that have children in strategies that inherit from this one.
     """
+
+    tries: ClassVar[int] = TRIES  # proposals until a new, allowed one is found
 
     space: Space
     goals: Goals
@@ -54,9 +57,9 @@ class RandomSearch:
         return []
 
     def unseen(self, propose: Callable[[], Architecture]) -> Architecture:
-        """A new, allowed architecture; the last proposal if `TRIES` proposals were not, as in a small space."""
+        """A new, allowed architecture; the last proposal if `tries` proposals were not, as in a small space."""
         architecture = propose()
-        for _ in range(TRIES):
+        for _ in range(self.tries):
             if architecture not in self.seen and self.allowed(architecture):
                 break
             architecture = propose()

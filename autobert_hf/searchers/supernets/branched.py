@@ -128,13 +128,18 @@ class BranchedSupernet:
         seed: int,
         network: Callable[[AutoBertConfig], AutoBertPreTrainedModel] = AutoBertForMaskedLM,
     ) -> None:
+        """
+        Raises:
+            ValueError: for decoders: not every formula can be one, and smaller kernels are the centres of larger ones.
+        """
+        if base.is_decoder:
+            raise ValueError("A branched supernet has no decoders: set is_decoder=False, and use the loss mlm.")
         self.space = space
         self.base = base
         self.make = network
-        config = space.largest().to_config(base)
-        module = network(config)
+        module = network(space.largest().to_config(base))
         assert isinstance(module, AutoBertLanguageModel)  # a model with layers and word embeddings
-        self.module = module
+        self.module, config = module, module.config  # which is a copy of the one given
         self.layers: list[BranchedLayer] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "supernet"))

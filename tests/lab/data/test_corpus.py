@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertTokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 from autobert_hf.lab.data import source as module
 from autobert_hf.lab.data.batches import Batch, Text
@@ -294,6 +295,34 @@ def test_a_vocabulary_with_holes(source: Source, text: str, tmp_path: Path) -> N
         found.append(opened(given, tmp_path / f"text{step}"))
     assert found[0].floor == pytest.approx(found[1].floor)
     assert vocabulary_size(found[1].tokenizer) == 19 and found[1].facts["unknown"] == 0
+
+
+def test_a_tokenizer_of_decoders_serves_for_next_words(source: Source, tmp_path: Path) -> None:
+    """Like GPT-2's: bytes, and one mark at both ends of a text, which is its unknown word too."""
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<end>"], initial_alphabet=alphabet)
+    backend.train_from_iterator(DOCUMENTS, trainer)
+    end = dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<end>")
+    PreTrainedTokenizerFast(tokenizer_object=backend, **end).save_pretrained(tmp_path / "tokenizer")
+    given = replace(source, tokenizer=str(tmp_path / "tokenizer"), rows="unmasked")
+    text = opened(given, tmp_path / "text")
+    batch = text.stream("final")(0)
+    assert batch["input_ids"].shape == (4, 16)
+    assert batch["input_ids"][:, [0, -1]].eq(0).all() and batch["input_ids"][:, 1:-1].ne(0).all()
+    assert torch.equal(batch["labels"], batch["input_ids"].masked_fill(batch["input_ids"] == 0, -100))
+    assert text.tokenizer.pad_token == "<end>" and text.facts["unknown"] == 0
+    assert 2 < text.floor < math.log(300)
+    with pytest.raises(TextError, match="has no pad_token: masked-language training needs one"):
+        opened(replace(given, rows="packed"), tmp_path / "masked")
+
+
+def test_next_words_have_the_rows_and_the_floor_of_masked_words(source: Source, tmp_path: Path) -> None:
+    masked, words = opened(source, tmp_path / "one"), opened(replace(source, rows="unmasked"), tmp_path / "two")
+    assert torch.equal(whole(masked.train.rows), whole(words.train.rows))
+    assert words.floor == masked.floor
+    assert torch.equal(words.held_out[0]["input_ids"], whole(rows_of(tmp_path / "two", "held_out"))[:4])
 
 
 def test_a_tokenizer_without_a_mask(source: Source, tmp_path: Path) -> None:

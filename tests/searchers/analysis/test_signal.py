@@ -1,5 +1,7 @@
 """A search whose scores order nothing says so, in its run, its card and its report."""
 
+import html
+
 import pytest
 
 from autobert_hf import load_study, search
@@ -53,6 +55,7 @@ def test_a_run_that_has_learned_nothing_says_so_everywhere(tmp_path):
         study = search("autobert-zero", output_dir=tmp_path / "run", **SMALL)
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     assert "No candidate has learned to use context" in card
+    assert "(--vocab-size)." in html.unescape(card), "the card cuts the warning off before its end"
     assert "the best of all" not in card
     assert "No candidate has learned to use context" in study.report().read_text()
     assert load_study(tmp_path / "run").goals.main.floor == pytest.approx(study.goals.main.floor)

@@ -45,6 +45,13 @@ def test_extraction_equals_the_network_in_the_supernet(supernet, space, number):
     torch.testing.assert_close(outside[real], inside[real], atol=1e-5, rtol=1e-5)
 
 
+def test_its_attention_is_the_one_that_is_configured(space, base):
+    """As in the models made of it: a layer with a copy of the configuration would silently take the slow one."""
+    base._attn_implementation = "sdpa"
+    supernet = BranchedSupernet(space, base, seed=0)
+    assert {layer.attention.config._attn_implementation for layer in supernet.layers} == {"sdpa"}
+
+
 def test_extracted_networks_are_ordinary(supernet, space, tmp_path):
     model = supernet.extract(space.sample(Random(3)))
     model.save_pretrained(tmp_path)
