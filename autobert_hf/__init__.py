@@ -22,6 +22,8 @@ from autobert_hf.registration import register
 
 if TYPE_CHECKING:
     from autobert_hf.api import Study, load_study, search
+    from autobert_hf.modeling.supernet import AutoBertSuperNet
+    from autobert_hf.modeling.supernet_space import SuperNetSpace
     from autobert_hf.searchers.spaces.grid import GridSpace
 
 
@@ -40,8 +42,10 @@ __all__ = [
     "AutoBertForTokenClassification",
     "AutoBertModel",
     "AutoBertPreTrainedModel",
+    "AutoBertSuperNet",
     "GridSpace",
     "Study",
+    "SuperNetSpace",
     "__version__",
     "load_study",
     "search",
@@ -49,6 +53,8 @@ __all__ = [
 
 # Imported on first use: loading a model does not need their dependencies.
 LATER = {
+    "AutoBertSuperNet": "autobert_hf.modeling.supernet",
+    "SuperNetSpace": "autobert_hf.modeling.supernet_space",
     "GridSpace": "autobert_hf.searchers.spaces.grid",
     "Study": "autobert_hf.api",
     "load_study": "autobert_hf.api",

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from autobert_hf.commands.analyze import analyze_command
 from autobert_hf.commands.convert import convert_command
+from autobert_hf.commands.extract import extract_command
 from autobert_hf.commands.measure import measure_command
 from autobert_hf.commands.push import push_command
 from autobert_hf.commands.report import report_command
@@ -95,6 +96,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "convert": convert_command,
     "status": status_command,
     "select": select_command,
+    "extract": extract_command,
     "analyze": analyze_command,
     "measure": measure_command,
     "report": report_command,

@@ -1,6 +1,6 @@
 """
-What PEFT knows of AutoBert: default target modules, and which prompts fit. Our modules have BERT's names, so BERT's
-defaults fit. LoRA adapts convolutions, which BERT does not have, at their input map.
+What PEFT knows of AutoBert: default target modules, which prompts fit, and the slices of supernets. Our modules have
+BERT's names, so BERT's defaults fit. LoRA adapts convolutions, which BERT does not have, at their input map.
 """
 
 import importlib.abc
@@ -11,6 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from autobert_hf.peft_prompts import add_checks
+from autobert_hf.peft_slices import keep_slices, load_on_slice
 
 
 LORA = ("TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING", "TRANSFORMERS_MODELS_TO_ADALORA_TARGET_MODULES_MAPPING")
@@ -31,7 +32,12 @@ def add_defaults(constants: ModuleType) -> None:
             mapping["autobert"] = [*mapping["bert"], "mixer.input"] if name in LORA else mapping["bert"]
 
 
-CHANGES = {"peft.utils.constants": add_defaults, "peft.peft_model": add_checks}
+def change_models(peft_model: ModuleType) -> None:
+    add_checks(peft_model)
+    keep_slices(peft_model)
+
+
+CHANGES = {"peft.utils.constants": add_defaults, "peft.peft_model": change_models, "peft.auto": load_on_slice}
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):

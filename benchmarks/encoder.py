@@ -18,7 +18,7 @@ from autobert_hf import AutoBertConfig, AutoBertForMaskedLM, AutoBertModel
 from autobert_hf.lab.measuring.paired_times import Clock, clocks, paired_ratios
 from autobert_hf.lab.measuring.workload import cuda_clocks
 from autobert_hf.modeling.arithmetic import count_flops
-from autobert_hf.records.machine import machine_name
+from autobert_hf.modeling.machine import machine_name
 
 
 SIZES = {

@@ -14,8 +14,8 @@ import torch
 
 import autobert_hf
 from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.modeling.machine import machine_name
 from autobert_hf.records.json_files import read_record, write_json
-from autobert_hf.records.machine import machine_name
 
 
 COMMON = {"num_trials": 8, "batch_size": 32, "held_out_rows": 64, "final_tokens": 400_000}

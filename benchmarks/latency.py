@@ -25,9 +25,9 @@ from autobert_hf.lab.measuring.latency_predictor import Fit, LinearPredictor, he
 from autobert_hf.lab.measuring.latency_samples import measure_samples, untrained
 from autobert_hf.lab.measuring.workload import Workload
 from autobert_hf.modeling.configuration_autobert import PER_LAYER_FIELDS
+from autobert_hf.modeling.machine import machine_name
 from autobert_hf.records.journal import Journal
 from autobert_hf.records.json_files import write_json
-from autobert_hf.records.machine import machine_name
 from autobert_hf.records.seeds import derive
 
 

@@ -34,7 +34,7 @@ from autobert_hf.lab.tasks.task_data import Row
 from autobert_hf.lab.training.recipe import Recipe, default_precision, fastest_attention
 from autobert_hf.lab.training.team import Team
 from autobert_hf.lab.training.trainer import Trainer
-from autobert_hf.records.machine import machine_name
+from autobert_hf.modeling.machine import machine_name
 
 
 SIZES = {"4x256": (4, 256, 4), "base": (12, 768, 12), "tiny": (1, 32, 2)}  # layers, width, heads

@@ -97,13 +97,15 @@ def interference_command(given: argparse.Namespace) -> int:
     # Imported only here, to keep the start of the command line fast.
     from autobert_hf.api import reopen
     from autobert_hf.hub_cards.analysis_figures import draw_interference
+    from autobert_hf.lab.training.accelerate_state import AccelerateState
     from autobert_hf.searchers.analysis.interference import interference_of, table
     from autobert_hf.searchers.analysis.rank_inputs import check_begun
 
     found = {}
     for run in given.runs:
         check_begun(run)
-        found[str(run)] = interference_of(reopen(run), given.contexts, given.networks, given.seed)
+        with AccelerateState():  # each run has its own precision
+            found[str(run)] = interference_of(reopen(run), given.contexts, given.networks, given.seed)
     names = [run.name for run in given.runs]
     reports = found if len(set(names)) < len(names) else dict(zip(names, found.values(), strict=True))
     asked = {name: getattr(given, name) for name in ("contexts", "networks", "seed")}

@@ -105,6 +105,7 @@ class AutoBertConfig(PreTrainedConfig):
             head needs.
         sparse_prediction (`bool`): masked-LM logits at labelled positions only, when labels are given.
         is_decoder, use_cache (`bool`): causal language model.
+        supernet (`dict`, *optional*): the sizes that a supernet's checkpoint holds, see `SuperNetSpace`.
         untrained (`bool`): the weights are random, since a search that trains nothing found the architecture. Loading
             warns of it. Models saved with changed layers lose it; `config.untrained = False` takes it out by hand.
         format_version (`int`): of this vocabulary; newer versions than the installed one are refused.
@@ -165,6 +166,7 @@ class AutoBertConfig(PreTrainedConfig):
     sparse_prediction: bool = False
     is_decoder: bool = False
     use_cache: bool = True
+    supernet: dict[str, Any] | None = None
     untrained: bool = False
     format_version: int = FORMAT_VERSION
 
@@ -203,6 +205,11 @@ class AutoBertConfig(PreTrainedConfig):
         # With that access allowed, transformers' own loops over all keys would read, and warn about, each of them.
         hidden = (self.per_layer_attributes or set()) if self.is_heterogeneous else set()
         yield from (key for key in keys if key not in hidden)
+
+    def to_dict(self) -> dict[str, Any]:
+        """An ordinary network's says nothing of supernets."""
+        settings = super().to_dict()
+        return {k: v for k, v in settings.items() if k != "supernet" or v is not None}
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:  # noqa: ANN401

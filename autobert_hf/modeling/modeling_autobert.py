@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import initialization as init
 from transformers.activations import ACT2FN
@@ -51,6 +50,7 @@ from .configuration_autobert import AutoBertConfig
 from .foreign_weights import drop_random_pooler, refuse_foreign_weights
 from .formula import Formula
 from .light_conv import depthwise_conv
+from .supernet_loading import load
 from .untrained import MarkedModel
 
 
@@ -412,19 +412,15 @@ class AutoBertPreTrainedModel(MarkedModel):
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """
-        As in transformers, but from safetensors only, never from another architecture's weights, and in
-        `AutoBertModel` without a pooler that the file does not hold.
+        As in transformers, but from safetensors only, never from another architecture's weights, in `AutoBertModel`
+        without a pooler that the file does not hold, and from a supernet the slice `architecture` (docs/supernets.md).
 
         Raises:
             OSError: if safetensors are missing or damaged.
             ValueError: if the file holds an encoder's weights and none of them is one of this network's.
         """
-        kwargs["use_safetensors"] = True
-        try:
-            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
-        except SafetensorError as error:
-            name = pretrained_model_name_or_path
-            raise OSError(f"The safetensors file of {name} is damaged ({error}): fetch it again.") from error
+        name = pretrained_model_name_or_path
+        return load(super().from_pretrained, cls.config_class, name, *args, **kwargs)
 
     @staticmethod
     def _finalize_model_loading(

@@ -63,13 +63,13 @@ class Cut:
         return cls(config.hidden_size, config.embedding_size, tuple(layers))
 
     def to_config(self, large: AutoBertConfig) -> AutoBertConfig:
-        """The small network's configuration: everything but layers and sizes is the large one's."""
+        """The small network's configuration: everything but layers and sizes is the large one's; it is no supernet."""
         kept = read_layers(large)
         common: dict[str, Any] = {"hidden_size": self.hidden_size, "embedding_size": self.embedding_size}
         if len({tuple(layer.sizes.items()) for layer in self.layers}) == 1:
             common |= self.layers[0].sizes
         layers = [(kind, values | layer.sizes) for layer in self.layers for kind, values in [kept[layer.source]]]
-        return write_layers(large, layers, **common)
+        return write_layers(large, layers, supernet=None, **common)
 
     def check(self, large: "Cut") -> None:
         """Raises SlicingError, with the first size that does not fit, unless this is a part of `large`."""

@@ -5,12 +5,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from autobert_hf.records.files import disk_errors, sync
+
+
+T = TypeVar("T")
 
 
 class ModelFileError(ValueError):
@@ -36,6 +40,20 @@ def loading(source: str | Path) -> Iterator[None]:
         if should_reduce_batch_size(error):
             raise
         raise _refused(source, error) from error
+
+
+def read_file_of_a_model(path: Path, kind: type[T]) -> T:
+    """
+    A JSON file of a model that others have saved: an object (`dict`) or a `list`.
+
+    Raises:
+        ModelFileError: if it is not that.
+    """
+    with loading(path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, kind):
+        raise _refused(path, TypeError(f"it holds a {type(content).__name__}, not a {kind.__name__}"))
+    return content
 
 
 def _refused(source: str | Path, error: Exception) -> ModelFileError:

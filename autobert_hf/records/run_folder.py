@@ -13,9 +13,9 @@ from typing import Any, TextIO
 
 import torch
 
+from autobert_hf.modeling.machine import machine_name
 from autobert_hf.records.files import disk_errors
 from autobert_hf.records.json_files import read_record, write_record
-from autobert_hf.records.machine import machine_name
 
 
 # What a folder holds before any training.

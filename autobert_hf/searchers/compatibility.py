@@ -15,6 +15,7 @@ _NO_SCORES = "a branched supernet needs a language model, and formulas have no a
 _NO_OPERATIONS = "its layers are not of a set of operations, all of which the choice supernet holds"
 _HALVES = "its layers are halves of layers, with one operation each"
 _NO_ATTENTION = "a choice supernet needs a language model, and a chain may end without attention to distil"
+_NO_WORDS = "formulas have no queries, keys and values that could be compared with a teacher's"
 
 _NO_CACHE = "a chain without attention is no decoder"
 _NOT_CAUSAL = "a branched supernet has no decoders"
@@ -34,6 +35,9 @@ SPACE_AND_SUPERNET: Mapping[Pair, str] = {
     ("chain", "branched"): _HALVES,
     ("chain", "choice"): "",
     ("chain", "sliced"): _HALVES,
+    ("autodistil", "branched"): _ONE_SIZE,
+    ("autodistil", "sliced"): "",
+    ("autodistil", "choice"): _NO_OPERATIONS,
     ("grid", "branched"): _NO_NETWORK,
     ("grid", "choice"): _NO_NETWORK,
     ("grid", "sliced"): _NO_NETWORK,
@@ -66,6 +70,18 @@ LOSS_AND_SUPERNET: Mapping[Pair, str] = {
     ("relations", "branched"): _NO_SCORES,
     ("relations", "choice"): _NO_ATTENTION,
     ("relations", "sliced"): "",
+    ("relations-kl", "branched"): _NO_SCORES,
+    ("relations-kl", "choice"): _NO_ATTENTION,
+    ("relations-kl", "sliced"): "",
+    ("relations-mse", "branched"): _NO_SCORES,
+    ("relations-mse", "choice"): _NO_ATTENTION,
+    ("relations-mse", "sliced"): "",
+    ("relations-raw", "branched"): _NO_SCORES,
+    ("relations-raw", "choice"): _NO_ATTENTION,
+    ("relations-raw", "sliced"): "",
+    ("mlm+relations", "branched"): _NO_WORDS,
+    ("mlm+relations", "choice"): _NO_ATTENTION,
+    ("mlm+relations", "sliced"): "",
     ("sentences", "branched"): _NO_SCORES,
     ("sentences", "choice"): _NO_ATTENTION,
     ("sentences", "sliced"): "",

@@ -19,6 +19,7 @@ from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "searchers"))
 
 import additive_share  # noqa: E402 (scripts, not a package)
+import autodistil  # noqa: E402
 import compare  # noqa: E402
 import nas_bench_bert  # noqa: E402
 import planted_search  # noqa: E402
@@ -26,6 +27,8 @@ import share_estimate  # noqa: E402
 from landscapes import DrawnSpace, Landscape, draw_networks  # noqa: E402
 from objective_noise import reliability  # noqa: E402
 from paired_statistics import paired  # noqa: E402
+
+from ..testing.world import World  # noqa: E402
 
 
 SPACE = AutoBertZeroSpace(num_hidden_layers=2)
@@ -178,6 +181,27 @@ def test_reliability_by_hand() -> None:
     assert found["sd_within"] == pytest.approx(0.02**0.5)
     assert found["sd_between"] == pytest.approx((1 - 0.01) ** 0.5)
     assert found["reliability"] == pytest.approx(0.99 / 1.01)
+
+
+def test_autodistils_claims_in_small_form(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Every part but the searches leaves its table; a repeated command makes nothing again, an earlier end is said."""
+    world = World(tmp_path)
+    work = {"--work": tmp_path / "work", "--output": tmp_path / "out.json", "--train-file": world.file}
+    sizes = {"--seeds": 2, "--steps": 1, "--networks": 4, "--alone-steps": 1, "--length": 16, "--held-out-rows": 8}
+    asked = work | sizes | {"--teacher": world.teacher_folder, "--max-train-tokens": "20K", "--batch-size": 4}
+    command = [str(part) for pair in asked.items() for part in pair]
+    autodistil.main([*command, "--parts", "boxes", "--minutes", "0"])
+    assert "0 minutes are used up" in capsys.readouterr().out
+    autodistil.main([*command, "--parts", "boxes", "policies", "ranking"])
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert set(found["boxes"]) == {"K=1 0", "K=1 1", "K=3 0", "K=3 1"}
+    (row, *others) = found["boxes: K=1 minus K=3"]
+    assert row["difference"] == pytest.approx(row["K=1"] - row["K=3"]) and len(others) >= 3
+    assert len(found["policies: uniform minus K=3"]) == 5
+    assert set(found["agreement"]) == {"inherited", "FLOPs", "ceiling"} and len(found["alone"]) == 8
+    capsys.readouterr()
+    autodistil.main([*command, "--parts", "boxes", "policies", "ranking", "--minutes", "0"])
+    assert json.loads((tmp_path / "out.json").read_text()) == found
 
 
 def network(number: int, hidden_size: int, heads: int, layers: int, glue: float) -> dict:

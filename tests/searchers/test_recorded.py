@@ -20,8 +20,8 @@ from autobert_hf.lab.losses.distillation import Distillation
 from autobert_hf.lab.losses.masked_words import MaskedWords, sparse_prediction
 from autobert_hf.lab.measuring import final_latency, latency_samples
 from autobert_hf.lab.training.trainer import Trainer
+from autobert_hf.modeling.machine import machine_name
 from autobert_hf.records.journal import read_journal
-from autobert_hf.records.machine import machine_name
 from autobert_hf.searchers.evaluators import EVALUATORS
 from autobert_hf.searchers.evaluators.biws import Biws
 

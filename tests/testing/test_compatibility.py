@@ -14,12 +14,18 @@ from autobert_hf.searchers.compatibility import LOSS_AND_NETWORK, LOSS_AND_SUPER
 from autobert_hf.searchers.spaces import SPACES
 from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, ChoiceSupernet, SlicedSupernet
 
-from .world import BASE, CHAIN, HEADS_KEPT, TINY, ZERO, World
+from .world import BASE, CHAIN, DISTIL, HEADS_KEPT, TINY, ZERO, World
 
 
 KINDS = {"encoder": False, "decoder": True}
 DOCS = Path(__file__).parents[2] / "docs" / "methods.md"
-SPACE = {"autobert-zero": ZERO, "autotinybert": TINY, "chain": CHAIN, "grid": GridSpace(num_hidden_layers=[1, 2])}
+SPACE = {
+    "autobert-zero": ZERO,
+    "autotinybert": TINY,
+    "autodistil": DISTIL,
+    "chain": CHAIN,
+    "grid": GridSpace(num_hidden_layers=[1, 2]),
+}
 
 
 def build(supernet, space, base, network):

@@ -26,6 +26,7 @@ from autobert_hf.searchers import measured_front
 from autobert_hf.searchers.evaluators import FunctionEvaluator, SupernetLoss
 from autobert_hf.searchers.methods import METHODS
 from autobert_hf.searchers.methods.autobert_zero import AutoBertZeroSettings
+from autobert_hf.searchers.methods.autodistil import AutoDistilSettings
 from autobert_hf.searchers.methods.autotinybert import AutoTinyBertSettings
 from autobert_hf.searchers.methods.lts import LtsSettings
 from autobert_hf.searchers.methods.magic import ChainSettings
@@ -64,6 +65,13 @@ def magic(world: World, folder: Path) -> ChainSettings:
     return ChainSettings(str(folder), "magic", **sizes, **budget, **text, **COMMON)
 
 
+def distil(world: World, folder: Path) -> AutoDistilSettings:
+    text = {"train_file": [str(world.file)], "teacher": str(world.teacher_folder), "length": 24, "final_tokens": 300}
+    budget = {"num_trials": 6, "supernet_steps": 2, "latency_samples": 5, "latency_length": 16, "boxes": 2}
+    ends = {"max_latency": "0.9,0.7", "max_params": 30_000.0, "final_training": "continue"}
+    return AutoDistilSettings(str(folder), "autodistil", **text, **budget, **ends, **COMMON)
+
+
 def lts(world: World, folder: Path) -> LtsSettings:
     grids = {"depths": ["1", "2", "3"], "widths": ["8", "16"], "inner_sizes": ["32", "40", "48"], "heads": ["2"]}
     budget = {"num_trials": 14, "population": 6, "parents": 2, "children": 2, "points": 4}
@@ -79,6 +87,7 @@ CASES: dict[str, Callable[[World, Path], SearchSettings]] = {
     "autobert-zero": zero,
     "autotinybert": tiny,
     "magic": magic,
+    "autodistil": distil,
     "lts": lts,
     "lts, predicted": lts_predicted,
 }

@@ -9,11 +9,20 @@ import pytest
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
-from autobert_hf.searchers.policies import POLICIES, Anchored, BatchWise, MagicT, SinglePath, TopShare
+from autobert_hf.searchers.policies import (
+    POLICIES,
+    Anchored,
+    BatchWise,
+    MagicT,
+    Sandwich,
+    SinglePath,
+    TopShare,
+    Uniform,
+)
 from autobert_hf.searchers.policies.policy import Policy, Stateless
 from autobert_hf.testing import check_policy
 
-from .world import CHAIN, HEADS_KEPT, TINY, ZERO
+from .world import CHAIN, DISTIL, HEADS_KEPT, TINY, ZERO
 
 
 def attentions(architecture: Architecture) -> float:
@@ -29,6 +38,8 @@ CASES = {
         CHAIN,
     ),
     "batch-wise": (lambda seed: BatchWise(TINY, seed), TINY),
+    "sandwich": (lambda seed: Sandwich(DISTIL.boxes[0], seed), DISTIL),
+    "uniform": (lambda seed: Uniform(DISTIL.boxes[0], seed), DISTIL),
 }
 
 
@@ -39,6 +50,18 @@ def test_no_policy_is_left_out() -> None:
 @pytest.mark.parametrize(("make", "space"), CASES.values(), ids=CASES)
 def test_policies(make: Callable[[int], Policy], space: Any) -> None:
     check_policy(make, space)
+
+
+def test_the_sandwich_has_both_ends_and_the_same_random_ones_for_all_shards() -> None:
+    """M of the middle follow it; without the ends there are M alone, and they vary from step to step."""
+    box = DISTIL.boxes[1]
+    sandwich, alone = Sandwich(box, 3, number=2), Uniform(box, 3, number=2)
+    for step in range(4):
+        smallest, largest, *middle = sandwich(step, shard=0)
+        assert (smallest, largest) == (box.smallest(), box.largest())
+        assert middle == alone(step, shard=0) and len(middle) == 2
+        assert sandwich(step, shard=1) == sandwich(step, shard=0)
+    assert len({tuple(alone(step, 0)) for step in range(4)}) == 4
 
 
 class Remembering:

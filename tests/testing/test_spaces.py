@@ -7,8 +7,10 @@ from random import Random
 
 import pytest
 
+from autobert_hf import AutoBertConfig
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.searchers.spaces import SPACES
+from autobert_hf.searchers.spaces.autodistil import AutoDistilSpace
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.spaces.formulas import Draw, uniform
 from autobert_hf.searchers.spaces.grid import GridSpace
@@ -16,8 +18,10 @@ from autobert_hf.searchers.spaces.restricted import RestrictedSpace
 from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.testing import check_space
 
-from .world import BASE, CHAIN, HEADS_KEPT, LAYERS_DIFFER, LTS, TINY, ZERO
+from .world import BASE, CHAIN, DISTIL, HEADS_KEPT, LAYERS_DIFFER, LTS, TINY, ZERO
 
+
+LARGER = AutoBertConfig()
 
 # Name in the dictionary, and which kind of it; a space of settings that make no network has no base.
 CASES = {
@@ -29,6 +33,10 @@ CASES = {
     "autotinybert, part of every head": (HEADS_KEPT, BASE),
     "autotinybert, layers differ": (LAYERS_DIFFER, BASE),
     "chain": (CHAIN, BASE),
+    "autodistil": (DISTIL, BASE),
+    "autodistil, one box": (AutoDistilSpace.of(1, LARGER), LARGER),
+    "autodistil, five boxes": (AutoDistilSpace.of(5, LARGER), LARGER),
+    "autodistil, a box alone": (DISTIL.boxes[0], BASE),
     "grid": (GridSpace(layers=[2, 4, 6], width=[64, 128], activation=["gelu", "relu", None]), None),
     "grid, of networks": (GridSpace(num_hidden_layers=[1, 2], intermediate_size=[8, 16, 24]), BASE),
     "lts": (LTS, BASE),

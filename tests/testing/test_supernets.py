@@ -10,10 +10,15 @@ from transformers import PreTrainedModel
 
 from autobert_hf import AutoBertForMaskedLM, AutoBertForPreTraining, AutoBertModel
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.searchers.spaces.autodistil import AutoDistilSpace
 from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, ChoiceSupernet, SlicedSupernet, Supernet
+from autobert_hf.searchers.supernets.boxes import box_supernets
 from autobert_hf.testing import check_supernet
 
-from .world import BASE, CHAIN, HEADS_KEPT, LAYERS_DIFFER, TINY, ZERO
+from .world import BASE, CHAIN, DISTIL, HEADS_KEPT, LAYERS_DIFFER, TINY, ZERO
+
+
+ONE_BOX = AutoDistilSpace.of(1, BASE)
 
 
 def sliced(space: Any, kind: Any, depths: Any = None) -> SlicedSupernet:
@@ -28,6 +33,8 @@ CASES: dict[str, Callable[[], Supernet]] = {
     "sliced": lambda: sliced(TINY, AutoBertForMaskedLM),
     "sliced, part of every head": lambda: sliced(HEADS_KEPT, AutoBertModel),
     "sliced, layers differ": lambda: sliced(LAYERS_DIFFER, AutoBertForMaskedLM),
+    "sliced, a box": lambda: [*box_supernets(DISTIL, AutoBertModel(BASE)).values()][1],
+    "sliced, boxes of one head at least": lambda: box_supernets(ONE_BOX, AutoBertForMaskedLM(BASE))["box-1"],
     "sliced, chosen layers": lambda: sliced(TINY, AutoBertForMaskedLM, {1: (1,), 2: (0, 2)}),
 }
 

@@ -2,9 +2,10 @@
 
 import codecs
 import gzip
+import json
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ TABLES = {
 COMPRESSED = (".gz", ".zst")
 BLOCK = 1 << 20  # bytes that are read of a plain text at a time
 ROWS = 1000  # that are read of a table at a time
+HALF = re.compile("[\ud800-\udfff]")  # of a character outside the first 65,536: JSON can hold one alone
 SHOWN = 3  # files without text that are named
 
 
@@ -47,6 +49,8 @@ def _files(path: Path) -> list[Path]:
         raise TextError(f"{path} does not exist: check the path.")
     if path.is_file():
         return [path]
+    if not path.is_dir():
+        raise TextError(f"{path} is neither a file nor a folder, and text is read more than once: write it to a file.")
     found = [file for file in sorted(path.rglob("*")) if file.is_file()]
     shown = [file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts)]
     if not shown:
@@ -112,7 +116,44 @@ def _read_file(path: Path, column: str) -> Iterator[str | None]:
         raise TextError(f"{path} is compressed with Zstandard: `pip install zstandard` reads it.")
     if kind is None:
         return _paragraphs(path)
+    if kind == "json":
+        first = next((line for line in _lines(path) if line.strip()), "")
+        if not first or _is_object(first):
+            return _json_lines(path, column)
     return _table_file(path, column, kind, inner.suffix.lower())
+
+
+def _is_object(line: str) -> bool:
+    """Whether a line is a whole JSON object, and not the beginning of an array or of one that takes several lines."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except (RecursionError, ValueError):
+        return False
+
+
+def _json_lines(path: Path, column: str) -> Iterator[str | None]:
+    """
+    An object a line, of which only `column` matters. `datasets` would give each column the type that it has in the
+    first 10 MB, and stop at the first row where another column has another one.
+    """
+    columns: dict[str, None] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        if line.strip():
+            row = _object(line, f"Line {number} of {path}")
+            columns |= dict.fromkeys(row)
+            yield from _checked([row.get(column)], f"{path} (line {number})", column)
+    if columns and column not in columns:
+        raise _no_column(str(path), column, columns)
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (RecursionError, ValueError) as error:
+        raise TextError(f"{where} is no JSON ({error}): mend the line or remove it.") from error
+    if not isinstance(row, dict):
+        raise TextError(f"{where} is no JSON object with a column for the text: mend the line or remove it.")
+    return row
 
 
 def _table_file(path: Path, column: str, kind: str, ending: str) -> Iterator[str | None]:
@@ -156,8 +197,13 @@ def _table(source: str, column: str, path: str, **options: Any) -> Iterator[str 
 
     try:
         table = datasets.load_dataset(path, streaming=True, **options)
-        columns = list(next(iter(table), {}))
+        first: dict[str, Any] = next(iter(table), {})
+        columns = list(first)
         if column in columns:
+            _checked([first[column]], source, column)
+            if path == "csv":  # in later rows numbers are texts too
+                text = datasets.Features({column: datasets.Value("string")})
+                table = datasets.load_dataset(path, streaming=True, features=text, **options)
             for batch in table.select_columns(column).iter(ROWS):
                 yield from _checked(batch[column], source, column)
     except TextError:
@@ -171,10 +217,13 @@ def _table(source: str, column: str, path: str, **options: Any) -> Iterator[str 
             "file is whole, or the network; what was read so far is kept, and the same command goes on."
         ) from error
     if columns and column not in columns:
-        raise TextError(
-            f"{source} has no column `{column}`, only {', '.join(columns)}: name the one with the text by "
-            "--text-column."
-        )
+        raise _no_column(source, column, columns)
+
+
+def _no_column(source: str, column: str, columns: Iterable[str]) -> TextError:
+    return TextError(
+        f"{source} has no column `{column}`, only {', '.join(columns)}: name the one with the text by --text-column."
+    )
 
 
 def _checked(values: list[Any], source: str, column: str) -> list[str | None]:
@@ -183,6 +232,8 @@ def _checked(values: list[Any], source: str, column: str) -> list[str | None]:
             raise TextError(
                 f"The column `{column}` of {source} holds {type(value).__name__}, not text: give one string a row."
             )
+        if value and not value.isascii() and HALF.search(value):
+            raise TextError(f"The column `{column}` of {source} holds half a surrogate pair: remove it.")
     return values
 
 
@@ -214,11 +265,17 @@ def _has_blank_lines(path: Path) -> bool:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    rest = ""
+    held: list[str] = []  # parts of a line that has not ended: a whole text may be one line
     for text in _decoded(path):
-        *lines, rest = re.split(r"\r\n|\n|\r(?!\Z)", rest + text)  # a last \r may be the half of \r\n
-        yield from lines
-    yield from re.split(r"\r\n|\n|\r", rest)
+        before = held.pop() if held and held[-1].endswith("\r") else ""  # which may be the half of \r\n
+        first, *others = re.split(r"\r\n|\n|\r(?!\Z)", before + text)
+        held.append(first)
+        if others:
+            yield "".join(held)
+            *lines, last = others
+            yield from lines
+            held = [last]
+    yield from re.split(r"\r\n|\n|\r", "".join(held))
 
 
 def _decoded(path: Path) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """The inputs of a run by role, name and digest: what identifies them on every machine, without their paths."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from autobert_hf.lab.data.text import sha256_of
+from autobert_hf.lab.distilling.sentence_files import modules_of
 
 
 # By role (`train`, `teacher`, ...) and name. What has no files here, such as an id on the Hub, has an empty digest.
@@ -62,7 +62,5 @@ def _files(place: Path) -> Iterator[Path]:
 
 def _modules(folder: Path) -> list[Path]:
     """The folders of sentence-transformers' modules; the encoder's is the folder itself."""
-    path = folder / "modules.json"
-    modules = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    places = [folder / Path(module["path"]).name for module in modules if module["path"]]
+    places = [folder / Path(module["path"]).name for module in modules_of(str(folder)) if module["path"]]
     return [place for place in places if place.is_dir()]

@@ -105,6 +105,11 @@ def _load(source: Source) -> PreTrainedTokenizerBase:
             f"The tokenizer {name} cannot be loaded ({reason}): check its name or folder, or leave --tokenizer out to "
             "have one trained."
         ) from error
+    if not {*tokenizer.get_vocab()} - {*tokenizer.all_special_tokens}:
+        raise TextError(
+            f"The tokenizer {name} has no words: there is no tokenizer.json or vocabulary there. Add that of the "
+            "model, or leave --tokenizer out to have one trained."
+        )
     if source.rows == "unmasked":
         return _with_ends(tokenizer, name)
     for special in ("pad_token_id", "mask_token_id", "cls_token_id", "sep_token_id"):

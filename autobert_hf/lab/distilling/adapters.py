@@ -1,11 +1,12 @@
 """Adapters of PEFT as encoders: the base that they change, and the encoder with the changes in its weights."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel
 from transformers.utils.peft_utils import find_adapter_config_file
+
+from autobert_hf.records.model_folder import read_file_of_a_model
 
 
 # The heads that adapters bring with them.
@@ -26,6 +27,7 @@ def adapter_config(source: str) -> dict[str, Any] | None:
 
     Raises:
         AdapterError: if it does not name its base.
+        ModelFileError: if its file is damaged.
     """
     try:
         path = find_adapter_config_file(source)
@@ -33,7 +35,7 @@ def adapter_config(source: str) -> dict[str, Any] | None:
         return None
     if path is None:
         return None
-    config = json.loads(Path(path).read_text(encoding="utf-8"))
+    config: dict[str, Any] = read_file_of_a_model(Path(path), dict)
     if not config.get("base_model_name_or_path"):
         raise AdapterError(f"The adapter {source} names no base_model_name_or_path in adapter_config.json: add it.")
     return config

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from transformers import AutoConfig
 from transformers.utils import cached_file
 
 from autobert_hf.records.json_files import write_json
+from autobert_hf.records.model_folder import ModelFileError, read_file_of_a_model
 
 
 # Modules without weights of their own, which fit an encoder of any width.
@@ -27,19 +29,17 @@ def add_sentence_files(source: str, folder: Path, is_converted: bool = False) ->
     normalization, prompts, longest text. Modules with weights fit only the same encoder (`is_converted`). What is left
     out is said in a warning. Returns whether files were added.
     """
-    modules: Any = read_json(source, "modules.json")
-    if modules is None:
+    modules = modules_of(source)
+    if not modules:
         return False
     kinds = [kind_of(module) for module in modules]
     if lost := [kind for kind in kinds if kind not in WEIGHTLESS and not is_converted]:
         _warn(folder, source, ", ".join(lost), "whose weights fit the teacher's hidden states only")
     try:
-        import sentence_transformers  # noqa: F401 (is it there?)
-    except ImportError:
-        _copy_files(source, folder, [module for module in modules if kind_of(module) not in lost])
-        return True
-    try:
-        _write_files(source, folder, lost)
+        if find_spec("sentence_transformers") is None:
+            _copy_files(source, folder, [module for module in modules if kind_of(module) not in lost])
+        else:
+            _write_files(source, folder, lost)
     except Exception as error:  # of any type; a run must not end by it after its last training
         _warn(folder, source, "the modules", " ".join(str(error).split()))
         return False
@@ -56,10 +56,30 @@ def kind_of(module: Mapping[str, str]) -> str:
     return module["type"].rpartition(".")[2]
 
 
-def read_json(source: str, name: str) -> Any:  # noqa: ANN401 (JSON)
-    """A JSON file of a folder or id; None if it has no such file."""
+def modules_of(source: str) -> list[dict[str, str]]:
+    """
+    The rows of modules.json of a folder or id, each with `type` and `path`; none without that file.
+
+    Raises:
+        ModelFileError: if it is damaged.
+    """
+    path = _file(source, "modules.json")
+    modules: list[Any] = read_file_of_a_model(path, list) if path else []
+    for module in modules:
+        if not isinstance(module, dict) or not all(isinstance(module.get(key), str) for key in ("type", "path")):
+            raise ModelFileError(f"{path} has a module without type or path: {module}. Save or download it again.")
+    return modules
+
+
+def settings_of(source: str, name: str) -> dict[str, Any]:
+    """
+    A JSON file of a folder or id; nothing if it has no such file.
+
+    Raises:
+        ModelFileError: if it is damaged.
+    """
     path = _file(source, name)
-    return json.loads(path.read_text(encoding="utf-8")) if path else None
+    return read_file_of_a_model(path, dict) if path else {}
 
 
 def _write_files(source: str, folder: Path, lost: list[str]) -> None:
@@ -109,11 +129,11 @@ def _copy_files(source: str, folder: Path, modules: list[dict[str, str]]) -> Non
         (folder / Path(place).name).mkdir()
         for path in filter(None, (_file(source, f"{place}/{name}") for name in FILES)):
             shutil.copy(path, folder / Path(place).name)
-        config = read_json(source, f"{place}/config.json") or {}
+        config = settings_of(source, f"{place}/config.json")
         if wide := {name: width for name in WIDTHS if name in config}:
             write_json(folder / Path(place).name / "config.json", config | wide)
     for name in ABOUT:
-        if data := read_json(source, name):
+        if data := settings_of(source, name):
             write_json(folder / name, data)
     rows = [module | {"idx": index, "name": str(index)} for index, module in enumerate(modules)]
     (folder / "modules.json").write_text(json.dumps(rows, indent=2), encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autobert_hf.lab.distilling.sentence_files import kind_of, read_json
+from autobert_hf.lab.distilling.sentence_files import kind_of, modules_of, settings_of
 
 
 # (batch, tokens, width) and which tokens are real, padded on the right -> (batch, width).
@@ -67,7 +67,7 @@ def sentence_vectors(source: str) -> SentenceVectors:
     As the folder or id says in sentence-transformers' files; the mean without such files. What cannot be used is said
     in a warning.
     """
-    modules: Any = read_json(source, "modules.json") or []
+    modules = modules_of(source)
     kinds = [kind_of(module) for module in modules]
     if kinds[1:2] != ["Pooling"]:
         if kinds[1:]:
@@ -77,13 +77,22 @@ def sentence_vectors(source: str) -> SentenceVectors:
                 stacklevel=2,
             )
         return SentenceVectors()
-    config: Any = read_json(source, f"{modules[1]['path']}/config.json") or {}
-    return SentenceVectors(_modes(config), None if set(kinds[2:]) <= {"Normalize"} else _behind(source, kinds[2:]))
+    config = settings_of(source, f"{modules[1]['path']}/config.json")
+    behind = None if set(kinds[2:]) <= {"Normalize"} else _behind(source, kinds[2:])
+    return SentenceVectors(_modes(source, config), behind)
 
 
-def _modes(config: dict[str, Any]) -> tuple[str, ...]:
+def _modes(source: str, config: dict[str, Any]) -> tuple[str, ...]:
     given = config.get("pooling_mode") or [new for old, new in OLD_NAMES.items() if config.get(old)]
-    return tuple([given] if isinstance(given, str) else given) or ("mean",)
+    modes = [given] if isinstance(given, str) else [*given]
+    if unknown := [str(mode) for mode in modes if mode not in POOLS]:
+        warnings.warn(
+            f"The pooling {', '.join(unknown)} of {source} is not known here: the means of its hidden states are "
+            "used.",
+            stacklevel=3,
+        )
+        return ("mean",)
+    return tuple(modes) or ("mean",)
 
 
 def _behind(source: str, kinds: list[str]) -> nn.Module | None:

@@ -4,6 +4,12 @@ from autobert_hf.lab.losses.distillation import RelationsAndStates, ScoresAndSta
 from autobert_hf.lab.losses.loss import Loss
 from autobert_hf.lab.losses.masked_words import MaskedWords, MaskedWordsAndPairs
 from autobert_hf.lab.losses.next_words import NextWords
+from autobert_hf.lab.losses.relations import (
+    MaskedWordsAndRelations,
+    Relations,
+    RelationsByProbability,
+    RelationsByScore,
+)
 
 
 __all__ = ["LOSSES", "Loss"]
@@ -14,5 +20,9 @@ LOSSES: dict[str, type[Loss]] = {
     "next-words": NextWords,
     "paper": ScoresAndStates,
     "relations": RelationsAndStates,
+    "relations-kl": Relations,
+    "relations-mse": RelationsByProbability,
+    "relations-raw": RelationsByScore,
+    "mlm+relations": MaskedWordsAndRelations,
     "sentences": SentencesAndStates,
 }

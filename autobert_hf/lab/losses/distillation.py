@@ -12,10 +12,11 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from autobert_hf.lab.data.batches import Batch, Text
 from autobert_hf.lab.distilling.linear_floor import linear_floor, relative_error
 from autobert_hf.lab.distilling.ridge import ridge
-from autobert_hf.lab.distilling.signals import DistillationError, Signals, real_tokens, signals
+from autobert_hf.lab.distilling.signals import DistillationError, Signals, attention_of, real_tokens, signals
 from autobert_hf.lab.distilling.teacher import Teacher
 from autobert_hf.lab.losses.loss import Loss, Losses, Network, Score, Step
-from autobert_hf.lab.losses.teacher_terms import relation_loss, score_loss, sentence_loss
+from autobert_hf.lab.losses.relation_terms import RelationTerm
+from autobert_hf.lab.losses.teacher_terms import score_loss, sentence_loss
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.modeling_autobert import AutoBertModel
 
@@ -35,7 +36,7 @@ class HiddenMap(nn.Module):
 class Distillation(Loss):
     """
     A weighted sum of `terms`; each is a mean over real tokens, their pairs or pairs of sentences. Only the map to the
-    teacher's width is learned.
+    teacher's width is learned, where a term has one.
 
     Raises:
         DistillationError: if student and teacher cannot be compared.
@@ -53,7 +54,7 @@ class Distillation(Loss):
         assert teacher is not None
         # In a tuple, so that the teacher's weights are not parameters of this module: neither trained nor saved.
         self._teacher = (teacher,)
-        self.map = HiddenMap(student.hidden_size, teacher.config.hidden_size).to(teacher.device)
+        self.map = self._new_map(student) if {"hidden", "relative_hidden"} & self.terms.keys() else None
         heads = student.num_attention_heads if self.reads_attention else 1
         self.relation_heads = math.gcd(teacher.heads, heads) if self.reads_attention else 1
         if "scores" in self.terms and heads != teacher.heads:
@@ -68,6 +69,9 @@ class Distillation(Loss):
 
     def renewed(self, student: PreTrainedConfig) -> "Distillation":
         return type(self)(student, self.teacher)
+
+    def _new_map(self, student: PreTrainedConfig) -> HiddenMap:
+        return HiddenMap(student.hidden_size, self.teacher.config.hidden_size).to(self.teacher.device)
 
     @property
     def teacher(self) -> Teacher:
@@ -104,7 +108,9 @@ class Distillation(Loss):
         if name in ("hidden", "relative_hidden"):
             return self.hidden_loss(student, teacher, relative=name != "hidden")
         if name == "relations":
-            return relation_loss(student, teacher, self.relation_heads)
+            compared, real = RelationTerm(self.relation_heads), student.real
+            theirs = compared.of(attention_of(teacher, "The teacher"), real)
+            return compared.loss(compared.of(attention_of(student, "The student"), real), theirs, real)
         if name == "sentences":
             vectors = self.teacher.sentences
             ours = vectors.pooled(student.hidden, student.real)
@@ -114,17 +120,22 @@ class Distillation(Loss):
     def hidden_loss(self, student: Signals, teacher: Signals, relative: bool) -> Tensor:
         """Mean squared error of the mapped last hidden states at real tokens; `relative` to the teacher's variance."""
         theirs = teacher.hidden[teacher.real].float()
+        assert self.map is not None
         error = mse_loss(self.map(student.hidden[student.real]).float(), theirs)
         return error / theirs.var(0, correction=0).mean() if relative else error
 
     @torch.no_grad()
     def fit(self, networks: Sequence[Network], batches: Sequence[Batch]) -> None:
         """Sets the map to the best linear one for these networks: a random start would waste a short training."""
+        if self.map is not None:
+            self._fit(self.map, networks, batches)
+
+    def _fit(self, map: HiddenMap, networks: Sequence[Network], batches: Sequence[Batch]) -> None:
         answers = [self.teacher.signals(batch, attention=False) for batch in batches]
         pairs = ((signals(one, batch), t) for one in networks for batch, t in zip(batches, answers, strict=True))
         weight, bias = ridge((one.hidden[one.real], other.hidden[other.real]) for one, other in pairs).solve()
-        self.map.weight[:, : weight.shape[1]] = weight
-        self.map.bias.copy_(bias)
+        map.weight[:, : weight.shape[1]] = weight
+        map.bias.copy_(bias)
 
     def floors(self, text: Text) -> dict[str, float]:
         """`linear_floor`: relative error of the best linear map from the teacher's embeddings (no token mixing)."""
@@ -134,12 +145,11 @@ class Distillation(Loss):
     @torch.no_grad()
     def error(self, network: PreTrainedModel, text: Text) -> float:
         """The error of last hidden states over the teacher's variance, with the best linear map for this network."""
-        mapped = self.renewed(network.config)
-        mapped.fit([network.eval()], text.fitting_batches("ridge"))
+        fitted = self._new_map(network.config)
+        self._fit(fitted, [network.eval()], text.fitting_batches("ridge"))
         held_out = text.on_device(text.held_out)
         pairs = ((signals(network, batch), self.teacher.signals(batch, attention=False)) for batch in held_out)
-        weight, bias = mapped.map.weight, mapped.map.bias
-        return relative_error((linear(s.hidden[s.real], weight, bias), t.hidden[t.real]) for s, t in pairs)
+        return relative_error((fitted(s.hidden[s.real]), t.hidden[t.real]) for s, t in pairs)
 
 
 class ScoresAndStates(Distillation):

@@ -82,6 +82,9 @@ class Loss(nn.Module, ABC):
         """The same loss with newly initialized parameters, for this student and smaller ones."""
         return type(self)(student)
 
+    def check(self, smallest: PreTrainedConfig) -> None:
+        """Raises DistillationError if the smallest student cannot learn it; checked before anything is trained."""
+
     @abstractmethod
     def items(self, batch: Batch) -> dict[str, int]:
         """The number of items that each term is a mean over; counts of shards add up to those of the batch."""

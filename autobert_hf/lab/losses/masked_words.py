@@ -51,12 +51,12 @@ class MaskedWords(Loss):
 
         return score
 
-    def floor(self, text: Text) -> float:
+    def floor(self, text: Text) -> float | None:
         """The loss of a model that knows only token frequencies."""
         return text.floor
 
     def floors(self, text: Text) -> dict[str, float]:
-        return {"floor": self.floor(text)}
+        return {"floor": text.floor}
 
 
 class MaskedWordsAndPairs(MaskedWords):

@@ -8,8 +8,8 @@ from transformers import PreTrainedModel
 
 from autobert_hf.lab.measuring.latency import latency_row, measure_latency
 from autobert_hf.lab.measuring.workload import Workload
+from autobert_hf.modeling.machine import machine_name
 from autobert_hf.records.json_files import write_record
-from autobert_hf.records.machine import machine_name
 from autobert_hf.records.run_folder import read_report
 
 

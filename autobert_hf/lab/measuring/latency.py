@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from autobert_hf.lab.measuring.paired_times import Ratio, paired_ratios
 from autobert_hf.lab.measuring.workload import Workload, forward, torch_threads
-from autobert_hf.records.machine import machine_name
+from autobert_hf.modeling.machine import machine_name
 
 
 LONGER = 5  # times as many rounds where the machine is noisy and the run is to go on: no fewer than there were

@@ -13,9 +13,9 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from autobert_hf.lab.measuring.latency import measure_latency
 from autobert_hf.lab.measuring.workload import Workload
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.modeling.machine import machine_name
 from autobert_hf.modeling.modeling_autobert import AutoBertModel
 from autobert_hf.records.journal import Journal
-from autobert_hf.records.machine import machine_name
 
 
 # Fields of a configuration that do not affect the network's shape.

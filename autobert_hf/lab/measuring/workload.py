@@ -106,7 +106,7 @@ def forward(name: str, model: PreTrainedModel, workload: Workload) -> Call:
     except (IndexError, RuntimeError, ValueError) as error:
         raise LatencyError(
             f"{name} cannot be run on {workload.batch} x {workload.length} tokens alone ({error}): give a smaller "
-            "--length, or an encoder."
+            "--length, or an encoder; in a search, a smaller --latency-length."
         ) from error
     return call if workload.runtime == "eager" else _onnxruntime(name, model, workload)
 

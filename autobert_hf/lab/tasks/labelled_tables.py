@@ -1,5 +1,6 @@
 """Tables of labelled texts: which columns are texts, what the labels mean, and which rows have one."""
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -160,6 +161,8 @@ def _numbers(name: str, given: Mapping[int, object]) -> Iterator[tuple[int, floa
             raise TaskError(
                 f"The label {label!r} in row {row} of the task {name} is no number, as those of the training rows are."
             )
+        if math.isinf(label):
+            raise TaskError(f"The label in row {row} of the task {name} is {label}: give a finite number, or none.")
         yield row, label
 
 

@@ -44,7 +44,7 @@ def load_task(
     _check_metrics(spec, asked)
     tables = load_splits(name, seed)
     questions = all(column in tables[0].column_names for column in COLUMNS)
-    kind = "question answering" if questions else label_kind(name, tables[0])
+    kind = "question answering" if questions else label_kind(public_name(name), tables[0])
     metrics = asked or GLUE.get(name, DEFAULTS[kind])
     _check_metrics(spec, metrics, kind)
     read = read_question_task if questions else read_text_task

@@ -90,12 +90,17 @@ def read_question_task(
     limits: Limits,
     seed: int,
 ) -> QuestionTask:
-    """`tables`: training and validation rows. Raises TaskError for answers that are not at their stated position."""
+    """
+    `tables`: training and validation rows.
+
+    Raises:
+        TaskError: for answers that are not as SQuAD has them, or not at their stated position.
+    """
     if not tokenizer.is_fast:
         raise TaskError(f"The task {name} needs a tokenizer with token offsets: use a fast one.")
     check_columns(name, tables, COLUMNS)
     train, examples = (
-        [_complete(row) for row in choose(table, _answered(table), limit, seed, "rows", name, part)]
+        [_complete(row) for row in choose(table, _answered(name, table), limit, seed, "rows", name, part)]
         for part, (table, limit) in enumerate(zip(tables, limits, strict=True))
     )
     for side, part in (("training", train), ("validation", examples)):
@@ -106,9 +111,24 @@ def read_question_task(
     return QuestionTask(name, metrics, no_answers, windows, questions, examples)
 
 
-def _answered(table: Table) -> Sequence[int]:
+def _answered(name: str, table: Table) -> Sequence[int]:
     """Indices of the rows with answers, which may be none; of a row without them nobody knows."""
-    return [index for index, answers in enumerate(table["answers"][:]) if answers is not None]
+    given = {index: answers for index, answers in enumerate(table["answers"][:]) if answers is not None}
+    for index, answers in given.items():
+        if not _as_squad(answers):
+            raise TaskError(
+                f"The answers in row {index} of the task {name} are {str(answers)[:80]}: give them as SQuAD has them, "
+                "{'text': ['Paris'], 'answer_start': [17]}, and empty lists where there is no answer."
+            )
+    return [*given]
+
+
+def _as_squad(answers: object) -> bool:
+    given = answers if isinstance(answers, dict) else {}
+    texts, starts = given.get("text"), given.get("answer_start")
+    if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
+        return False
+    return all(isinstance(text, str) for text in texts) and all(isinstance(start, int) for start in starts)
 
 
 def _complete(row: Row) -> Row:

@@ -11,6 +11,7 @@ from autobert_hf.searchers.baselines.default_rule import best_default
 from autobert_hf.searchers.baselines.untrained import StaticTable, in_int8
 from autobert_hf.searchers.evaluators.supernet_loss import SupernetLoss
 from autobert_hf.searchers.predicted_latency import PredictedLatency
+from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.supernets.sliced import SlicedSupernet
 from autobert_hf.searchers.supernets.teacher_start import TeacherStart
 
@@ -22,12 +23,13 @@ def baselines_within(
     Networks within the limit to train like the found one, and their predicted latencies: BERT's rule of thumb, from
     the same supernet, and whole layers of the teacher.
     """
+    assert isinstance(space := supernet.space, AutoTinyBertSpace)
     models: dict[str, PreTrainedModel] = {}
     predicted: dict[str, float] = {}
-    if rule := best_default(supernet.space, latency, limit, evaluator.loss):
+    if rule := best_default(space, latency, limit, evaluator.loss):
         models["default rule"], predicted["default rule"] = supernet.extract(rule), latency(rule)
-    if start.teacher is not None and (cut := deepest_cut(supernet.space, latency, limit)):
-        untrained = SlicedSupernet(supernet.space, start.model(), supernet.depths)
+    if start.teacher is not None and (cut := deepest_cut(space, latency, limit)):
+        untrained = SlicedSupernet(space, start.model(), supernet.depths)
         models["cut"], predicted["cut"] = untrained.extract(cut), latency(cut)
     return models, predicted
 

@@ -8,7 +8,7 @@ from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import arithmetic_scores
 
 
-REMEMBERED = 10_000  # making a configuration takes several milliseconds
+REMEMBERED = 20_000  # making a configuration takes several milliseconds
 
 
 def arithmetic_on(base: AutoBertConfig, more: Sequence[str] = ()) -> Callable[[Architecture], dict[str, float]]:

@@ -53,7 +53,9 @@ class AutoBertZeroSettings(TextSettings, NetworkSettings, OpNasSettings):
         if self.min_path > self.max_path:
             raise ValueError(f"min_path is {self.min_path}, more than max_path, {self.max_path}: swap them.")
         if self.needs_teacher:
-            raise ValueError(f"--loss {self.loss} needs a teacher, which this method does not have: give --loss mlm.")
+            raise ValueError(
+                f"{self.needs_teacher} needs a teacher, which this method does not have: give --loss mlm."
+            )
 
 
 class AutoBertZero(Method):

@@ -11,20 +11,19 @@ from typing import Any, ClassVar, Literal
 from transformers import PreTrainedModel
 
 from autobert_hf.lab.data.batches import Text
-from autobert_hf.lab.distilling.sentence_files import add_sentence_files
 from autobert_hf.lab.losses import LOSSES, Loss
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.convert import to_bert
+from autobert_hf.modeling.supernet_space import SIZES
 from autobert_hf.records.goals import Limits
-from autobert_hf.records.model_folder import save_model
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.baselines.at_latency import baselines_within
 from autobert_hf.searchers.evaluators import SupernetLoss
 from autobert_hf.searchers.methods import presets
-from autobert_hf.searchers.methods.method import Method, within
+from autobert_hf.searchers.methods.method import Method, picks_within
 from autobert_hf.searchers.policies import BatchWise
 from autobert_hf.searchers.predicted_latency import WindowedLatency
 from autobert_hf.searchers.run import Run
@@ -33,6 +32,7 @@ from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace, is_stoc
 from autobert_hf.searchers.spaces.latency_windows import LatencyWindows
 from autobert_hf.searchers.strategies.within_limits import within_limits
 from autobert_hf.searchers.supernets import SlicedSupernet, sampled
+from autobert_hf.searchers.supernets.elastic import FOLDER, save_elastic
 from autobert_hf.searchers.supernets.teacher_start import TeacherStart
 from autobert_hf.searchers.timed_comparison import TimedComparison
 
@@ -53,6 +53,8 @@ class AutoTinyBertSettings(LatencySettings, SliceSettings, TeacherSettings):
         super().__post_init__()
         if not self.identical and (self.stock or self.strategy == "fast"):
             raise ValueError("--stock and --strategy fast need identical layers: leave --identical out.")
+        if not self.max_latency:
+            raise ValueError("max_latency is empty: write 0.5 or 0.5,0.33,0.25.")
 
 
 class AutoTinyBert(Method):
@@ -90,7 +92,13 @@ class AutoTinyBert(Method):
         budget = (s.seed, s.population, s.num_trials)
         strategy, trials = within_limits(s.strategy, self.windows, self.goals, *budget, self.allowed)
         self.train_supernet()
-        return self.run.study(strategy, self.evaluator, self.goals, trials)
+        study = self.run.study(strategy, self.evaluator, self.goals, trials)
+        self.start.load(self.supernet)
+        if self.run.team.is_main:
+            grids = {name: self.space.grid(name) for name in SIZES}
+            where, reference = self.run.path / FOLDER, self.latency.reference_name
+            save_elastic(self.supernet, grids, study, where, self.text.tokenizer, reference)
+        return study
 
     def train_supernet(self) -> None:
         """Trains the supernet (algorithm 1)."""
@@ -106,12 +114,7 @@ class AutoTinyBert(Method):
         """The best trials within each limit; all folder names but the first contain the limit, or the trial's rank."""
         if limits is not None:
             return super().picks(study, limits)
-        first, *others = self.settings.limits_of_latency
-        folders = {"model": first} | {f"model-{limit:g}": limit for limit in others}
-        kept = {name: Limits({"latency": self.settings.slack * limit}) for name, limit in folders.items()}
-        best = {name: study.goals.best(within(study, limits)) for name, limits in kept.items()}
-        ranked = {name: list(enumerate(trials[: self.settings.finalists], start=1)) for name, trials in best.items()}
-        return {name if n == 1 else f"{name}-rank-{n}": trial for name in ranked for n, trial in ranked[name]}
+        return picks_within(study, self.settings.limits_by_folder, self.settings.finalists)
 
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
         """Trains a candidate and its baselines further, and measures their latencies together."""
@@ -136,21 +139,8 @@ class AutoTinyBert(Method):
         return self.evaluator
 
     def final_loss(self, model: PreTrainedModel) -> Loss:
-        """Starts from the best linear map for the model's weights; all models of a trial see the same batches."""
-        if self.teacher is not None:
-            self.teacher.remember()
-        loss = LOSSES[self.settings.final_loss](model.config, self.teacher)
-        loss.fit([model.eval()], self.text.fitting_batches("ridge"))
-        return loss
+        return self.settings.new_final_loss(model, self.teacher, self.text)
 
     def plain(self, model: PreTrainedModel) -> PreTrainedModel:
         """The model as a plain BERT of transformers if `stock` is set."""
         return to_bert(model) if self.settings.stock else model
-
-    def save(self, model: PreTrainedModel, folder: Path) -> None:
-        """Also for sentence-transformers, where the teacher is one of its models."""
-        teacher = self.teacher
-        if teacher is None:
-            super().save(model, folder)
-        elif self.run.team.is_main:
-            save_model(model, self.text.tokenizer, folder, lambda place: add_sentence_files(teacher.source, place))

@@ -1,12 +1,14 @@
 """The interface of search methods, and what they share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.distilling.sentence_files import add_sentence_files
 from autobert_hf.lab.distilling.teacher import Teacher
 from autobert_hf.lab.losses.loss import Loss
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
@@ -82,9 +84,21 @@ class Method(ABC):
         return {"model": study.goals.best(within(study, limits or Limits()))[0]}
 
     def save(self, model: PreTrainedModel, folder: Path) -> None:
-        """Saves weights, configuration, code and, if there is one, the tokenizer (main process only)."""
+        """
+        Saves weights, configuration, code and, if there is one, the tokenizer (main process only); where the teacher
+        is a model of sentence-transformers, also what makes the folder one.
+        """
+        source = self.teacher.source if self.teacher else None
         if self.run.team.is_main:
-            save_model(model, self.text.tokenizer if self.text else self.tokenizer, folder)
+            tokenizer = self.text.tokenizer if self.text else self.tokenizer
+            save_model(model, tokenizer, folder, lambda place: source and add_sentence_files(source, place))
+
+
+def picks_within(study: Study, limits: Mapping[str, Limits], number: int = 1) -> dict[str, Trial]:
+    """By folder name, the best trial within the limits of that name, then the next ones up to `number`, by rank."""
+    best = {name: study.goals.best(within(study, own))[:number] for name, own in limits.items()}
+    ranked = [(name, rank, trial) for name, trials in best.items() for rank, trial in enumerate(trials, start=1)]
+    return {name if rank == 1 else f"{name}-rank-{rank}": trial for name, rank, trial in ranked}
 
 
 def within(study: Study, limits: Limits) -> list[Trial]:

@@ -20,6 +20,12 @@ AUTOTINYBERT: dict[str, Any] = {
     **{"latency_predictor": "network", "latency_samples": 10_000, "final_warmup": 0.0},
 }
 
+# Section 4.1 and the released configurations; its 10 epochs are left to --supernet-steps.
+AUTODISTIL: dict[str, Any] = {
+    **{"teacher": "google-bert/bert-base-uncased", "loss": "relations-mse", "learning_rate": 4e-5},
+    **{"batch_size": 128, "length": 128},
+}
+
 # Section 4 and the released search: 100 random ones, 30 rounds of 40 mutants and 40 crossovers; GPT-2's vocabulary.
 LTS: dict[str, Any] = {
     **{"space": "gpt2", "min_decoder_params": Quantity("6M"), "max_decoder_params": Quantity("100M")},

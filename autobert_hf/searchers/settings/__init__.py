@@ -9,7 +9,7 @@ from autobert_hf.searchers.settings.layer_ranges import LayerRangeSettings
 from autobert_hf.searchers.settings.magic import MagicSettings
 from autobert_hf.searchers.settings.network import NetworkSettings
 from autobert_hf.searchers.settings.op_nas import OpNasSettings
-from autobert_hf.searchers.settings.slices import SliceSettings
+from autobert_hf.searchers.settings.slices import SliceSettings, SupernetSettings
 from autobert_hf.searchers.settings.teacher import TeacherSettings
 from autobert_hf.searchers.settings.text import TextSettings
 from autobert_hf.searchers.settings.tokens import TokenSettings
@@ -26,6 +26,7 @@ __all__ = [
     "OpNasSettings",
     "SearchSettings",
     "SliceSettings",
+    "SupernetSettings",
     "TeacherSettings",
     "TextSettings",
     "TokenSettings",

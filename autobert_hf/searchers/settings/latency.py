@@ -9,6 +9,7 @@ from transformers import BertConfig, BertModel, PreTrainedModel
 from autobert_hf.lab.data.inputs import Inputs, model_inputs, public_name
 from autobert_hf.lab.distilling.teacher import Teacher, load_teacher
 from autobert_hf.lab.measuring.workload import Workload
+from autobert_hf.records.goals import Limits
 from autobert_hf.searchers.settings.budget import SearchSettings
 from autobert_hf.searchers.settings.described import described
 
@@ -62,6 +63,9 @@ class LatencySettings(MeasuringSettings):
 
     @property
     def limits_of_latency(self) -> list[float]:
+        """The limits, largest first; none if latency is not limited."""
+        if not self.max_latency:
+            return []
         try:
             limits = sorted({float(part) for part in self.max_latency.split(",")}, reverse=True)
         except ValueError as error:
@@ -69,6 +73,15 @@ class LatencySettings(MeasuringSettings):
         if limits[-1] <= 0:
             raise ValueError(f"max_latency is {self.max_latency}: give shares above 0 of the reference's time.")
         return limits
+
+    @property
+    def limits_by_folder(self) -> dict[str, Limits]:
+        """What a model has to keep, by its folder in the run: the largest limit is that of `model`."""
+        if not self.limits_of_latency:
+            return {"model": Limits()}
+        first, *others = self.limits_of_latency
+        folders = {"model": first} | {f"model-{limit:g}": limit for limit in others}
+        return {name: Limits({"latency": self.slack * limit}) for name, limit in folders.items()}
 
     @property
     def slack(self) -> float:

@@ -1,4 +1,4 @@
-"""Settings of AutoTinyBERT's supernet and of the grids of its space."""
+"""Settings of a sliced supernet, and of the grids of AutoTinyBERT's space."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,13 @@ from autobert_hf.searchers.settings.described import described
 
 
 @dataclass
-class SliceSettings(SearchSettings):
+class SupernetSettings(SearchSettings):
     supernet_steps: int = described("Training steps of the supernet.", 1000, least=1)
     subnetworks: int = described("Sub-networks in each shard of a batch (M of the paper).", 3, least=1)
+
+
+@dataclass
+class SliceSettings(SupernetSettings):
     identical: bool = described("Identical layers in a network (ILS); False: the HAT-like baseline.", True)
     width_step: int = described("Step of the width's grid, even.", 16, least=2)
     inner_step: int = described("Step of the feed-forward width's grid.", 32, least=1)

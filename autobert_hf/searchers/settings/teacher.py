@@ -2,15 +2,16 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.data.inputs import Inputs, model_inputs
 from autobert_hf.lab.distilling.adapters import adapter_base
 from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config
 from autobert_hf.lab.distilling.teacher_head import has_task, head_in_words
+from autobert_hf.lab.losses import LOSSES, Loss
 from autobert_hf.modeling.bert_family import as_bert_config
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import ConversionError, from_bert_config
@@ -22,10 +23,12 @@ from autobert_hf.searchers.settings.text import TextSettings
 
 @dataclass
 class TeacherSettings(TextSettings, NetworkSettings):
+    weights_alone: ClassVar[bool] = False  # whether a teacher may give its weights and teach nothing
+
     loss: str = described(
         "Training loss. From a teacher: paper (scores of the last attention, and last states), relations (of queries, "
-        "keys, values, and states), sentences (cosines of sentences, and states); from text: mlm, mlm+nsp. Default: "
-        "paper with a teacher, else mlm.",
+        "keys, values, and states), relations-kl, -mse, -raw (these alone), sentences (cosines of sentences, and "
+        "states), mlm+relations; from text: mlm, mlm+nsp. Default: paper with a teacher, else mlm.",
         "",
     )
     teacher: str = described("Encoder to learn from, id or folder. Default: none, masked tokens only.", "", place=True)
@@ -36,8 +39,8 @@ class TeacherSettings(TextSettings, NetworkSettings):
         self.tokenizer = self.tokenizer or self.teacher
         super().__post_init__()
         if self.needs_teacher and not self.teacher:
-            raise ValueError(f"--loss {self.loss} learns from a teacher: give --teacher, or --loss mlm.")
-        if self.teacher and not self.needs_teacher:
+            raise ValueError(f"{self.needs_teacher} learns from a teacher: give --teacher, or --loss mlm.")
+        if self.teacher and not self.needs_teacher and not (self.weights_alone and self.from_teacher):
             raise ValueError(f"--loss {self.loss} learns nothing from a teacher: leave --teacher or --loss out.")
 
     @property
@@ -55,6 +58,14 @@ class TeacherSettings(TextSettings, NetworkSettings):
         teacher = Teacher(self.teacher, text.tokenizer, team.device, trust)
         teacher.check_length(self.length)
         return teacher
+
+    def new_final_loss(self, model: PreTrainedModel, teacher: Teacher | None, text: Text) -> Loss:
+        """Starts from the best linear map for the model's weights; all models of a trial see the same batches."""
+        if teacher is not None:
+            teacher.remember()
+        loss = LOSSES[self.final_loss](model.config, teacher)
+        loss.fit([model.eval()], text.fitting_batches("ridge"))
+        return loss
 
     def inputs(self) -> Inputs:
         inputs = super().inputs()

@@ -35,7 +35,7 @@ class TextSettings(TokenSettings):
     text_column: str = described("Column of tables and data sets that holds the text.", "text")
     max_train_tokens: Quantity | None = described("Most tokens to train on, e.g. 100M: no more is read.", None)
 
-    loss: str = described(f"What networks learn: {', '.join(LOSSES)}; the last three from a teacher.", "mlm")
+    loss: str = described(f"What networks learn: {', '.join(LOSSES)}.", "mlm")
     final_loss: str = described("What the winner learns in its final training. Without: as --loss.", "")
     proxy_task: list[str] = several("Judge candidates by short fine-tunings, their mean: glue/sst2, squad, a folder.")
     proxy_rows: int = described("Training rows of a proxy task.", 2000, least=1)
@@ -77,15 +77,22 @@ class TextSettings(TokenSettings):
                 f"final_tokens is {self.final_tokens}, less than one batch of {self.batch_size} rows with "
                 f"{self.length} tokens: give more."
             )
+        if self.max_train_tokens is not None and self.max_train_tokens < self.batch_size * self.length:
+            raise ValueError(
+                f"--max-train-tokens {self.max_train_tokens:.0f} is less than one batch of {self.batch_size} rows "
+                f"with {self.length} tokens: give more."
+            )
+
+    @property
+    def needs_teacher(self) -> str:
+        """The option that asks for a teacher, such as `--loss paper`; empty if none does."""
+        given = {"--loss": self.loss, "--final-loss": self.final_loss}
+        return next((f"{option} {name}" for option, name in given.items() if LOSSES[name].needs_teacher), "")
 
     @property
     def is_decoder(self) -> bool:
         """Whether the networks of the method are decoders."""
         return False
-
-    @property
-    def needs_teacher(self) -> bool:
-        return LOSSES[self.loss].needs_teacher
 
     def source(self) -> Source:
         """Where the text comes from, and what becomes of it."""

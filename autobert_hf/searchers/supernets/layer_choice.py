@@ -1,4 +1,4 @@
-"""Chooses which layers of a pretrained network a shallower one keeps, by the loss on unlabelled text."""
+"""Which layers of a pretrained network a shallower one keeps: by the loss on unlabelled text, or by a rule."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +19,11 @@ def choose_layers(network: Sliceable, loss: Callable[[SubNetwork], float]) -> di
         kept = min(shorter, key=lambda layers: loss(network.part(of_layers(network.cut, layers))))
         table[len(kept)] = kept
     return table
+
+
+def spread_layers(number: int, depth: int) -> list[int]:
+    """`number` of `depth` layers, evenly spread (AutoDistil's code): 0, 1, 2, 4, 5, 6, 8, 9, 10 for 9 of 12."""
+    return [index * depth // number for index in range(number)]
 
 
 def of_layers(whole: Cut, layers: list[int]) -> Cut:

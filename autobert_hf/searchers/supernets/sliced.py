@@ -9,19 +9,20 @@ from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 from autobert_hf.modeling.slicing import Cut, LayerCut, slice_state
 from autobert_hf.modeling.subnetwork import Sliceable, SubNetwork
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.searchers.spaces.autotinybert import IN_LAYER, AutoTinyBertSpace
+from autobert_hf.searchers.spaces.autotinybert import IN_LAYER
+from autobert_hf.searchers.spaces.space import Space
 
 
 class SlicedSupernet:
     """
-    Every architecture of an AutoTinyBERT space as a slice of the weights of `module`. `depths` maps a number of layers
-    to the layers used. The default, the first ones, suits only a supernet trained from scratch: for a pretrained
-    network they are the worst choice.
+    Every architecture of a space of sizes (AutoTinyBERT's, AutoDistil's) as a slice of the weights of `module`.
+    `depths` maps a number of layers to the layers used. The default, the first ones, suits only a supernet trained
+    from scratch: for a pretrained network they are the worst choice.
     """
 
     def __init__(
         self,
-        space: AutoTinyBertSpace,
+        space: Space,
         module: AutoBertPreTrainedModel,
         depths: Mapping[int, Sequence[int]] | None = None,
     ) -> None:

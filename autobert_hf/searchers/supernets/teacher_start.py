@@ -1,13 +1,14 @@
 """Initial weights of a supernet: those of a pretrained teacher, reordered by importance, or new ones."""
 
 from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.distilling.signals import real_tokens
 from autobert_hf.lab.distilling.teacher import Teacher
 from autobert_hf.lab.losses.loss import Loss
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.modeling.bert_family import as_bert
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.convert import from_bert
-from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
+from autobert_hf.modeling.modeling_autobert import AutoBertModel, AutoBertPreTrainedModel
 from autobert_hf.modeling.ordering import order_by_use
 from autobert_hf.records.json_files import read_record
 from autobert_hf.searchers.run import Run
@@ -29,11 +30,15 @@ class TeacherStart:
         self.base = base
         self.teacher = teacher
 
-    def model(self) -> AutoBertPreTrainedModel:
-        """The largest network, before training."""
+    def model(self, ordered: bool = False) -> AutoBertPreTrainedModel:
+        """The largest network, before training; with a teacher's weights, perhaps with its units ordered by use."""
         model = self.run.fresh(lambda: self.loss.network(self.base), "supernet")
         if self.teacher is not None:
-            model.load_state_dict(from_bert(as_bert(self.teacher.model)).state_dict())
+            encoder: AutoBertModel = model.base_model  # type: ignore[assignment]
+            encoder.load_state_dict(from_bert(as_bert(self.teacher.model)).state_dict())
+            if ordered:
+                batches = self.text.fitting_batches("order")  # of which packed ones have no mask
+                order_by_use(encoder, [batch | {"attention_mask": real_tokens(batch)} for batch in batches])
         model.to(self.run.team.device)  # type: ignore[arg-type]  # a decorator of transformers hides the method
         return model
 

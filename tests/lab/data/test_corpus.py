@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import BertTokenizer, PreTrainedTokenizerFast
+from transformers import BertConfig, BertTokenizer, PreTrainedTokenizerFast
 
 from autobert_hf.lab.data import source as module
 from autobert_hf.lab.data.batches import Batch, Text
@@ -330,6 +330,13 @@ def test_a_tokenizer_without_a_mask(source: Source, tmp_path: Path) -> None:
     BertTokenizer(vocab=words, mask_token=None).save_pretrained(tmp_path / "tokenizer")
     with pytest.raises(TextError, match="tokenizer has no mask_token: masked-language training needs one. Leave"):
         prepare(replace(source, tokenizer=str(tmp_path / "tokenizer")), tmp_path / "text")
+
+
+def test_a_folder_without_a_tokenizer(source: Source, tmp_path: Path) -> None:
+    """transformers makes one of special tokens alone."""
+    BertConfig().save_pretrained(tmp_path / "model")
+    with pytest.raises(TextError, match="The tokenizer .*model has no words: there is no tokenizer.json"):
+        prepare(replace(source, tokenizer=str(tmp_path / "model")), tmp_path / "out")
 
 
 def test_a_tokenizer_that_is_not_there(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,6 +193,39 @@ def test_a_file_without_text_among_others_is_left_out_with_a_warning(file: Write
         assert read(good, bare, good) == ["good", "good"]
 
 
+@pytest.mark.parametrize(
+    ("first", "other"), [({"a": None}, {"a": "word"}), ({"a": {"b": 1}}, {"a": {"c": "d"}}), ({}, {"new": 1})]
+)
+def test_other_columns_of_json_lines_hold_anything(file: Write, first: dict, other: dict) -> None:
+    """`datasets` gives each column the type of its first 10 MB, which is one row here, and stops at another."""
+    rows = [{"text": "x" * (11 << 20)} | first, {"text": "two"} | other, {"id": 1}, {"text": "2020-01-01"}]
+    path = file("a.json", "\n".join(map(json.dumps, rows)))
+    assert read(path)[1:] == ["two", "2020-01-01"]
+
+
+def test_numbers_among_the_texts_of_a_csv_are_texts(file: Write) -> None:
+    """`datasets` reads 10,000 rows at a time and gives each lot a type of its own."""
+    rows = ["word"] * 10_000 + ["007"] * 10_000
+    assert read(file("a.csv", "\n".join(["text", *rows]))) == rows
+
+
+def test_a_long_text_in_one_line_is_read_once(file: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As text8 has it. Splitting again all that was read with every block would take hours for a GB."""
+    monkeypatch.setattr(module, "BLOCK", 10)
+    split: list[int] = []
+    real = re.split
+    monkeypatch.setattr(module.re, "split", lambda by, text: split.append(len(text)) or real(by, text))
+    path = file("a.txt", "one line " * 1000)
+    assert read(path) == [("one line " * 1000).strip()]
+    assert sum(split) <= 4 * path.stat().st_size
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TextError, match="pipe is neither a file nor a folder, .*: write it to a file"):
+        read(tmp_path / "pipe")
+
+
 def test_many_files_without_text_are_counted(file: Write) -> None:
     with pytest.warns(
         UserWarning, match=r"5 of 6 files without text left out: .*0\.txt, .*1\.txt, .*2\.txt, \.\.\.\.$"
@@ -215,7 +248,13 @@ def test_many_files_without_text_are_counted(file: Write) -> None:
         ("marked.txt", b"\xef\xbb\xbfab\xff", r"byte 0xff at offset 5"),
         ("other.csv", "a,b\n1,2\n", r"other\.csv has no column `text`, only a, b: name the one .* by --text-column"),
         ("number.csv", "text\n1\n", r"`text` of .*number\.csv holds int, not text"),
-        ("nested.jsonl", '{"text": ["a"]}\n', r"`text` of .*nested\.jsonl holds list, not text"),
+        ("nested.jsonl", '{"text": ["a"]}\n', r"`text` of .*nested\.jsonl \(line 1\) holds list, not text"),
+        ("half.jsonl", '{"text": "a"}\n{"text": "\\ud83d"}', r"half\.jsonl \(line 2\) holds half a surrogate pair"),
+        ("cut.jsonl", '{"text": "a"}\n\n{"text": "b', r"Line 3 of .*cut\.jsonl is no JSON \(Unterminated"),
+        ("list.jsonl", '{"text": "a"}\n["b"]', r"Line 2 of .*list\.jsonl is no JSON object"),
+        ("deep.jsonl", '{"text": "a"}\n' + "[" * 100_000, r"Line 2 of .*deep\.jsonl is no JSON"),
+        ("other.jsonl", '{"a": "b"}\n{"c": "d"}', r"other\.jsonl has no column `text`, only a, c: name the one"),
+        ("empty.jsonl.gz", gzip.compress(b"", mtime=0), r"empty\.jsonl\.gz holds nothing but white space"),
         ("broken.json", "{garbage", r"broken\.json cannot be read with `datasets` \(.*JSON parse error"),
         ("broken.parquet", "garbage, not parquet", r"broken\.parquet cannot be read with `datasets` \(.*parquet"),
         ("broken.csv.gz", "garbage, not gzip", r"broken\.csv\.gz cannot be read with `datasets` \("),

@@ -19,7 +19,7 @@ def model(tmp_path: Path) -> Path:
     """Of files that matter: the names are the contents."""
     folder = tmp_path / "somewhere" / "minilm"
     (folder / "1_Pooling").mkdir(parents=True)
-    modules = json.dumps([{"path": ""}, {"path": "1_Pooling"}])
+    modules = json.dumps([{"path": "", "type": "Transformer"}, {"path": "1_Pooling", "type": "Pooling"}])
     (folder / "modules.json").write_text(modules)
     for name in ("config.json", "pytorch_model.bin", "vocab.txt", "1_Pooling/config.json"):
         (folder / name).write_text(name)

@@ -13,7 +13,8 @@ from autobert_hf.commands.analyze import load_encoder as load_analyzed
 from autobert_hf.commands.convert import convert
 from autobert_hf.commands.convert import load_tokenizer as load_converted
 from autobert_hf.commands.measure import load_encoder
-from autobert_hf.lab.data.tokenizers import _load as load_tokenizer
+from autobert_hf.lab.data.source import Source
+from autobert_hf.lab.data.tokenizers import tokenizer_of
 from autobert_hf.lab.distilling.adapters import adapter_base, tokenizer_source
 from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, load_teacher, teacher_config
 from autobert_hf.lab.own_code import OwnCodeError
@@ -73,9 +74,7 @@ def test_its_base_belongs_to_the_run(base: Path, tmp_path: Path) -> None:
     BertModel(BertConfig(**SIZES)).save_pretrained(base)
     assert settings.inputs() != known
     assert tokenizer_source(str(tmp_path / "adapter")) == adapter_base(str(tmp_path / "adapter")) == str(base)
-    assert (
-        load_tokenizer(settings.tokenizer, trust=False).get_vocab() == AutoTokenizer.from_pretrained(base).get_vocab()
-    )
+    assert tokenizer_of(settings.source(), tmp_path).get_vocab() == AutoTokenizer.from_pretrained(base).get_vocab()
     AutoTokenizer.from_pretrained(base).save_pretrained(tmp_path / "adapter")
     assert tokenizer_source(str(tmp_path / "adapter")) == str(tmp_path / "adapter")
 
@@ -97,6 +96,10 @@ def test_adapters_that_cannot_teach_are_refused(base: Path, tmp_path: Path) -> N
     file.write_text(json.dumps(config | {"base_model_name_or_path": None}))
     with pytest.raises(TeacherError, match="adapter names no base_model_name_or_path in adapter_config.json: add it"):
         teacher_config(str(tmp_path / "adapter"))
+    for content in ("{", "[]"):
+        file.write_text(content)
+        with pytest.raises(TeacherError, match="adapter_config.json cannot be loaded .*Save or download it again"):
+            teacher_config(str(tmp_path / "adapter"))
 
 
 OWN_CODE = """
@@ -142,7 +145,7 @@ def test_code_of_its_own_is_not_run_and_nobody_is_asked(own_code: Path, tmp_path
         with pytest.raises(TeacherError, match="teacher .* has code of its own, .*: read it, .* --trust-remote-code"):
             load(str(own_code))
     with pytest.raises(OwnCodeError, match="The tokenizer .* has code of its own, .* give --trust-remote-code"):
-        load_tokenizer(str(own_code), trust=False)
+        tokenizer_of(Source((), (), "", str(own_code), 0, 16, 0), tmp_path)
     for command in (load_encoder, convert, load_converted, lambda source: load_analyzed(source, [])):
         with pytest.raises(OwnCodeError, match="has code of its own, .*: `autobert search --trust-remote-code`"):
             command(str(own_code))
@@ -153,6 +156,7 @@ def test_code_that_is_trusted_runs(own_code: Path, tokenizer: BertTokenizer, tmp
     teacher = Teacher(str(own_code), tokenizer, CPU, trust=True)
     assert (tmp_path / "mark").exists()
     assert type(teacher.model).__name__ == "OwnModel" and teacher.heads == 4
-    assert load_tokenizer(str(own_code), trust=True).get_vocab() == tokenizer.get_vocab()
+    trusted = Source((), (), "", str(own_code), 0, 16, 0, trust_remote_code=True)
+    assert tokenizer_of(trusted, tmp_path / "text").get_vocab() == tokenizer.get_vocab()
     with pytest.raises(TeacherError, match="another vocabulary"):
         Teacher(str(own_code), BertTokenizer(vocab={"[PAD]": 0, "[UNK]": 1}), CPU, trust=True)

@@ -111,6 +111,18 @@ def test_modules_that_cannot_be_loaded_do_not_end_a_run(
     assert not (tmp_path / "it" / "modules.json").exists()
 
 
+def test_damaged_settings_do_not_end_a_run_without_sentence_transformers(
+    source: tuple[Path, np.ndarray], tmp_path: Path, student: AutoBertModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = source
+    (folder / "config_sentence_transformers.json").write_text("[]")
+    student.save_pretrained(tmp_path / "it")
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.warns(UserWarning, match="it is written without the modules of .*it holds a list, not a dict"):
+        assert not add_sentence_files(str(folder), tmp_path / "it", is_converted=True)
+    assert not (tmp_path / "it" / "modules.json").exists()
+
+
 def test_others_get_nothing(teacher_folder: Path, tmp_path: Path) -> None:
     assert not add_sentence_files(str(teacher_folder), tmp_path)
     assert not [*tmp_path.iterdir()]

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from autobert_hf.lab.data.inputs import model_inputs
 from autobert_hf.lab.distilling.sentence_vectors import OLD_NAMES, POOLS, SentenceVectors, sentence_vectors
 from autobert_hf.lab.distilling.signals import signals
 from autobert_hf.lab.distilling.teacher import Teacher
+from autobert_hf.records.model_folder import ModelFileError
 
 from ..teaching import batch
 from .sentence_folders import WITHOUT, sentence_folder
@@ -51,6 +53,38 @@ def test_older_configurations_and_none(teacher_folder: Path, tmp_path: Path) -> 
     old = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False, "word_embedding_dimension": 24}
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(old))
     assert sentence_vectors(str(tmp_path)) == SentenceVectors(("cls",))
+
+
+@pytest.mark.parametrize(
+    ("damaged", "content", "message"),
+    [
+        ("modules.json", "[{", "modules.json cannot be loaded .*JSONDecodeError.*Save or download it again"),
+        ("modules.json", "{}", "modules.json cannot be loaded .*it holds a dict, not a list"),
+        ("modules.json", '[{"path": ""}]', "modules.json has a module without type or path"),
+        ("modules.json", "[1]", "modules.json has a module without type or path: 1"),
+        ("1_Pooling/config.json", "[]", "config.json cannot be loaded .*it holds a list, not a dict"),
+        ("1_Pooling/config.json", "caf\xe9", "config.json cannot be loaded .*UnicodeDecodeError"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, damaged: str, content: str, message: str) -> None:
+    modules = [{"path": "", "type": "x.Transformer"}, {"path": "1_Pooling", "type": "x.Pooling"}]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / damaged).write_bytes(content.encode("latin1"))
+    with pytest.raises(ModelFileError, match=message):
+        sentence_vectors(str(tmp_path))
+    if damaged == "modules.json":
+        with pytest.raises(ModelFileError, match=message):
+            model_inputs(str(tmp_path))
+
+
+def test_an_unknown_pooling_is_said(tmp_path: Path) -> None:
+    modules = [{"path": "", "type": "x.Transformer"}, {"path": "1_Pooling", "type": "x.Pooling"}]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode": ["cls", "attention"]}')
+    with pytest.warns(UserWarning, match="The pooling attention of .* is not known here: the means"):
+        assert sentence_vectors(str(tmp_path)) == SentenceVectors(("mean",))
 
 
 def test_what_cannot_be_used_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,3 +75,8 @@ def test_a_missing_text_is_an_empty_one():
 def test_what_of_the_validation_rows_does_not_fit_is_said(validation, reason):
     with pytest.raises(TaskError, match=reason):
         labelled_tables("t", [GOOD, validation])
+
+
+def test_an_infinite_label_is_refused():
+    with pytest.raises(TaskError, match="label in row 1 of the task t is inf: give a finite number"):
+        labelled_tables("t", [texts([0.5, float("inf"), 1.5]), texts([0.5, 1.0])])

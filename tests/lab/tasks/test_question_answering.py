@@ -119,6 +119,22 @@ def test_spans_end_after_they_begin_lie_in_the_text_and_are_short(tmp_path: Path
     assert len(task.answers([far, far])[0].split()) == LONGEST_ANSWER
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [
+        "w5",
+        [{"text": "w5", "answer_start": 3}],
+        {"text": "w5", "answer_start": 3},
+        {"text": ["w5"], "answer_start": []},
+        {"text": ["w5"]},
+        {"text": [5], "answer_start": [3]},
+    ],
+)
+def test_answers_of_another_form_are_refused(tmp_path: Path, tokenizer: BertTokenizer, answers: object) -> None:
+    with pytest.raises(TaskError, match="The answers in row 0 of the task .*: give them as SQuAD has them"):
+        task_of(tmp_path, tokenizer, *(question("w5", index) | {"answers": answers} for index in range(6)))
+
+
 def test_wrong_positions_and_missing_answers_are_refused(tmp_path: Path, tokenizer: BertTokenizer) -> None:
     rows = [question(f"w{number}", number) for number in range(5)]
     bad = question("w5 w6", 5)

@@ -449,6 +449,7 @@ def test_another_tokenizer_than_the_teachers_is_refused(search: Search, tmp_path
     [
         ({"max_latency": "half"}, "max_latency is 'half': write 0.5"),
         ({"max_latency": "0.5,-1"}, "give shares above 0"),
+        ({"max_latency": ""}, "max_latency is empty: write 0.5"),
         ({"window_low": 2.0}, "The window 2.0 to 1.0 is empty"),
         ({"latency_samples": 2}, "latency_samples is 2: give at least 5"),
         ({"strategy": "exhaustive", "width_step": 2, "inner_step": 1}, "more than the 20,000 that are listed"),

@@ -24,7 +24,7 @@ def test_the_papers_sizes_unless_others_are_given(tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_scripts_get_the_same_as_the_command_line(method):
-    given = {"output_dir": "o", "method": method, "preset": "paper", "population": 8}
+    given = {"output_dir": "o", "method": method, "preset": "paper", "num_trials": 8}
     command = [part for name, value in given.items() for part in (f"--{name}", str(value))]
     assert settings_from(METHODS[method].Settings, given) == parse_settings(command)
 
@@ -34,6 +34,13 @@ def test_autotinyberts_paper():
     assert (found.strategy, found.finalists, found.window_high) == ("evolution-paper", 3, 1.1)
     assert (found.final_warmup, found.width_step, found.inner_step) == (0.0, 4, 4)
     assert (found.batch_size, found.shards, found.num_hidden_layers) == (256, 16, 8)
+
+
+def test_autodistils_paper():
+    found = parse_settings(["--output-dir", "o", "--method", "autodistil", "--preset", "paper"])
+    assert (found.loss, found.boxes, found.policy, found.subnetworks) == ("relations-mse", 3, "sandwich", 2)
+    assert (found.gradients, found.order_by_use, found.final_training) == ("sum", False, "none")
+    assert (found.teacher, found.batch_size) == ("google-bert/bert-base-uncased", 128)
 
 
 def test_an_unknown_preset_is_refused():

@@ -43,6 +43,14 @@ def test_many_unknown_words_are_a_warning_that_says_what_to_do(
     assert str(text).endswith(f" rows of 12 tokens, {share} unknown words.")
 
 
+@pytest.mark.parametrize("most", [-5, 0, 4 * 12 - 1])
+def test_too_few_tokens_to_train_on_are_refused(most: int) -> None:
+    with pytest.raises(
+        ValueError, match=rf"--max-train-tokens {most} is less than one batch of 4 rows with 12 tokens"
+    ):
+        TextSettings("run", max_train_tokens=most, length=12, batch_size=4)
+
+
 @pytest.mark.parametrize("side", ["training", "held-out"])
 def test_text_of_which_no_word_is_known_is_refused(
     settings: TextSettings, tmp_path: Path, team: Team, side: str
