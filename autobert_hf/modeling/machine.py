@@ -15,7 +15,7 @@ def machine_name(device: str = "cpu") -> str:
 
 
 def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
+    cpuinfo = Path("/proc") / "cpuinfo"
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
