@@ -14,7 +14,7 @@ from autobert_hf.searchers.compatibility import LOSS_AND_NETWORK, LOSS_AND_SUPER
 from autobert_hf.searchers.spaces import SPACES
 from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, ChoiceSupernet, SlicedSupernet
 
-from .world import BASE, CHAIN, DISTIL, HEADS_KEPT, TINY, ZERO, World
+from .world import BASE, CHAIN, DISTIL, HEADS_KEPT, LTS, TINY, ZERO, World
 
 
 KINDS = {"encoder": False, "decoder": True}
@@ -24,6 +24,7 @@ SPACE = {
     "autotinybert": TINY,
     "autodistil": DISTIL,
     "chain": CHAIN,
+    "lts": LTS,
     "grid": GridSpace(num_hidden_layers=[1, 2]),
 }
 
