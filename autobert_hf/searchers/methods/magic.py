@@ -3,11 +3,11 @@ MAGIC (Xu et al., ICML 2022): a supernet of chains whose paths change little fro
 best one, so that they quarrel less about the shared weights. docs/methods.md maps the paper to the code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from transformers import PreTrainedModel
 
@@ -27,8 +27,9 @@ from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.baselines.equal_bert import equal_bert
 from autobert_hf.searchers.evaluators import SupernetLoss
+from autobert_hf.searchers.methods import presets
 from autobert_hf.searchers.methods.method import Method
-from autobert_hf.searchers.policies import Anchored, MagicT, SinglePath
+from autobert_hf.searchers.policies import Anchored, MagicT, SinglePath, TopShare
 from autobert_hf.searchers.policies.policy import Policy
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import MagicSettings, NetworkSettings, SearchSettings, TextSettings
@@ -43,10 +44,7 @@ JUDGED = 4  # held-out batches on which anchors are compared
 
 @dataclass
 class ChainSettings(TextSettings, NetworkSettings, MagicSettings):
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.needs_teacher:
-            raise ValueError(f"--loss {self.loss} needs a teacher, which this method does not have: give --loss mlm.")
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.MAGIC}
 
 
 class Magic(Method):
@@ -91,7 +89,7 @@ class Magic(Method):
         policy: Policy = paths
         loss = self.loss
         if s.policy in ("magic-a", "magic-at"):
-            policy = anchored = Anchored(paths, self.accuracy, s.anchor_every)
+            policy = anchored = self.anchored(paths)
             loss = self.aligned(lambda step: [anchored.anchor])
         elif s.policy == "average-alignment":
             loss = self.aligned(self.companions)
@@ -99,6 +97,12 @@ class Magic(Method):
         networks = sampled(self.supernet, policy)
         trainer = Trainer(self.supernet.module, loss, networks, recipe, run.team, [policy], s.seed)
         run.train(WEIGHTS, trainer, self.text.stream("supernet"))
+
+    def anchored(self, paths: Policy) -> Anchored:
+        s = self.settings
+        if not s.anchor_share:
+            return Anchored(paths, self.accuracy, s.anchor_every)
+        return TopShare(paths, self.accuracy, s.anchor_every, s.anchor_share, space=self.space, seed=s.seed)
 
     def aligned(self, anchors: Callable[[Step], Sequence[Architecture]]) -> Aligned:
         s = self.settings

@@ -22,8 +22,19 @@ class MagicSettings(SearchSettings):
     alignment: float = described("Weight of the alignment loss (lambda); the paper gives none.", 0.5, least=0)
     block: int = described("Sub-layers of an aligned block; the paper gives no number.", 2, least=1)
     anchor_every: int = described("Steps after which a better path takes the anchor's place.", 25, least=1)
+    anchor_share: float = described(
+        "Keep the anchor near this share of the best of 256 random paths, as in the paper's study of anchors; 0: the "
+        "best path so far.",
+        0.0,
+        least=0,
+    )
     supernet_steps: int = described("Training steps of the supernet.", 1000, least=1)
     strategy: Literal["evolution", "random"] = described("How candidates are chosen.", "evolution")
     population: int = described("Random candidates of the first round.", 25, least=1)
     parents: int = described("Best candidates that have children in each round.", 5, least=1)
     children: int = described("Children of each parent.", 5, least=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.anchor_share >= 1:
+            raise ValueError(f"anchor_share is {self.anchor_share}: give a share below 1, such as 0.3.")
