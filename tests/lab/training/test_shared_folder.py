@@ -38,9 +38,9 @@ def test_processes_with_different_settings_are_refused_by_name(tmp_path):
 
     def work(team):
         given = {"method": "lts", "num_trials": 4 + (team.rank == 2)}
-        with pytest.raises(RunError, match="num_trials is 4 in process 0 and 5 in process 2.*on every machine"):
-            with shared_folder.shared_folder(tmp_path / "run", team, given, opened):
-                pass
+        refused = pytest.raises(RunError, match="num_trials is 4 in process 0 and 5 in process 2.*on every machine")
+        with refused, shared_folder.shared_folder(tmp_path / "run", team, given, opened):
+            pass
 
     together(3, work)
     assert not (tmp_path / "run" / "run.json").exists()
