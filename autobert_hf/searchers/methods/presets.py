@@ -32,7 +32,7 @@ LTS: dict[str, Any] = {
     **{"vocab_size": 50257, "length": 1024, "latency_rounds": 10},
 }
 
-# Section 3: the supernet of the analysis, at the width of BERT-base; the paper's main experiments name no such numbers.
+# Section 3: the supernet of the analysis, at the width of BERT-base; of the main experiments no numbers are known.
 MAGIC: dict[str, Any] = {
     **{"num_hidden_layers": 12, "hidden_size": 768, "num_attention_heads": 12, "norm_position": "post"},
     **{"operations": "analysis", "supernet_steps": 62_500, "batch_size": 1024, "shards": 32},
