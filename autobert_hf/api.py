@@ -98,7 +98,8 @@ def search_function(output_dir: str | Path, **given: Any) -> Study:
     # Of the processes alone: a function may have an Accelerator of its own, of whatever precision.
     team = Team(processes(cpu=not torch.accelerator.is_available()))
     local = {"num_trials": own.number}
-    with shared_folder(path, team, lambda folder: folder.open(own.recorded(), {}, local, own.code())):
+    given = own.recorded() | {"trials": own.trials} | own.code()
+    with shared_folder(path, team, given, lambda folder: folder.open(own.recorded(), {}, local, own.code())):
         found = own.study(Run(path, own.seed, team))
     return Study(path, found)
 
@@ -165,7 +166,9 @@ def open_run(settings: SearchSettings, code: Mapping[str, str] | None = None) ->
     if settings.mixed_precision == "auto":  # what a run records is what it ran with, here and on the next machine
         settings.mixed_precision = default_precision(settings.cpu)
     local = {"num_trials": settings.num_trials, "places": settings.places()}
-    with shared_folder(path, team, lambda folder: folder.open(settings.recorded(), settings.inputs(), local, code)):
+    recorded = settings.recorded()
+    given = recorded | {"num_trials": settings.num_trials} | dict(code or {})
+    with shared_folder(path, team, given, lambda folder: folder.open(recorded, settings.inputs(), local, code)):
         tracker = None if settings.report_to == "none" else settings.report_to
         accelerator = Accelerator(
             mixed_precision=settings.mixed_precision,
@@ -173,7 +176,7 @@ def open_run(settings: SearchSettings, code: Mapping[str, str] | None = None) ->
             log_with=tracker,
             project_dir=str(path / "trackers"),
         )
-        tracking = Tracking(accelerator, settings.recorded())
+        tracking = Tracking(accelerator, recorded)
         try:
             yield Run(path, settings.seed, Team(accelerator), tracking)
         finally:

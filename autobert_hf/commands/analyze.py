@@ -1,4 +1,7 @@
-"""`autobert analyze`: how well cheap scores rank networks (`ranking`), how similar tokens become (`tokens`)."""
+"""
+`autobert analyze`: how well cheap scores rank networks (`ranking`), how similar tokens become (`tokens`), how far
+sub-networks quarrel about shared weights (`interference`).
+"""
 
 import argparse
 import logging
@@ -29,6 +32,9 @@ def analyze_command(arguments: Sequence[str]) -> int:
         commands.add_parser("ranking", allow_abbrev=False, help="cheap scores against stand-alone training")
     )
     _tokens_parser(commands.add_parser("tokens", allow_abbrev=False, help="how similar tokens become, layer by layer"))
+    _interference_parser(
+        commands.add_parser("interference", allow_abbrev=False, help="how well gradients of shared operations agree")
+    )
     given = parser.parse_args(arguments)
     return given.call(given)
 
@@ -72,6 +78,41 @@ def ranking_command(given: argparse.Namespace) -> int:
     lines = table(report)
     write_text(folder.path / "ranking.txt", "\n".join(lines) + "\n")
     draw_ranking(report, folder.path / "ranking.png")
+    print("\n".join(lines))
+    return 0
+
+
+def _interference_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="Searches by --method magic; several compare."
+    )
+    parser.add_argument("--output-dir", type=Path, required=True, help="Folder for the tables and the figure.")
+    parser.add_argument("--contexts", type=int, default=2, help="Random chains for each shared operation.")
+    parser.add_argument("--networks", type=int, default=16, help="Chains whose agreement is shown by their rank.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the drawn chains.")
+    parser.set_defaults(call=interference_command)
+
+
+def interference_command(given: argparse.Namespace) -> int:
+    # Imported only here, to keep the start of the command line fast.
+    from autobert_hf.api import reopen
+    from autobert_hf.hub_cards.analysis_figures import draw_interference
+    from autobert_hf.lab.training.accelerate_state import AccelerateState
+    from autobert_hf.searchers.analysis.interference import interference_of, table
+    from autobert_hf.searchers.analysis.rank_inputs import check_begun
+
+    found = {}
+    for run in given.runs:
+        check_begun(run)
+        with AccelerateState():  # each run has its own precision
+            found[str(run)] = interference_of(reopen(run), given.contexts, given.networks, given.seed)
+    names = [run.name for run in given.runs]
+    reports = found if len(set(names)) < len(names) else dict(zip(names, found.values(), strict=True))
+    asked = {name: getattr(given, name) for name in ("contexts", "networks", "seed")}
+    write_json(given.output_dir / "interference.json", asked | {"runs": reports})
+    lines = [line for name, report in reports.items() for line in (name, "", *table(report), "")]
+    write_text(given.output_dir / "interference.txt", "\n".join(lines))
+    draw_interference(reports, given.output_dir / "interference.png")
     print("\n".join(lines))
     return 0
 

@@ -55,6 +55,29 @@ def draw_tokens(report: Mapping[str, Any], path: Path) -> None:
     _save(figure, path)
 
 
+def draw_interference(reports: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """The matrix by operation of each run, then the curves of all runs over the number of differing layers."""
+    figure, panels = plt.subplots(1, len(reports) + 1, figsize=(4.6 * (len(reports) + 1), 4.0), layout="constrained")
+    lowest = min(min(map(min, report["matrix"])) for report in reports.values())
+    for axes, (name, report) in zip(panels, reports.items(), strict=False):
+        image = axes.imshow(report["matrix"], vmin=min(lowest, 0.0), vmax=1.0, cmap="cividis")
+        names = report["operations"]
+        axes.set_xticks(range(len(names)), names, rotation=45)
+        axes.set_yticks(range(len(names)), names)
+        for i, row in enumerate(report["matrix"]):
+            for j, value in enumerate(row):
+                axes.text(j, i, f"{value:.2f}", ha="center", va="center", color="black" if value > 0.5 else "white")
+        axes.set_title(f"{name}: operation of the second layer", fontsize="medium")
+    figure.colorbar(image, ax=panels[-2], label="cosine of gradients", shrink=0.8)
+    for number, (name, report) in enumerate(reports.items()):
+        curve = {int(differing): value for differing, value in report["differences"].items()}
+        panels[-1].plot([*curve], [*curve.values()], marker=MARKS[number % 7], color=OKABE_ITO[number % 7], label=name)
+    panels[-1].set_xlabel("layers that differ")
+    panels[-1].set_ylabel("mean cosine of gradients")
+    panels[-1].legend(frameon=False, fontsize="small")
+    _save(figure, path)
+
+
 def _save(figure: plt.Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160)

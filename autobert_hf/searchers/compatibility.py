@@ -12,8 +12,12 @@ _FORMULAS = "slices share one kind of layer, its layers are formulas and convolu
 _NO_NETWORK = "its architectures name no layers"
 _HEAD_SIZES = "one width has heads of several sizes, its slices keep the size of a head or their number"
 _NO_SCORES = "a branched supernet needs a language model, and formulas have no attention scores to distil"
+_NO_OPERATIONS = "its layers are not of a set of operations, all of which the choice supernet holds"
+_HALVES = "its layers are halves of layers, with one operation each"
+_NO_ATTENTION = "a choice supernet needs a language model, and a chain may end without attention to distil"
 _NO_WORDS = "formulas have no queries, keys and values that could be compared with a teacher's"
 
+_NO_CACHE = "a chain without attention is no decoder"
 _NOT_CAUSAL = "a branched supernet has no decoders"
 _DIRECTION = {
     "encoder": "it sees the words that it has to predict",
@@ -24,14 +28,22 @@ _DIRECTION = {
 SPACE_AND_SUPERNET: Mapping[Pair, str] = {
     ("autobert-zero", "branched"): "",
     ("autobert-zero", "sliced"): _FORMULAS,
+    ("autobert-zero", "choice"): _NO_OPERATIONS,
     ("autotinybert", "branched"): _ONE_SIZE,
     ("autotinybert", "sliced"): "",
+    ("autotinybert", "choice"): _NO_OPERATIONS,
+    ("chain", "branched"): _HALVES,
+    ("chain", "choice"): "",
+    ("chain", "sliced"): _HALVES,
     ("autodistil", "branched"): _ONE_SIZE,
     ("autodistil", "sliced"): "",
+    ("autodistil", "choice"): _NO_OPERATIONS,
     ("grid", "branched"): _NO_NETWORK,
+    ("grid", "choice"): _NO_NETWORK,
     ("grid", "sliced"): _NO_NETWORK,
     ("lts", "branched"): _ONE_SIZE,
     ("lts", "sliced"): _HEAD_SIZES,
+    ("lts", "choice"): _NO_OPERATIONS,
 }
 
 # Loss and the kind of network that learns it.
@@ -44,24 +56,34 @@ LOSS_AND_NETWORK: Mapping[Pair, str] = {
 # Loss and the supernet whose networks learn it.
 LOSS_AND_SUPERNET: Mapping[Pair, str] = {
     ("mlm", "branched"): "",
+    ("mlm", "choice"): "",
     ("mlm", "sliced"): "",
     ("mlm+nsp", "branched"): "",
+    ("mlm+nsp", "choice"): "",
     ("mlm+nsp", "sliced"): "",
     ("next-words", "branched"): _NOT_CAUSAL,
+    ("next-words", "choice"): _NO_CACHE,
     ("next-words", "sliced"): "",
     ("paper", "branched"): _NO_SCORES,
+    ("paper", "choice"): _NO_ATTENTION,
     ("paper", "sliced"): "",
     ("relations", "branched"): _NO_SCORES,
+    ("relations", "choice"): _NO_ATTENTION,
     ("relations", "sliced"): "",
     ("relations-kl", "branched"): _NO_SCORES,
+    ("relations-kl", "choice"): _NO_ATTENTION,
     ("relations-kl", "sliced"): "",
     ("relations-mse", "branched"): _NO_SCORES,
+    ("relations-mse", "choice"): _NO_ATTENTION,
     ("relations-mse", "sliced"): "",
     ("relations-raw", "branched"): _NO_SCORES,
+    ("relations-raw", "choice"): _NO_ATTENTION,
     ("relations-raw", "sliced"): "",
     ("mlm+relations", "branched"): _NO_WORDS,
+    ("mlm+relations", "choice"): _NO_ATTENTION,
     ("mlm+relations", "sliced"): "",
     ("sentences", "branched"): _NO_SCORES,
+    ("sentences", "choice"): _NO_ATTENTION,
     ("sentences", "sliced"): "",
 }
 

@@ -40,7 +40,7 @@ class SpaceSummary:
         )
         return (
             f"The space, from {self.samples} random networks (smallest / median / largest): {sizes}. "
-            f"{self.share:.0%} of them keep within the limits."
+            f"{self.share:.0%} of them keep within --max-params and --max-flops."
         )
 
 

@@ -12,9 +12,9 @@ from autobert_hf.lab.losses import LOSSES
 from autobert_hf.lab.losses.loss import Step
 from autobert_hf.searchers.compatibility import LOSS_AND_NETWORK, LOSS_AND_SUPERNET, SPACE_AND_SUPERNET, as_markdown
 from autobert_hf.searchers.spaces import SPACES
-from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, SlicedSupernet
+from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, ChoiceSupernet, SlicedSupernet
 
-from .world import BASE, DISTIL, HEADS_KEPT, TINY, ZERO, World
+from .world import BASE, CHAIN, DISTIL, HEADS_KEPT, LTS, TINY, ZERO, World
 
 
 KINDS = {"encoder": False, "decoder": True}
@@ -23,6 +23,8 @@ SPACE = {
     "autobert-zero": ZERO,
     "autotinybert": TINY,
     "autodistil": DISTIL,
+    "chain": CHAIN,
+    "lts": LTS,
     "grid": GridSpace(num_hidden_layers=[1, 2]),
 }
 
@@ -30,6 +32,8 @@ SPACE = {
 def build(supernet, space, base, network):
     if supernet == "branched":
         return BranchedSupernet(space, base, 0, network)
+    if supernet == "choice":
+        return ChoiceSupernet(space, base, 0, network)
     return SlicedSupernet(space, network(base))
 
 
@@ -62,7 +66,7 @@ def test_space_and_supernet(space, supernet):
 def test_loss_and_supernet(world: World, name, supernet):
     loss = world.loss(name)
     batch = world.batch(loss.rows)
-    spaces = {"branched": ZERO, "sliced": type(HEADS_KEPT).within(world.base, True, 4, 8)}
+    spaces = {"branched": ZERO, "choice": CHAIN, "sliced": type(HEADS_KEPT).within(world.base, True, 4, 8)}
 
     def run():
         built = build(supernet, spaces[supernet], world.base_of(loss), loss.network)

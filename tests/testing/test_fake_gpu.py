@@ -129,10 +129,13 @@ def test_losses_without_a_training(gpu: World, name: str) -> None:
     assert HeldOut(loss, [gpu.batch(loss.rows)], gpu.team)(network)
 
 
+SUPERNET_OF = {"single-path": "branched", "batch-wise": "sliced"}
+
+
 @pytest.mark.parametrize("name", POLICIES)
 def test_policies_train_a_supernet(gpu: World, name: str) -> None:
     policy = test_policies.CASES[name][0](3)
-    supernet = test_supernets.CASES["branched" if name == "single-path" else "sliced"]()
+    supernet = test_supernets.CASES[SUPERNET_OF.get(name, "choice")]()
     loss = LOSSES["mlm"](supernet.module.config)
     trainer = Trainer(supernet.module, loss, sampled(supernet, policy), Recipe(4, shards=2), gpu.team, [policy])
     trainer.run(lambda step: gpu.batch("packed"))

@@ -29,6 +29,7 @@ from autobert_hf.searchers.methods.autobert_zero import AutoBertZeroSettings
 from autobert_hf.searchers.methods.autodistil import AutoDistilSettings
 from autobert_hf.searchers.methods.autotinybert import AutoTinyBertSettings
 from autobert_hf.searchers.methods.lts import LtsSettings
+from autobert_hf.searchers.methods.magic import ChainSettings
 from autobert_hf.searchers.methods.method import Method
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import SearchSettings
@@ -57,6 +58,13 @@ def tiny(world: World, folder: Path) -> AutoTinyBertSettings:
     return AutoTinyBertSettings(str(folder), "autotinybert", **text, **budget, **steps, **COMMON)
 
 
+def magic(world: World, folder: Path) -> ChainSettings:
+    sizes = {"num_hidden_layers": 4, "hidden_size": 16, "num_attention_heads": 2}
+    budget = {"num_trials": 4, "population": 2, "parents": 1, "children": 1, "supernet_steps": 12, "anchor_every": 3}
+    text = {"train_file": [str(world.file)], "vocab_size": 200, "length": 16, "final_tokens": 400}
+    return ChainSettings(str(folder), "magic", **sizes, **budget, **text, **COMMON)
+
+
 def distil(world: World, folder: Path) -> AutoDistilSettings:
     text = {"train_file": [str(world.file)], "teacher": str(world.teacher_folder), "length": 24, "final_tokens": 300}
     budget = {"num_trials": 6, "supernet_steps": 2, "latency_samples": 5, "latency_length": 16, "boxes": 2}
@@ -78,6 +86,7 @@ def lts_predicted(world: World, folder: Path) -> LtsSettings:
 CASES: dict[str, Callable[[World, Path], SearchSettings]] = {
     "autobert-zero": zero,
     "autotinybert": tiny,
+    "magic": magic,
     "autodistil": distil,
     "lts": lts,
     "lts, predicted": lts_predicted,

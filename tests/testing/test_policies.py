@@ -9,15 +9,34 @@ import pytest
 
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
-from autobert_hf.searchers.policies import POLICIES, BatchWise, Sandwich, SinglePath, Uniform
+from autobert_hf.searchers.policies import (
+    POLICIES,
+    Anchored,
+    BatchWise,
+    MagicT,
+    Sandwich,
+    SinglePath,
+    TopShare,
+    Uniform,
+)
 from autobert_hf.searchers.policies.policy import Policy, Stateless
 from autobert_hf.testing import check_policy
 
-from .world import DISTIL, HEADS_KEPT, TINY, ZERO
+from .world import CHAIN, DISTIL, HEADS_KEPT, TINY, ZERO
+
+
+def attentions(architecture: Architecture) -> float:
+    return CHAIN.names(architecture).count("MHA2")
 
 
 CASES = {
     "single-path": (lambda seed: SinglePath(ZERO, seed), ZERO),
+    "magic-t": (lambda seed: MagicT(CHAIN, seed), CHAIN),
+    "anchored": (lambda seed: Anchored(MagicT(CHAIN, seed), attentions, every=2), CHAIN),
+    "top-share": (
+        lambda seed: TopShare(SinglePath(CHAIN, seed), attentions, every=2, space=CHAIN, seed=seed, candidates=8),
+        CHAIN,
+    ),
     "batch-wise": (lambda seed: BatchWise(TINY, seed), TINY),
     "sandwich": (lambda seed: Sandwich(DISTIL.boxes[0], seed), DISTIL),
     "uniform": (lambda seed: Uniform(DISTIL.boxes[0], seed), DISTIL),
@@ -45,7 +64,7 @@ def test_the_sandwich_has_both_ends_and_the_same_random_ones_for_all_shards() ->
     assert len({tuple(alone(step, 0)) for step in range(4)}) == 4
 
 
-class Anchored:
+class Remembering:
     """
     One that remembers, as MAGIC's does: a few architectures stay, and the oldest gives way at every third step. Broken
     in one way, if that is asked for.
@@ -91,7 +110,7 @@ class Anchored:
 
 
 def test_a_policy_that_remembers() -> None:
-    check_policy(Anchored, TINY)
+    check_policy(Remembering, TINY)
 
 
 FAULTS = [
@@ -111,7 +130,7 @@ FAULTS = [
 def test_a_broken_policy_is_noticed(fault: str) -> None:
     random.seed(1)
     with pytest.raises(AssertionError, match=fault):
-        check_policy(lambda seed: Anchored(seed, fault), TINY)
+        check_policy(lambda seed: Remembering(seed, fault), TINY)
 
 
 class Stubborn(Stateless):

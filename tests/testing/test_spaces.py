@@ -18,7 +18,7 @@ from autobert_hf.searchers.spaces.restricted import RestrictedSpace
 from autobert_hf.searchers.spaces.space import Space
 from autobert_hf.testing import check_space
 
-from .world import BASE, DISTIL, HEADS_KEPT, LAYERS_DIFFER, LTS, TINY, ZERO
+from .world import BASE, CHAIN, DISTIL, HEADS_KEPT, LAYERS_DIFFER, LTS, TINY, ZERO
 
 
 LARGER = AutoBertConfig()
@@ -32,6 +32,7 @@ CASES = {
     "autotinybert": (TINY, BASE),
     "autotinybert, part of every head": (HEADS_KEPT, BASE),
     "autotinybert, layers differ": (LAYERS_DIFFER, BASE),
+    "chain": (CHAIN, BASE),
     "autodistil": (DISTIL, BASE),
     "autodistil, one box": (AutoDistilSpace.of(1, LARGER), LARGER),
     "autodistil, five boxes": (AutoDistilSpace.of(5, LARGER), LARGER),

@@ -11,11 +11,11 @@ from transformers import PreTrainedModel
 from autobert_hf import AutoBertForMaskedLM, AutoBertForPreTraining, AutoBertModel
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.searchers.spaces.autodistil import AutoDistilSpace
-from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, SlicedSupernet, Supernet
+from autobert_hf.searchers.supernets import SUPERNETS, BranchedSupernet, ChoiceSupernet, SlicedSupernet, Supernet
 from autobert_hf.searchers.supernets.boxes import box_supernets
 from autobert_hf.testing import check_supernet
 
-from .world import BASE, DISTIL, HEADS_KEPT, LAYERS_DIFFER, TINY, ZERO
+from .world import BASE, CHAIN, DISTIL, HEADS_KEPT, LAYERS_DIFFER, TINY, ZERO
 
 
 ONE_BOX = AutoDistilSpace.of(1, BASE)
@@ -29,6 +29,7 @@ def sliced(space: Any, kind: Any, depths: Any = None) -> SlicedSupernet:
 CASES: dict[str, Callable[[], Supernet]] = {
     "branched": lambda: BranchedSupernet(ZERO, BASE, 0),
     "branched, with pairs of sentences": lambda: BranchedSupernet(ZERO, BASE, 0, AutoBertForPreTraining),
+    "choice": lambda: ChoiceSupernet(CHAIN, BASE, 0, AutoBertForMaskedLM),
     "sliced": lambda: sliced(TINY, AutoBertForMaskedLM),
     "sliced, part of every head": lambda: sliced(HEADS_KEPT, AutoBertModel),
     "sliced, layers differ": lambda: sliced(LAYERS_DIFFER, AutoBertForMaskedLM),

@@ -18,6 +18,7 @@ from autobert_hf.records.goals import GOALS, Goals
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.spaces.autodistil import AutoDistilSpace
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
+from autobert_hf.searchers.spaces.chain import ChainSpace, identity, main_operations
 from autobert_hf.searchers.spaces.lts import LtsSpace
 
 
@@ -27,6 +28,7 @@ BASE = AutoBertConfig(vocab_size=60, max_position_embeddings=64, **SIZES)  # wit
 ZERO = AutoBertZeroSpace(num_hidden_layers=3)
 TINY = AutoTinyBertSpace.within(BASE, width_step=4, inner_step=8)
 HEADS_KEPT = AutoTinyBertSpace.within(BASE, part_of_heads=True, width_step=4, inner_step=8)
+CHAIN = ChainSpace(main_operations(24, heads=2) | {"ID": identity()}, 4, 24)
 DISTIL = AutoDistilSpace.of(3, BASE)
 LTS = LtsSpace(range(1, 4), range(8, 25, 8), range(16, 65, 8), (2, 4))
 LAYERS_DIFFER = AutoTinyBertSpace.within(BASE, identical=False, width_step=4, inner_step=8)

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -17,23 +17,42 @@ PATIENCE = 10.0  # seconds that a network file system may take to show a new nam
 
 
 @contextmanager
-def shared_folder(path: Path, team: Team, opened: Callable[[RunFolder], object]) -> Iterator[None]:
+def shared_folder(
+    path: Path, team: Team, given: Mapping[str, object], opened: Callable[[RunFolder], object]
+) -> Iterator[None]:
     """
     The folder of a run, which the first process opens with `opened`, belongs to these processes for the time of the
-    context, and none of them continues without the others.
+    context, and none of them continues without the others. `given`: the settings of this process.
 
     Raises:
-        RunError: if the folder is another's, or if not all processes see it.
+        RunError: if the folder is another's, if not all processes see it, or if their settings differ.
     """
     folder = RunFolder(path)
     with Partners(team):
         try:
+            check_same(given, team)
             if team.is_main:
                 opened(folder)
             check_shared(path, team)
             yield
         finally:
             folder.release()
+
+
+def check_same(given: Mapping[str, object], team: Team) -> None:
+    """
+    Raises:
+        RunError: in all processes, naming the first setting that two of them do not share.
+    """
+    first, *others = team.gather_in_order([dict(given)])
+    for rank, other in enumerate(others, start=1):
+        for name in first | other:
+            if first.get(name) != other.get(name):
+                raise RunError(
+                    f"The processes of this run have different settings: {name} is {first.get(name)!r} in process 0 "
+                    f"and {other.get(name)!r} in process {rank}. Start it with the same command on every machine, but "
+                    "for --machine_rank."
+                )
 
 
 def check_shared(path: Path, team: Team) -> None:

@@ -4,6 +4,7 @@ from autobert_hf.searchers.methods.autobert_zero import AutoBertZero
 from autobert_hf.searchers.methods.autodistil import AutoDistil
 from autobert_hf.searchers.methods.autotinybert import AutoTinyBert
 from autobert_hf.searchers.methods.lts import Lts
+from autobert_hf.searchers.methods.magic import Magic
 from autobert_hf.searchers.methods.method import Method
 
 
@@ -12,4 +13,5 @@ METHODS: dict[str, type[Method]] = {
     "autotinybert": AutoTinyBert,
     "autodistil": AutoDistil,
     "lts": Lts,
+    "magic": Magic,
 }

@@ -52,10 +52,6 @@ class AutoBertZeroSettings(TextSettings, NetworkSettings, OpNasSettings):
         super().__post_init__()
         if self.min_path > self.max_path:
             raise ValueError(f"min_path is {self.min_path}, more than max_path, {self.max_path}: swap them.")
-        if self.needs_teacher:
-            raise ValueError(
-                f"{self.needs_teacher} needs a teacher, which this method does not have: give --loss mlm."
-            )
 
 
 class AutoBertZero(Method):

@@ -31,3 +31,9 @@ LTS: dict[str, Any] = {
     **{"space": "gpt2", "min_decoder_params": Quantity("6M"), "max_decoder_params": Quantity("100M")},
     **{"vocab_size": 50257, "length": 1024, "latency_rounds": 10},
 }
+
+# Section 3: the supernet of the analysis, at the width of BERT-base; of the main experiments no numbers are known.
+MAGIC: dict[str, Any] = {
+    **{"num_hidden_layers": 12, "hidden_size": 768, "num_attention_heads": 12, "norm_position": "post"},
+    **{"operations": "analysis", "supernet_steps": 62_500, "batch_size": 1024, "shards": 32},
+}

@@ -6,6 +6,7 @@ from autobert_hf.searchers.settings.front import FrontSettings
 from autobert_hf.searchers.settings.front_training import FrontTrainingSettings
 from autobert_hf.searchers.settings.latency import LatencySettings, MeasuringSettings
 from autobert_hf.searchers.settings.layer_ranges import LayerRangeSettings
+from autobert_hf.searchers.settings.magic import MagicSettings
 from autobert_hf.searchers.settings.network import NetworkSettings
 from autobert_hf.searchers.settings.op_nas import OpNasSettings
 from autobert_hf.searchers.settings.slices import SliceSettings, SupernetSettings
@@ -18,6 +19,7 @@ __all__ = [
     "FrontSettings",
     "FrontTrainingSettings",
     "LatencySettings",
+    "MagicSettings",
     "LayerRangeSettings",
     "MeasuringSettings",
     "NetworkSettings",

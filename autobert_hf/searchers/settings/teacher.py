@@ -23,6 +23,7 @@ from autobert_hf.searchers.settings.text import TextSettings
 
 @dataclass
 class TeacherSettings(TextSettings, NetworkSettings):
+    has_teacher = True
     weights_alone: ClassVar[bool] = False  # whether a teacher may give its weights and teach nothing
 
     loss: str = described(

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.data.corpus import open_text, prepare, read_facts
@@ -26,6 +26,8 @@ MARKS = 0.1  # marks per letter: more than in French or German, less than in Vie
 
 @dataclass
 class TextSettings(TokenSettings):
+    has_teacher: ClassVar[bool] = False  # whether networks of the method may learn from one
+
     train_file: list[str] = several(
         "Files or folders: text, parquet, csv, tsv, json, jsonl, ndjson, also .gz and .zst. Without: built-in text.",
         local=True,
@@ -60,6 +62,10 @@ class TextSettings(TokenSettings):
                     f"{option} {name} trains {trained}, and this run searches for {found}: choose from "
                     f"{', '.join(others)}."
                 )
+        if self.needs_teacher and not self.has_teacher:
+            raise ValueError(
+                f"{self.needs_teacher} needs a teacher, which this method does not have: give --loss mlm."
+            )
         _refuse_equal_names(self.proxy_task)
         if self.final_warmup + self.final_decay > 1:
             raise ValueError(

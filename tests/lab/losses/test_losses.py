@@ -9,6 +9,7 @@ from transformers import BertTokenizer
 from autobert_hf import AutoBertConfig, AutoBertForSequenceClassification
 from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.masked_words import MaskedBatches
+from autobert_hf.lab.data.next_words import NextWordBatches
 from autobert_hf.lab.data.row_files import RowFiles, table_of
 from autobert_hf.lab.data.sentence_pairs import PairBatches, pair_rows
 from autobert_hf.lab.data.single_texts import TextBatches, text_rows
@@ -42,6 +43,11 @@ def word_batch(tokenizer: BertTokenizer) -> Batch:
     return MaskedBatches(rows, tokenizer, 7, seed=0).batch("test", step=0)
 
 
+def next_word_batch(tokenizer: BertTokenizer) -> Batch:
+    rows = torch.randint(5, 60, (7, 20), generator=torch.Generator().manual_seed(0))
+    return NextWordBatches(rows, tokenizer, 7, seed=0).batch("test", step=0)
+
+
 def pair_batch(tokenizer: BertTokenizer) -> Batch:
     documents = [" ".join(f"w{(9 * number + word) % 55}." for word in range(12)) for number in range(8)]
     rows, is_random = pair_rows(documents, tokenizer, 19, seed=0)
@@ -50,15 +56,22 @@ def pair_batch(tokenizer: BertTokenizer) -> Batch:
 
 BATCHES: dict[str, Callable[[BertTokenizer], Batch]] = {
     "packed": word_batch,
+    "unmasked": next_word_batch,
     "pairs": pair_batch,
     "texts": text_batch,
     "a task's": task_batch,
 }
 
 
+def config_for(name: str) -> AutoBertConfig:
+    is_decoder = name != "head" and bool(LOSSES[name].decoders)
+    labels = {"num_labels": 3, "problem_type": "single_label_classification"}
+    return AutoBertConfig(**SIZES, **NO_DROPOUT, **labels, is_decoder=is_decoder)
+
+
 @pytest.fixture
 def loss(name: str, teacher: Teacher) -> Loss:
-    config = AutoBertConfig(**SIZES, **NO_DROPOUT, num_labels=3, problem_type="single_label_classification")
+    config = config_for(name)
     torch.manual_seed(0)
     kind = HeadLoss if name == "head" else LOSSES[name]
     return enlarged(kind(config, teacher if kind.needs_teacher else None))
@@ -66,7 +79,7 @@ def loss(name: str, teacher: Teacher) -> Loss:
 
 @pytest.fixture
 def network(name: str) -> torch.nn.Module:
-    config = AutoBertConfig(**SIZES, **NO_DROPOUT, num_labels=3, problem_type="single_label_classification")
+    config = config_for(name)
     torch.manual_seed(1)
     return enlarged(AutoBertForSequenceClassification(config) if name == "head" else LOSSES[name].network(config))
 

@@ -18,7 +18,7 @@ def opened(folder):
 @pytest.mark.parametrize("size", [1, 3])
 def test_one_folder_of_all(tmp_path, size):
     def work(team):
-        with shared_folder.shared_folder(tmp_path / "run", team, opened):
+        with shared_folder.shared_folder(tmp_path / "run", team, {"seed": 0}, opened):
             if team.is_main:
                 with pytest.raises(RunError, match="in use"):
                     RunFolder(tmp_path / "run").open({}, {})
@@ -31,6 +31,19 @@ def test_one_folder_of_all(tmp_path, size):
     assert folder.read("local.json")["num_trials"] == 4
     assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "local.json", "run.json"]
     opened(folder)  # free again
+
+
+def test_processes_with_different_settings_are_refused_by_name(tmp_path):
+    """As of two machines of which one was given another --seed, or --num-trials."""
+
+    def work(team):
+        given = {"method": "lts", "num_trials": 4 + (team.rank == 2)}
+        refused = pytest.raises(RunError, match="num_trials is 4 in process 0 and 5 in process 2.*on every machine")
+        with refused, shared_folder.shared_folder(tmp_path / "run", team, given, opened):
+            pass
+
+    together(3, work)
+    assert not (tmp_path / "run" / "run.json").exists()
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["another folder there", "none"])

@@ -1,0 +1,149 @@
+"""
+MAGIC (Xu et al., ICML 2022): a supernet of chains whose paths change little from step to step and are aligned with the
+best one, so that they quarrel less about the shared weights. docs/methods.md maps the paper to the code.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, ClassVar
+
+from transformers import PreTrainedModel
+
+from autobert_hf.lab.data.batches import Text
+from autobert_hf.lab.losses import LOSSES, Loss
+from autobert_hf.lab.losses.alignment import Aligned
+from autobert_hf.lab.losses.loss import Network, Step
+from autobert_hf.lab.losses.word_accuracy import word_accuracy
+from autobert_hf.lab.training.held_out import HeldOut
+from autobert_hf.lab.training.recipe import Recipe
+from autobert_hf.lab.training.trainer import Trainer
+from autobert_hf.modeling.configuration_autobert import AutoBertConfig
+from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.seeds import derive
+from autobert_hf.records.study import Study
+from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.baselines.equal_bert import equal_bert
+from autobert_hf.searchers.evaluators import SupernetLoss
+from autobert_hf.searchers.methods import presets
+from autobert_hf.searchers.methods.method import Method
+from autobert_hf.searchers.policies import Anchored, MagicT, SinglePath, TopShare
+from autobert_hf.searchers.policies.policy import Policy
+from autobert_hf.searchers.run import Run
+from autobert_hf.searchers.settings import MagicSettings, NetworkSettings, SearchSettings, TextSettings
+from autobert_hf.searchers.spaces.chain import ChainSpace, analysis_operations, main_operations
+from autobert_hf.searchers.strategies import STRATEGIES
+from autobert_hf.searchers.supernets import ChoiceSupernet, sampled
+
+
+WEIGHTS = "supernet/weights"
+JUDGED = 4  # held-out batches on which anchors are compared
+
+
+@dataclass
+class ChainSettings(TextSettings, NetworkSettings, MagicSettings):
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.MAGIC}
+
+
+class Magic(Method):
+    Settings: ClassVar[type[SearchSettings]] = ChainSettings
+    longer_training = "--supernet-steps"
+    text: Text
+    base: AutoBertConfig
+    loss: Loss
+    space: ChainSpace
+    evaluator: SupernetLoss
+
+    def __init__(self, run: Run, settings: ChainSettings) -> None:
+        s = self.settings = settings
+        self.run = run
+        self.text = s.open_text(run)
+        self.base = s.base(self.text.tokenizer, run.team)
+        self.loss = LOSSES[s.loss](self.base)
+        self.goals = s.goals(self.loss.unit, self.loss.floor(self.text))
+        operations = analysis_operations if s.operations == "analysis" else main_operations
+        heads = () if s.operations == "analysis" else (s.num_attention_heads,)
+        self.space = ChainSpace(operations(s.hidden_size, *heads), s.num_hidden_layers, s.hidden_size)
+        self.supernet = ChoiceSupernet(self.space, self.base, s.seed, self.loss.network)
+        self.supernets = {"supernet": self.supernet}
+        self.tasks = s.tasks(self.text, run.team)
+        held_out = HeldOut(self.loss, self.text.held_out, run.team)
+        self.evaluator = SupernetLoss(self.supernet, held_out, self.base, tasks=self.tasks)
+
+    def study(self) -> Study:
+        s = self.settings
+        self.tasks.load()
+        self.train_supernet()
+        rounds = (s.seed, s.population, s.parents, s.children)
+        strategy = STRATEGIES[s.strategy](self.space, self.goals, *rounds, self.allowed)
+        return self.run.study(strategy, self.evaluator, self.goals, s.num_trials)
+
+    def train_supernet(self) -> None:
+        """Section 4 of the paper; the path of each step, and what it is aligned with, by --policy."""
+        s, run = self.settings, self.run
+        lazy = len(self.space.operations) == 2
+        walks = s.policy in ("magic-t", "magic-at")
+        paths = MagicT(self.space, s.seed, s.changes, lazy) if walks else SinglePath(self.space, s.seed)
+        policy: Policy = paths
+        loss = self.loss
+        if s.policy in ("magic-a", "magic-at"):
+            policy = anchored = self.anchored(paths)
+            loss = self.aligned(lambda step: [anchored.anchor])
+        elif s.policy == "average-alignment":
+            loss = self.aligned(self.companions)
+        recipe = Recipe(s.supernet_steps, s.learning_rate, warmup=0.1, shards=s.shards)
+        networks = sampled(self.supernet, policy)
+        trainer = Trainer(self.supernet.module, loss, networks, recipe, run.team, [policy], s.seed)
+        run.train(WEIGHTS, trainer, self.text.stream("supernet"))
+
+    def anchored(self, paths: Policy) -> Anchored:
+        s = self.settings
+        if not s.anchor_share:
+            return Anchored(paths, self.accuracy, s.anchor_every)
+        return TopShare(paths, self.accuracy, s.anchor_every, s.anchor_share, space=self.space, seed=s.seed)
+
+    def aligned(self, anchors: Callable[[Step], Sequence[Architecture]]) -> Aligned:
+        s = self.settings
+
+        def networks(step: Step) -> Sequence[Network]:
+            return [self.supernet.network(one, training=False) for one in anchors(step)]
+
+        begin = s.supernet_steps // 10
+        return Aligned(self.loss, networks, self.space.length, s.alignment, s.block, begin)
+
+    def companions(self, step: Step) -> list[Architecture]:
+        """As many paths as there are operations, drawn for each step (the paper's analysis)."""
+        rng = Random(derive(self.settings.seed, step.number, "average-alignment"))
+        return [self.space.sample(rng) for _ in self.space.operations]
+
+    def accuracy(self, architecture: Architecture) -> float:
+        batches = self.text.on_device(self.text.held_out[:JUDGED])
+        return word_accuracy(self.supernet.network(architecture, training=False), batches)
+
+    def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
+        """Trains the winner from scratch, and a BERT of equal size on as many tokens."""
+        s, run = self.settings, self.run
+        if train is False:
+            run.load(WEIGHTS, self.supernet.module, self.loss)
+            return self.supernet.extract(trial.architecture)
+        found = run.fresh(lambda: self.network(trial.architecture.to_config(self.base)), "found")
+        bert = run.fresh(lambda: self.network(equal_bert(self.whole_layers(), found.config)), "rival")
+        run.final(trial, {"found": found, "bert": bert}, self.final_loss, s.final_recipe(self.text), self.text)
+        return found
+
+    def whole_layers(self) -> AutoBertConfig:
+        """Two sub-layers are a layer of BERT."""
+        return Architecture.of([], num_hidden_layers=max(self.space.length // 2, 1)).to_config(self.base)
+
+    def open_evaluator(self, folder: Path) -> SupernetLoss:
+        self.run.load(WEIGHTS, self.supernet.module, self.loss)
+        return self.evaluator
+
+    def final_loss(self, model: PreTrainedModel) -> Loss:
+        return LOSSES[self.settings.final_loss](model.config)
+
+    def network(self, config: AutoBertConfig) -> AutoBertPreTrainedModel:
+        config._attn_implementation = self.base._attn_implementation
+        return self.loss.network(config)
