@@ -61,6 +61,8 @@ def test_another_depth_of_the_same_widths_is_refused_however_it_is_loaded(traine
         other.load_adapter(str(adapter))
     with pytest.raises(SuperNetError, match="another size of its supernet"):
         PeftModel.from_pretrained(other, adapter)
+    with pytest.raises(SuperNetError, match="another size of its supernet"):
+        AutoModelForSequenceClassification.from_pretrained(adapter, architecture=TWICE | {"num_hidden_layers": depth})
 
 
 def test_without_a_record_the_size_is_asked_for(trained, tmp_path):

@@ -153,18 +153,18 @@ def recorded_slice(adapter: Any, hub: dict[str, Any]) -> Any:  # noqa: ANN401
 
 def slice_of_adapter(adapter: Any, architecture: object, hub: dict[str, Any]) -> object:  # noqa: ANN401
     """
-    The slice that an adapter goes on: its own or, where that is not recorded, `architecture`.
+    The slice that an adapter goes on: `architecture` (which `load_adapter` compares with the record) or its own.
 
     Raises:
         SuperNetError: if there is neither.
     """
-    recorded = recorded_slice(adapter, hub)
-    if recorded is None and architecture is None:
+    chosen = recorded_slice(adapter, hub) if architecture is None else architecture
+    if chosen is None:
         raise SuperNetError(
             f"{adapter} was trained on a supernet, and does not say on which size: give the `architecture` that it "
             "was trained on."
         )
-    return architecture if recorded is None else recorded
+    return chosen
 
 
 def refuse_other_slice(config: Any, adapter: Any, hub: dict[str, Any]) -> None:  # noqa: ANN401
