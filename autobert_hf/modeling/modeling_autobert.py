@@ -50,7 +50,7 @@ from .configuration_autobert import AutoBertConfig
 from .foreign_weights import drop_random_pooler, refuse_foreign_weights
 from .formula import Formula
 from .light_conv import depthwise_conv
-from .supernet_loading import load, refuse_other_slice
+from .supernet_loading import AdapterChecks, load
 from .untrained import MarkedModel
 
 
@@ -389,7 +389,7 @@ class AutoBertPredictionHead(nn.Module):
         return self.decoder(self.norm(self.activation(self.dense(hidden_states))))
 
 
-class AutoBertPreTrainedModel(MarkedModel):
+class AutoBertPreTrainedModel(AdapterChecks, MarkedModel):
     config_class = AutoBertConfig
     config: AutoBertConfig
     base_model_prefix = "autobert"
@@ -424,17 +424,6 @@ class AutoBertPreTrainedModel(MarkedModel):
         """
         name = pretrained_model_name_or_path
         return load(super().from_pretrained, cls.config_class, name, *args, **kwargs)
-
-    def load_adapter(self, peft_model_id: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """
-        As in transformers, which drops layers that are not there; an adapter of another size of a supernet is refused.
-
-        Raises:
-            SuperNetError: if the adapter was trained on another size than this network's.
-        """
-        if peft_model_id is not None:
-            refuse_other_slice(self.config, peft_model_id, kwargs.get("adapter_kwargs") or {})
-        return super().load_adapter(peft_model_id, *args, **kwargs)
 
     @staticmethod
     def _finalize_model_loading(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils.hub import cached_file, cached_files, resolve_revision
 
 from .configuration_autobert import AutoBertConfig
@@ -186,3 +186,18 @@ def _has_sizes(config: Any, sizes: dict[str, Any]) -> bool:  # noqa: ANN401
         return False
     wanted = {key: sizes[key] if isinstance(sizes[key], list) else [sizes[key]] * depth for key in IN_LAYER}
     return all([getattr(layer, key) for _, layer in config.layers()] == wanted[key] for key in IN_LAYER)
+
+
+class AdapterChecks(PreTrainedModel):
+    """A model on which adapters of other sizes of a supernet are refused."""
+
+    def load_adapter(self, peft_model_id: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """
+        As in transformers, which drops layers that are not there; an adapter of another size of a supernet is refused.
+
+        Raises:
+            SuperNetError: if the adapter was trained on another size than this network's.
+        """
+        if peft_model_id is not None:
+            refuse_other_slice(self.config, peft_model_id, kwargs.get("adapter_kwargs") or {})
+        return super().load_adapter(peft_model_id, *args, **kwargs)
