@@ -206,6 +206,7 @@ def test_a_text_that_nothing_reads_is_refused(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("clock")
+@pytest.mark.slow
 def test_another_machine_measures_anew(tmp_path: Path, monkeypatch):
     autobert_hf.search("lts", **TINY, output_dir=tmp_path)
     again = autobert_hf.search("lts", **TINY, output_dir=tmp_path)

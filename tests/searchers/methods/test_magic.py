@@ -41,6 +41,7 @@ def test_without_weight_only_the_walk_is_left(text, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_study_of_anchors(text, tmp_path):
     found = losses(text, tmp_path / "share", policy="magic-a", anchor_share=0.3)
     assert found != losses(text, tmp_path / "best", policy="magic-a")
