@@ -22,6 +22,7 @@ from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import Goals
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
@@ -33,8 +34,10 @@ from autobert_hf.searchers.policies import Anchored, MagicT, SinglePath, TopShar
 from autobert_hf.searchers.policies.policy import Policy
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import MagicSettings, NetworkSettings, SearchSettings, TextSettings
+from autobert_hf.searchers.shrinking import Shrinking
 from autobert_hf.searchers.spaces.chain import ChainSpace, analysis_operations, main_operations
-from autobert_hf.searchers.strategies import STRATEGIES
+from autobert_hf.searchers.strategies import STRATEGIES, FixedList
+from autobert_hf.searchers.strategies.exhaustive import drawn, refuse_unlisted
 from autobert_hf.searchers.supernets import ChoiceSupernet, sampled
 
 
@@ -44,7 +47,7 @@ JUDGED = 4  # held-out batches on which anchors are compared
 
 @dataclass
 class ChainSettings(TextSettings, NetworkSettings, MagicSettings):
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.MAGIC}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.MAGIC, "4x4": presets.MAGIC_4X4}
 
 
 class Magic(Method):
@@ -75,17 +78,33 @@ class Magic(Method):
     def study(self) -> Study:
         s = self.settings
         self.tasks.load()
-        self.train_supernet()
+        candidates = self.train_supernet(self.candidates())
+        if candidates:
+            number = min(s.num_trials, len(candidates))
+            return self.run.study(FixedList(candidates), self.evaluator, self.goals, number)
         rounds = (s.seed, s.population, s.parents, s.children)
         strategy = STRATEGIES[s.strategy](self.space, self.goals, *rounds, self.allowed)
         return self.run.study(strategy, self.evaluator, self.goals, s.num_trials)
 
-    def train_supernet(self) -> None:
-        """Section 4 of the paper; the path of each step, and what it is aligned with, by --policy."""
+    def candidates(self) -> list[Architecture]:
+        """The networks that are chosen before the supernet is trained, if the strategy does so."""
+        s = self.settings
+        if s.strategy == "exhaustive":
+            refuse_unlisted(self.space, "give --strategy evolution, or fewer --num-hidden-layers")
+            return drawn(self.space, self.space.size, s.seed, self.allowed)
+        return drawn(self.space, s.candidates, s.seed, self.allowed) if s.strategy == "shrinking" else []
+
+    def train_supernet(self, candidates: list[Architecture]) -> list[Architecture]:
+        """
+        Section 4 of the paper; the path of each step, and what it is aligned with, by --policy. Returns the candidates,
+        with --strategy shrinking those that remain.
+        """
         s, run = self.settings, self.run
         lazy = len(self.space.operations) == 2
         walks = s.policy in ("magic-t", "magic-at")
-        paths = MagicT(self.space, s.seed, s.changes, lazy) if walks else SinglePath(self.space, s.seed)
+        paths = Survivors(
+            MagicT(self.space, s.seed, s.changes, lazy) if walks else SinglePath(self.space, s.seed), s.seed
+        )
         policy: Policy = paths
         loss = self.loss
         if s.policy in ("magic-a", "magic-at"):
@@ -96,7 +115,14 @@ class Magic(Method):
         recipe = Recipe(s.supernet_steps, s.learning_rate, warmup=0.1, shards=s.shards)
         networks = sampled(self.supernet, policy)
         trainer = Trainer(self.supernet.module, loss, networks, recipe, run.team, [policy], s.seed)
+        if s.strategy == "shrinking":
+            held_out = HeldOut(self.loss, self.text.held_out[: s.shrink_batches], run.team)
+            judge = SupernetLoss(self.supernet, held_out, self.base)
+            goals = Goals.named("loss", unit=self.loss.unit)
+            shrinking = Shrinking(run, judge, goals, s.remaining, s.shrink_warmup)
+            return shrinking(WEIGHTS, trainer, self.text.stream("supernet"), paths, candidates)
         run.train(WEIGHTS, trainer, self.text.stream("supernet"))
+        return candidates
 
     def anchored(self, paths: Policy) -> Anchored:
         s = self.settings
