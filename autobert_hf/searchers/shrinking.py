@@ -1,6 +1,6 @@
 """
-Progressive shrinking (NAS-BERT, Xu et al., 2021; MAGIC, Xu et al., 2022): the training of a supernet goes on in rounds,
-after each of which the worse half of the candidates is removed.
+Progressive shrinking (NAS-BERT, Xu et al., 2021; MAGIC, Xu et al., 2022): the training of a supernet goes on in
+rounds, after each of which the worse half of the candidates is removed.
 """
 
 from collections.abc import Sequence

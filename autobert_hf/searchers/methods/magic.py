@@ -3,18 +3,15 @@ MAGIC (Xu et al., ICML 2022): a supernet of chains whose paths change little fro
 best one, so that they quarrel less about the shared weights. docs/methods.md maps the paper to the code.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any, ClassVar
 
 from transformers import PreTrainedModel
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.losses import LOSSES, Loss
-from autobert_hf.lab.losses.alignment import Aligned
-from autobert_hf.lab.losses.loss import Network, Step
 from autobert_hf.lab.losses.word_accuracy import word_accuracy
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
@@ -23,15 +20,14 @@ from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
-from autobert_hf.records.seeds import derive
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.aligned_paths import AlignedPaths
 from autobert_hf.searchers.baselines.equal_bert import equal_bert
 from autobert_hf.searchers.evaluators import SupernetLoss
 from autobert_hf.searchers.methods import presets
 from autobert_hf.searchers.methods.method import Method
-from autobert_hf.searchers.policies import Anchored, MagicT, SinglePath, TopShare
-from autobert_hf.searchers.policies.policy import Policy
+from autobert_hf.searchers.policies import Survivors
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import MagicSettings, NetworkSettings, SearchSettings, TextSettings
 from autobert_hf.searchers.shrinking import Shrinking
@@ -95,54 +91,21 @@ class Magic(Method):
         return drawn(self.space, s.candidates, s.seed, self.allowed) if s.strategy == "shrinking" else []
 
     def train_supernet(self, candidates: list[Architecture]) -> list[Architecture]:
-        """
-        Section 4 of the paper; the path of each step, and what it is aligned with, by --policy. Returns the candidates,
-        with --strategy shrinking those that remain.
-        """
-        s, run = self.settings, self.run
-        lazy = len(self.space.operations) == 2
-        walks = s.policy in ("magic-t", "magic-at")
-        paths = Survivors(
-            MagicT(self.space, s.seed, s.changes, lazy) if walks else SinglePath(self.space, s.seed), s.seed
-        )
-        policy: Policy = paths
-        loss = self.loss
-        if s.policy in ("magic-a", "magic-at"):
-            policy = anchored = self.anchored(paths)
-            loss = self.aligned(lambda step: [anchored.anchor])
-        elif s.policy == "average-alignment":
-            loss = self.aligned(self.companions)
+        """Returns the candidates; with --strategy shrinking those that remain."""
+        s, run, batches = self.settings, self.run, self.text.stream("supernet")
+        aligned = AlignedPaths(s, self.supernet, self.loss, self.accuracy)
+        paths = Survivors(aligned.paths(), s.seed)
+        policy, loss = aligned.aligned(paths)
         recipe = Recipe(s.supernet_steps, s.learning_rate, warmup=0.1, shards=s.shards)
         networks = sampled(self.supernet, policy)
         trainer = Trainer(self.supernet.module, loss, networks, recipe, run.team, [policy], s.seed)
         if s.strategy == "shrinking":
             held_out = HeldOut(self.loss, self.text.held_out[: s.shrink_batches], run.team)
-            judge = SupernetLoss(self.supernet, held_out, self.base)
-            goals = Goals.named("loss", unit=self.loss.unit)
+            judge, goals = SupernetLoss(self.supernet, held_out, self.base), Goals.named("loss", unit=self.loss.unit)
             shrinking = Shrinking(run, judge, goals, s.remaining, s.shrink_warmup)
-            return shrinking(WEIGHTS, trainer, self.text.stream("supernet"), paths, candidates)
-        run.train(WEIGHTS, trainer, self.text.stream("supernet"))
+            return shrinking(WEIGHTS, trainer, batches, paths, candidates)
+        run.train(WEIGHTS, trainer, batches)
         return candidates
-
-    def anchored(self, paths: Policy) -> Anchored:
-        s = self.settings
-        if not s.anchor_share:
-            return Anchored(paths, self.accuracy, s.anchor_every)
-        return TopShare(paths, self.accuracy, s.anchor_every, s.anchor_share, space=self.space, seed=s.seed)
-
-    def aligned(self, anchors: Callable[[Step], Sequence[Architecture]]) -> Aligned:
-        s = self.settings
-
-        def networks(step: Step) -> Sequence[Network]:
-            return [self.supernet.network(one, training=False) for one in anchors(step)]
-
-        begin = s.supernet_steps // 10
-        return Aligned(self.loss, networks, self.space.length, s.alignment, s.block, begin)
-
-    def companions(self, step: Step) -> list[Architecture]:
-        """As many paths as there are operations, drawn for each step (the paper's analysis)."""
-        rng = Random(derive(self.settings.seed, step.number, "average-alignment"))
-        return [self.space.sample(rng) for _ in self.space.operations]
 
     def accuracy(self, architecture: Architecture) -> float:
         batches = self.text.on_device(self.text.held_out[:JUDGED])

@@ -10,8 +10,8 @@ from autobert_hf.searchers.settings.described import described
 @dataclass
 class MagicSettings(SearchSettings):
     preset: Literal["default", "paper", "4x4"] = described(
-        "Values of the settings that are not given: for a laptop, those of the paper, or 4 sub-layers of 4 operations, "
-        "whose 256 networks are all judged.",
+        "Values of the settings that are not given: for a laptop, those of the paper, or 4 sub-layers of 4 "
+        "operations, whose 256 networks are all judged.",
         "default",
     )
     operations: Literal["main", "analysis"] = described(
