@@ -1,8 +1,33 @@
-"""Progressive shrinking: sizes and ends of the rounds."""
+"""Progressive shrinking: its candidates, and the sizes and ends of its rounds."""
 
 import pytest
 
 from autobert_hf.searchers.shrinking import halvings, round_ends
+from autobert_hf.searchers.space_summary import LimitError
+from autobert_hf.searchers.spaces.chain import ChainSpace, main_operations
+from autobert_hf.searchers.strategies.exhaustive import drawn
+
+
+OPERATIONS = main_operations(16, heads=2)
+
+
+@pytest.mark.parametrize("length", [4, 24], ids=["listed", "too large to list"])
+def test_candidates_differ_and_are_allowed(length):
+    space = ChainSpace(OPERATIONS, length, 16)
+
+    def allowed(one):
+        return space.names(one)[0] == "FFN"
+
+    found = drawn(space, 50, 0, allowed)
+    assert len(set(found)) == len(found) == 50 and all(map(allowed, found))
+    assert found == drawn(space, 50, 0, allowed) != drawn(space, 50, 1, allowed)
+    with pytest.raises(LimitError, match="No network of the space keeps within the limits"):
+        drawn(space, 50, 0, lambda one: False)
+
+
+def test_there_may_be_fewer_candidates_than_asked_for():
+    space = ChainSpace(OPERATIONS, 2, 16)
+    assert len(drawn(space, 50, 0)) == 16
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from autobert_hf.searchers.settings.described import described
 
 @dataclass
 class MagicSettings(SearchSettings):
-    preset: Literal["default", "paper", "4x4"] = described(
+    preset: Literal["default", "paper", "4x4"] = described(  # type: ignore[assignment]  # one more than all methods have
         "Values of the settings that are not given: for a laptop, those of the paper, or 4 sub-layers of 4 "
         "operations, whose 256 networks are all judged.",
         "default",

@@ -122,7 +122,7 @@ def test_shrinking_and_listing_keep_within_the_limits(text, tmp_path):
         (["--strategy", "shrinking", "--candidates", "8"], "remaining is 8 of 8 candidates: there is nothing to"),
         (["--strategy", "shrinking", "--shrink-warmup", "1"], "shrink_warmup is 1.0: give a share below 1"),
         (["--strategy", "shrinking", "--supernet-steps", "3"], "3 training steps of the supernet are too few"),
-        (["--strategy", "shrinking", "--max-params", "9"], "No network of the space keeps within the limits"),
+        (["--strategy", "shrinking", "--max-params", "9"], "networks of the space keeps within the limits"),
         (["--strategy", "exhaustive", "--num-hidden-layers", "12"], "more than the 20,000 that are listed: give"),
     ],
 )
