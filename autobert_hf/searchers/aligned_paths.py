@@ -35,24 +35,30 @@ class AlignedPaths:
     def __post_init__(self) -> None:
         self.held_out = HeldOut(self.loss, self.batches, self.team)
 
-    def policy_and_loss(self) -> tuple[Policy, Loss]:
-        """By --policy."""
+    def paths(self) -> Policy:
+        """Without alignment: a walk, or each path drawn anew."""
         s, space = self.settings, self.supernet.space
-        walks = s.policy in ("magic-t", "magic-at")
-        paths = MagicT(space, s.seed, s.changes, self.choices == 2) if walks else SinglePath(space, s.seed)
-        if s.policy in ("magic-a", "magic-at"):
-            anchored = self.anchored(paths)
-            return anchored, self.aligned(lambda step: [anchored.anchor])
-        return paths, self.aligned(self.companions) if s.policy == "average-alignment" else self.loss
+        if s.policy in ("magic-t", "magic-at"):
+            return MagicT(space, s.seed, s.changes, lazy=self.choices == 2)
+        return SinglePath(space, s.seed)
 
-    def anchored(self, paths: Policy) -> Anchored:
+    def aligned(self, paths: Policy) -> tuple[Policy, Loss]:
+        """The policy and the loss of a training by `paths`."""
+        if self.settings.policy in ("magic-a", "magic-at"):
+            anchored = self._anchored(paths)
+            return anchored, self._loss(lambda step: [anchored.anchor])
+        if self.settings.policy == "average-alignment":
+            return paths, self._loss(self._companions)
+        return paths, self.loss
+
+    def _anchored(self, paths: Policy) -> Anchored:
         s = self.settings
         if not s.anchor_share:
             return Anchored(paths, self.judge, s.anchor_every)
         space = self.supernet.space
         return TopShare(paths, self.judge, s.anchor_every, s.anchor_share, space=space, seed=s.seed)
 
-    def aligned(self, anchors: Callable[[Step], Sequence[Architecture]]) -> Aligned:
+    def _loss(self, anchors: Callable[[Step], Sequence[Architecture]]) -> Aligned:
         s = self.settings
 
         def networks(step: Step) -> Sequence[Network]:
@@ -60,7 +66,7 @@ class AlignedPaths:
 
         return Aligned(self.loss, networks, self.layers, s.alignment, s.block, begin=s.supernet_steps // 10)
 
-    def companions(self, step: Step) -> list[Architecture]:
+    def _companions(self, step: Step) -> list[Architecture]:
         """As many paths as there are choices, drawn for each step (the paper's analysis)."""
         rng = Random(derive(self.settings.seed, step.number, "average-alignment"))
         return [self.supernet.space.sample(rng) for _ in range(self.choices)]

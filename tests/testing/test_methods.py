@@ -65,6 +65,11 @@ def magic(world: World, folder: Path) -> ChainSettings:
     return ChainSettings(str(folder), "magic", **sizes, **budget, **text, **COMMON)
 
 
+def magic_shrinking(world: World, folder: Path) -> ChainSettings:
+    given = {"strategy": "shrinking", "candidates": 8, "remaining": 2, "shrink_batches": 1}
+    return replace(magic(world, folder), **given)
+
+
 def distil(world: World, folder: Path) -> AutoDistilSettings:
     text = {"train_file": [str(world.file)], "teacher": str(world.teacher_folder), "length": 24, "final_tokens": 300}
     budget = {"num_trials": 6, "supernet_steps": 2, "latency_samples": 5, "latency_length": 16, "boxes": 2}
@@ -87,6 +92,7 @@ CASES: dict[str, Callable[[World, Path], SearchSettings]] = {
     "autobert-zero": zero,
     "autotinybert": tiny,
     "magic": magic,
+    "magic, shrinking": magic_shrinking,
     "autodistil": distil,
     "lts": lts,
     "lts, predicted": lts_predicted,

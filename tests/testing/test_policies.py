@@ -16,10 +16,12 @@ from autobert_hf.searchers.policies import (
     MagicT,
     Sandwich,
     SinglePath,
+    Survivors,
     TopShare,
     Uniform,
 )
 from autobert_hf.searchers.policies.policy import Policy, Stateless
+from autobert_hf.searchers.strategies.exhaustive import drawn
 from autobert_hf.testing import check_policy
 
 from .world import CHAIN, DISTIL, HEADS_KEPT, TINY, ZERO
@@ -37,6 +39,7 @@ CASES = {
         lambda seed: TopShare(SinglePath(CHAIN, seed), attentions, every=2, space=CHAIN, seed=seed, candidates=8),
         CHAIN,
     ),
+    "survivors": (lambda seed: Survivors(MagicT(CHAIN, seed), seed, drawn(CHAIN, 4, seed)), CHAIN),
     "batch-wise": (lambda seed: BatchWise(TINY, seed), TINY),
     "sandwich": (lambda seed: Sandwich(DISTIL.boxes[0], seed), DISTIL),
     "uniform": (lambda seed: Uniform(DISTIL.boxes[0], seed), DISTIL),

@@ -9,7 +9,7 @@ from torch.nn.functional import linear
 from autobert_hf.lab.distilling.ridge import Ridge
 
 
-LEAST = 1e-3  # of the variance of the teacher's states
+LEAST = 1e-3  # of the variance of the teacher's states, below which nothing is scaled
 
 
 class BlockMaps(nn.Module):
@@ -46,7 +46,8 @@ class BlockMaps(nn.Module):
 def reduced(weight: Tensor, covariance: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """(rank, in) and (out, rank): of products of that rank the one whose outputs are nearest to those of `weight`."""
     variances, directions = torch.linalg.eigh(weight @ covariance @ weight.T)  # ascending
-    scale, directions = variances[-rank:].clamp(min=1e-12).sqrt(), directions[:, -rank:]
+    # Directions in which next to nothing varies are noise, which a variance of 1 would blow up.
+    scale, directions = variances[-rank:].clamp(min=LEAST * variances[-1]).sqrt(), directions[:, -rank:]
     into, out_of = weight.new_zeros(rank, weight.shape[1]), weight.new_zeros(len(weight), rank)
     into[: len(scale)] = (directions / scale).T @ weight
     out_of[:, : len(scale)] = directions * scale

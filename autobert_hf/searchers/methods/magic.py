@@ -18,6 +18,7 @@ from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.goals import Goals
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.aligned_paths import AlignedPaths
@@ -25,10 +26,13 @@ from autobert_hf.searchers.baselines.equal_bert import equal_bert
 from autobert_hf.searchers.evaluators import SupernetLoss
 from autobert_hf.searchers.methods import presets
 from autobert_hf.searchers.methods.method import Method
+from autobert_hf.searchers.policies import Survivors
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import MagicSettings, SearchSettings
+from autobert_hf.searchers.shrinking import Shrinking
 from autobert_hf.searchers.spaces.chain import ChainSpace, analysis_operations, main_operations
-from autobert_hf.searchers.strategies import STRATEGIES
+from autobert_hf.searchers.strategies import STRATEGIES, FixedList
+from autobert_hf.searchers.strategies.exhaustive import drawn, refuse_unlisted
 from autobert_hf.searchers.supernets import ChoiceSupernet, sampled
 
 
@@ -38,7 +42,7 @@ JUDGED = 4  # held-out batches on which anchors are compared
 
 @dataclass
 class ChainSettings(MagicSettings):
-    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.MAGIC}
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.MAGIC, "4x4": presets.MAGIC_4X4}
 
 
 class Magic(Method):
@@ -70,21 +74,40 @@ class Magic(Method):
     def study(self) -> Study:
         s = self.settings
         self.tasks.load()
-        self.train_supernet()
+        candidates = self.train_supernet(self.candidates())
+        if candidates:
+            number = min(s.num_trials, len(candidates))
+            return self.run.study(FixedList(candidates), self.evaluator, self.goals, number)
         rounds = (s.seed, s.population, s.parents, s.children)
         strategy = STRATEGIES[s.strategy](self.space, self.goals, *rounds, self.allowed)
         return self.run.study(strategy, self.evaluator, self.goals, s.num_trials)
 
-    def train_supernet(self) -> None:
-        s, run, operations = self.settings, self.run, len(self.space.operations)
-        batches = self.text.held_out[:JUDGED]
-        paths = AlignedPaths(s, self.supernet, self.loss, self.space.length, operations, batches, run.team)
-        policy, loss = paths.policy_and_loss()
+    def candidates(self) -> list[Architecture]:
+        """The networks that are chosen before the supernet is trained, if the strategy does so."""
+        s = self.settings
+        if s.strategy == "exhaustive":
+            refuse_unlisted(self.space, "give --strategy evolution, or fewer --num-hidden-layers")
+            return drawn(self.space, self.space.size, s.seed, self.allowed)
+        return drawn(self.space, s.candidates, s.seed, self.allowed) if s.strategy == "shrinking" else []
+
+    def train_supernet(self, candidates: list[Architecture]) -> list[Architecture]:
+        """Returns the candidates; with --strategy shrinking those that remain."""
+        s, run, batches = self.settings, self.run, self.text.stream("supernet")
+        judged, operations = self.text.held_out[:JUDGED], len(self.space.operations)
+        aligned = AlignedPaths(s, self.supernet, self.loss, self.space.length, operations, judged, run.team)
+        paths = Survivors(aligned.paths(), s.seed)
+        policy, loss = aligned.aligned(paths)
         recipe = Recipe(s.supernet_steps, s.learning_rate, warmup=0.1, shards=s.shards)
         networks = sampled(self.supernet, policy)
         self.loss.fit([], self.text.fitting_batches("ridge"))
         trainer = Trainer(self.supernet.module, loss, networks, recipe, run.team, [policy], s.seed)
-        run.train(WEIGHTS, trainer, self.text.stream("supernet"))
+        if s.strategy == "shrinking":
+            held_out = HeldOut(self.loss, self.text.held_out[: s.shrink_batches], run.team)
+            judge, goals = SupernetLoss(self.supernet, held_out, self.base), Goals.named("loss", unit=self.loss.unit)
+            shrinking = Shrinking(run, judge, goals, s.remaining, s.shrink_warmup)
+            return shrinking(WEIGHTS, trainer, batches, paths, candidates)
+        run.train(WEIGHTS, trainer, batches)
+        return candidates
 
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
         """Trains the winner from scratch, and a BERT of equal size on as many tokens."""

@@ -37,3 +37,8 @@ MAGIC: dict[str, Any] = {
     **{"num_hidden_layers": 12, "hidden_size": 768, "num_attention_heads": 12, "norm_position": "post"},
     **{"operations": "analysis", "supernet_steps": 62_500, "batch_size": 1024, "shards": 32},
 }
+
+# A space small enough to judge all of its 256 networks, and to train them for the truth.
+MAGIC_4X4: dict[str, Any] = {
+    **{"num_hidden_layers": 4, "operations": "main", "strategy": "exhaustive", "num_trials": 256},
+}

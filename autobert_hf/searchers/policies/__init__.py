@@ -5,6 +5,7 @@ from autobert_hf.searchers.policies.batch_wise import BatchWise
 from autobert_hf.searchers.policies.magic_t import MagicT
 from autobert_hf.searchers.policies.sandwich import Sandwich, Uniform
 from autobert_hf.searchers.policies.single_path import SinglePath
+from autobert_hf.searchers.policies.survivors import Survivors
 
 
 POLICIES = {
@@ -15,4 +16,5 @@ POLICIES = {
     "magic-t": MagicT,
     "anchored": Anchored,
     "top-share": TopShare,
+    "survivors": Survivors,
 }

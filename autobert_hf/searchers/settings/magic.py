@@ -12,6 +12,11 @@ from autobert_hf.searchers.settings.teacher import TeacherSettings
 class MagicSettings(TeacherSettings):
     teacher_loss = "blocks"
 
+    preset: Literal["default", "paper", "4x4"] = described(  # type: ignore[assignment]  # one more than all methods have
+        "Values of the settings that are not given: for a laptop, those of the paper, or 4 sub-layers of 4 "
+        "operations, whose 256 networks are all judged.",
+        "default",
+    )
     operations: Literal["main", "analysis"] = described(
         "main: MHA, FFN, CONV3, CONV5; analysis: MHA6, MHA8, FFN, FFN', CONV3, CONV5.", "main"
     )
@@ -32,7 +37,15 @@ class MagicSettings(TeacherSettings):
         least=0,
     )
     supernet_steps: int = described("Training steps of the supernet.", 1000, least=1)
-    strategy: Literal["evolution", "random"] = described("How candidates are chosen.", "evolution")
+    strategy: Literal["evolution", "shrinking", "random", "exhaustive"] = described(
+        "How candidates are chosen: shrinking removes the worse half of a sample in rounds, while the supernet trains "
+        "only what remains (the paper's way); exhaustive judges the whole space.",
+        "evolution",
+    )
+    candidates: int = described("Networks that shrinking begins with (the paper gives no number).", 64, least=2)
+    remaining: int = described("Networks with which shrinking ends (NAS-BERT: 10 of each size).", 8, least=1)
+    shrink_warmup: float = described("Share of the supernet's steps that train the whole space, before rounds.", 0.3)
+    shrink_batches: int = described("Held-out batches on which a round of shrinking judges.", 5, least=1)
     population: int = described("Random candidates of the first round.", 25, least=1)
     parents: int = described("Best candidates that have children in each round.", 5, least=1)
     children: int = described("Children of each parent.", 5, least=1)
@@ -44,6 +57,13 @@ class MagicSettings(TeacherSettings):
             raise ValueError(f"--loss {self.loss} does not train chains: {reason}. Choose from {', '.join(fitting)}.")
         if self.anchor_share >= 1:
             raise ValueError(f"anchor_share is {self.anchor_share}: give a share below 1, such as 0.3.")
+        if self.shrink_warmup >= 1:
+            raise ValueError(f"shrink_warmup is {self.shrink_warmup}: give a share below 1, such as 0.3.")
+        if self.strategy == "shrinking" and self.remaining >= self.candidates:
+            raise ValueError(
+                f"remaining is {self.remaining} of {self.candidates} candidates: there is nothing to remove, give "
+                "fewer that remain or more candidates."
+            )
 
 
 def _refused(loss: str) -> str:

@@ -1,4 +1,4 @@
-"""Exhaustive search: all networks of a space within latency windows, or within any limits."""
+"""Exhaustive search: all networks of a space within latency windows or any limits, or a sample without repetition."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, zip_longest
@@ -13,6 +13,16 @@ from autobert_hf.searchers.strategies.each_once import Listable
 
 
 MOST = 20_000
+TRIES = 10_000
+
+
+def refuse_unlisted(space: Listable, way_out: str) -> None:
+    """
+    Raises:
+        LimitError: if the space is too large to list.
+    """
+    if space.size > MOST:
+        raise LimitError(f"The space has {space.size:,} networks, more than the {MOST:,} that are listed: {way_out}.")
 
 
 def listed(
@@ -24,11 +34,7 @@ def listed(
     Raises:
         LimitError: if the space is too large to list, or a window is empty.
     """
-    if space.space.size > MOST:
-        raise LimitError(
-            f"The space has {space.space.size:,} networks, more than the {MOST:,} that are listed: give --strategy "
-            "evolution, or a larger --width-step and --inner-step."
-        )
+    refuse_unlisted(space.space, "give --strategy evolution, or a larger --width-step and --inner-step")
     inside = [one for one in space.enumerate() if any(window.allowed(one) for window in windows.values())]
     for limit, window in windows.items():
         if not any(map(window.allowed, inside)):
@@ -62,3 +68,34 @@ def all_within(
             )
     turns = chain.from_iterable(zip_longest(*found))
     return [one for one in dict.fromkeys(turns) if one is not None]
+
+
+def drawn(
+    space: Listable, number: int, seed: int, allowed: Callable[[Architecture], bool] = lambda one: True
+) -> list[Architecture]:
+    """
+    `number` different networks of `space` that are `allowed`, drawn at random; fewer if there are not so many, or, in
+    a space too large to list, if 10,000 draws for each find no more.
+
+    Raises:
+        LimitError: if nothing is allowed.
+    """
+    rng = Random(derive(seed, "drawn"))
+    if space.size <= MOST:
+        within = [one for one in space.enumerate() if allowed(one)]
+        found = rng.sample(within, min(number, len(within)))
+    else:
+        found = _found(space, number, rng, allowed)
+    if not found:
+        raise LimitError("No network of the space keeps within the limits: raise --max-params or --max-flops.")
+    return found
+
+
+def _found(space: Listable, number: int, rng: Random, allowed: Callable[[Architecture], bool]) -> list[Architecture]:
+    found: dict[Architecture, None] = {}
+    while len(found) < number:
+        draws = (space.sample(rng) for _ in range(TRIES))
+        if (new := next((one for one in draws if one not in found and allowed(one)), None)) is None:
+            break
+        found[new] = None
+    return [*found]

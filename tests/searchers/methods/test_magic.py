@@ -1,5 +1,6 @@
 """MAGIC's ways of training a supernet of chains."""
 
+from itertools import pairwise
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -11,6 +12,9 @@ from autobert_hf import search
 from autobert_hf.cli import main
 from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.modeling.arithmetic import count_parameters
+from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.study import Study
+from autobert_hf.searchers.supernets import ChoiceSupernet
 
 
 SMALL = {
@@ -56,8 +60,9 @@ def teacher(folder: Path) -> str:
     tokenizer = BertTokenizer(vocab=words | pieces)
     sizes = {"hidden_size": 24, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32}
     model = BertModel(BertConfig(**sizes, vocab_size=len(tokenizer), max_position_embeddings=64))
+    rng = torch.Generator().manual_seed(0)
     for parameter in model.parameters():  # at the usual initialisation layers are nearly linear
-        torch.nn.init.normal_(parameter, std=0.3)
+        parameter.data += 0.2 * torch.randn(parameter.shape, generator=rng)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
@@ -85,6 +90,56 @@ def test_a_limit_filters_candidates(text, tmp_path):
     assert count_parameters(model.config, "masked_lm") <= sizes[0] + 1
 
 
+SHRINKING = {"strategy": "shrinking", "candidates": 8, "remaining": 2, "shrink_batches": 1}
+
+
+def test_shrinking_halves_the_set_and_trains_what_remains(text, tmp_path):
+    study = search("magic", train_file=text, output_dir=str(tmp_path / "run"), **SMALL | SHRINKING)
+    rounds = [Study.read(tmp_path / "run", f"round-{number}").trials for number in (1, 2)]
+    assert [len(trials) for trials in [*rounds, study.trials]] == [8, 4, 2]
+    for before, after in pairwise([*rounds, study.trials]):
+        ranked = sorted(before, key=lambda trial: trial.scores["loss"])
+        assert [one.architecture for one in after] == [one.architecture for one in ranked[: len(after)]]
+    again = {trial.architecture: trial.scores["loss"] for trial in rounds[0]}
+    assert all(trial.scores["loss"] != again[trial.architecture] for trial in rounds[1]), "nothing trained between"
+    assert study.best.architecture in {trial.architecture for trial in study.trials}
+    assert study.model(study.best, train=False).config.num_hidden_layers == 4
+
+
+def test_only_survivors_train_after_the_warm_up(text, tmp_path, monkeypatch):
+    trained: list[Architecture] = []
+    original = ChoiceSupernet.network
+
+    def watched(self, architecture, training=True):
+        if training:
+            trained.append(architecture)
+        return original(self, architecture, training)
+
+    monkeypatch.setattr(ChoiceSupernet, "network", watched)
+    given = SMALL | SHRINKING | {"supernet_steps": 40, "policy": "magic-t", "shards": 1}
+    search("magic", train_file=text, output_dir=str(tmp_path / "run"), **given)
+    first, second = (
+        {trial.architecture for trial in Study.read(tmp_path / "run", f"round-{number}").trials} for number in (1, 2)
+    )
+    warmup, one, two = trained[:12], trained[12:26], trained[26:]
+    assert len(two) == 14 and set(one) <= first and set(two) <= second
+    assert not set(warmup) <= first and len(set(one)) > 3 and len(set(two)) > 2
+
+
+def test_shrinking_and_listing_keep_within_the_limits(text, tmp_path):
+    sizes = SMALL | {"num_hidden_layers": 2, "num_trials": 99}
+    whole = search("magic", train_file=text, output_dir=str(tmp_path / "all"), **sizes | {"strategy": "exhaustive"})
+    assert len({trial.architecture for trial in whole.trials}) == 16
+    most = sorted(trial.scores["parameters"] for trial in whole.trials)[7]
+    within = sum(trial.scores["parameters"] <= most for trial in whole.trials)
+    for strategy in ("exhaustive", "shrinking"):
+        given = sizes | SHRINKING | {"strategy": strategy, "max_params": most, "candidates": 16}
+        study = search("magic", train_file=text, output_dir=str(tmp_path / strategy), **given)
+        first = study if strategy == "exhaustive" else Study.read(tmp_path / strategy, "round-1")
+        assert len(first.trials) == within < 16
+        assert all(trial.ok and trial.scores["parameters"] <= most for trial in [*first.trials, *study.trials])
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -95,6 +150,11 @@ def test_a_limit_filters_candidates(text, tmp_path):
         (["--loss", "relations"], "--loss relations learns from a teacher: give --teacher, or --loss mlm"),
         (["--loss", "relations", "--teacher", "T"], "--loss relations does not train chains: a choice supernet needs"),
         (["--loss", "mlm", "--final-loss", "blocks", "--teacher", "T"], "--final-loss blocks leaves word embeddings"),
+        (["--strategy", "shrinking", "--candidates", "8"], "remaining is 8 of 8 candidates: there is nothing to"),
+        (["--strategy", "shrinking", "--shrink-warmup", "1"], "shrink_warmup is 1.0: give a share below 1"),
+        (["--strategy", "shrinking", "--supernet-steps", "3"], "3 training steps of the supernet are too few"),
+        (["--strategy", "shrinking", "--max-params", "9"], "networks of the space keeps within the limits"),
+        (["--strategy", "exhaustive", "--num-hidden-layers", "12"], "more than the 20,000 that are listed: give"),
     ],
 )
 def test_what_cannot_be_searched(text, tmp_path, capsys, given, sentence):
