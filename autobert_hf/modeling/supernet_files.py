@@ -68,9 +68,9 @@ class SuperNetFile:
         try:
             self.header: dict[str, Any] = json.loads(self._read(8, length))
             facts = json.loads(self.header.pop("__metadata__")["supernet"])
-            self.shapes: dict[str, list[int]] = facts["shapes"]
+            self.shapes: dict[str, list[int]] = _checked_shapes(facts["shapes"])
             written_for = facts["digest"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged("its header is none of a supernet") from error
         self.start = 8 + length
         if written_for != digest:
@@ -96,12 +96,26 @@ class SuperNetFile:
             done += got
         return buffer
 
+    def check(self, layout: Layout, layer: int | None, level: int) -> None:
+        """That it holds the weights of this layer and level which its header lists, and no others."""
+        try:
+            fits = all(weight_axes(name)[0] == layer for name in self.shapes)
+        except (KeyError, ValueError) as error:
+            raise self._damaged("it lists weights that no layer has") from error
+        if not fits:
+            raise self._damaged("it is the file of another layer")
+        listed = {block.key for name, shape in self.shapes.items() for block in layout.blocks(name, shape, level)}
+        if listed != set(self.header):
+            odd = min(listed ^ set(self.header))
+            raise self._damaged(f"its header and its tensors differ, as by {odd}")
+
     def entry(self, block: Block) -> tuple[torch.dtype, int]:
         """dtype and place of a block, checked against the declared sizes."""
         try:
             entry = self.header[block.key]
             dtype, (begin, end) = DTYPES[entry["dtype"]], entry["data_offsets"]
-            fits = entry["shape"] == [block.rows * block.columns] and end - begin == entry["shape"][0] * dtype.itemsize
+            size = block.rows * block.columns
+            fits = entry["shape"] == [size] and begin >= 0 and end - begin == size * dtype.itemsize
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(f"it holds no {block.key}") from error
         if not fits:
@@ -124,6 +138,14 @@ class SuperNetFile:
             out[block.row : block.row + rows, left : left + strip.shape[1]] = strip
 
 
+def _checked_shapes(shapes: Any) -> dict[str, list[int]]:  # noqa: ANN401
+    """Raises ValueError unless they are the shapes of vectors and matrices by name."""
+    for shape in shapes.values():
+        if not 1 <= len(shape) <= 2 or not all(type(size) is int and size > 0 for size in shape):
+            raise ValueError("no shape")
+    return shapes
+
+
 def needed_files(layout: Layout, small: Cut) -> dict[int | None, list[str]]:
     """The files that the network `small` needs, by the supernet's layer; None is outside of them."""
     layers: list[int | None] = [None, *(layer.source for layer in small.layers)]
@@ -141,6 +163,8 @@ def read_slice(paths: Mapping[str, Path], layout: Layout, small: Cut, digest: st
     for number, (layer, names) in enumerate(needed_files(layout, small).items(), start=-1):
         with ExitStack() as stack:
             opened = [stack.enter_context(closing(SuperNetFile(paths[name], digest))) for name in names]
+            for level, file in enumerate(opened):
+                file.check(layout, layer, level)
             for name, shape in opened[0].shapes.items():
                 renamed = name.replace(f"encoder.layers.{layer}.", f"encoder.layers.{number}.")
                 state[renamed] = _weight(opened, layout, small, name, shape)
