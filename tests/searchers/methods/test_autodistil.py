@@ -182,6 +182,7 @@ def test_limits_that_nobody_meets_together_are_refused(numbered) -> None:
         ({"max_latency": 0.01}, "No network reaches 0.01 of the time of the teacher"),
         ({"boxes": 13}, "boxes is 13: give 1 to 12"),
         ({"loss": "paper"}, "invalid choice: 'paper'"),
+        ({"window_low": 0.5}, "unrecognized arguments: --window-low"),  # candidates are all students, from no window
         (
             {"start": "scratch", "hidden_size": 8, "num_attention_heads": 4, "boxes": 1},
             "2 features cannot be split into 4 relation heads",
