@@ -35,11 +35,11 @@ def loading(source: str | Path) -> Iterator[None]:
         yield
     except (UnicodeError, json.JSONDecodeError) as error:
         raise _refused(source, error) from error
-    except HFValidationError as error:  # transformers takes what is no folder for the id of a repository
-        raise ModelFileError(
-            f"{source} is no folder, and no id of a Hub repository such as me/name: check how it is spelled."
-        ) from error
-    except (OSError, ValueError, MemoryError):
+    except (OSError, ValueError, MemoryError) as error:
+        if isinstance(error.__context__, HFValidationError):  # what is no folder is taken for an id
+            raise ModelFileError(
+                f"{source} is no folder, and no id of a Hub repository such as me/name: check how it is spelled."
+            ) from error
         raise
     except Exception as error:
         if should_reduce_batch_size(error):

@@ -1,6 +1,7 @@
 """Settings of latency limits, and of how latency is measured and predicted."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import torch
@@ -66,7 +67,7 @@ class LatencySettings(MeasuringSettings):
             limits = sorted({float(part) for part in self.max_latency.split(",")}, reverse=True)
         except ValueError as error:
             raise ValueError(f"max_latency is {self.max_latency!r}: write 0.5 or 0.5,0.33,0.25.") from error
-        if limits[-1] <= 0:
+        if not all(0 < limit < inf for limit in limits):
             raise ValueError(f"max_latency is {self.max_latency}: give shares above 0 of the reference's time.")
         return limits
 
