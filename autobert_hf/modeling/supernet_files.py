@@ -20,6 +20,7 @@ from .supernet_space import SuperNetError
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
 MAX_HEADER = 100_000_000  # as in safetensors
+BAND = 1 << 20  # bytes that are read before they are copied: they fit in a cache
 
 
 def write_files(folder: Path, state: Mapping[str, Tensor], layout: Layout, digest: str) -> None:
@@ -87,14 +88,17 @@ class SuperNetFile:
 
     def _read(self, offset: int, size: int) -> bytearray:
         buffer = bytearray(size)
-        view, done = memoryview(buffer), 0
+        self._fill(memoryview(buffer), offset)
+        return buffer
+
+    def _fill(self, view: memoryview, offset: int) -> None:
+        done = 0
         self.file.seek(offset)
-        while done < size:
+        while done < len(view):
             got = self.file.readinto(view[done:])  # type: ignore[attr-defined]  # an unbuffered file has it
             if not got:
                 raise self._damaged("it ends too early")
             done += got
-        return buffer
 
     def check(self, layout: Layout, layer: int | None, level: int) -> None:
         """That it holds the weights of this layer and level which its header lists, and no others."""
@@ -130,12 +134,35 @@ class SuperNetFile:
         dtype, place = self.entry(block)
         rows = min(out.shape[0] - block.row, block.rows)
         columns = min(out.shape[1] - block.column, block.columns)
-        for first in range(0, columns if rows > 0 else 0, STRIP):
-            width = min(STRIP, block.columns - first)
-            data = self._read(place + first * block.rows * dtype.itemsize, rows * width * dtype.itemsize)
-            strip = torch.frombuffer(data, dtype=dtype).view(rows, width)[:, : columns - first]
-            left = block.column + first
-            out[block.row : block.row + rows, left : left + strip.shape[1]] = strip
+        if rows <= 0 or columns <= 0:
+            return
+        target = out[block.row : block.row + rows, block.column : block.column + columns]
+        if full := columns // STRIP * STRIP:
+            self._read_strips(place, dtype, block.rows, target[:, :full])
+        if full < columns:
+            width = min(STRIP, block.columns - full)
+            data = self._read(place + full * block.rows * dtype.itemsize, rows * width * dtype.itemsize)
+            target[:, full:] = torch.frombuffer(data, dtype=dtype).view(rows, width)[:, : columns - full]
+
+    def _read_strips(self, place: int, dtype: torch.dtype, stored: int, target: Tensor) -> None:
+        """
+        Fills `target` from whole strips of `stored` rows each. Some rows of all strips at a time: a single strip is a
+        few bytes of each row, and would walk through the memory of all of `target`.
+        """
+        strips, row = target.shape[1] // STRIP, STRIP * dtype.itemsize
+        band = max(1, min(len(target), BAND // (strips * row)))
+        buffer = bytearray(strips * band * row)
+        view = memoryview(buffer)
+        for first in range(0, len(target), band):
+            rows = min(band, len(target) - first)
+            if rows == stored:
+                self._fill(view, place)
+            else:
+                for strip in range(strips):
+                    part = view[strip * rows * row : (strip + 1) * rows * row]
+                    self._fill(part, place + (strip * stored + first) * row)
+            read = torch.frombuffer(buffer, dtype=dtype, count=strips * rows * STRIP).view(strips, rows, STRIP)
+            target[first : first + rows].unflatten(1, (strips, STRIP)).copy_(read.transpose(0, 1))
 
 
 def _checked_shapes(shapes: Any) -> dict[str, list[int]]:  # noqa: ANN401
