@@ -20,7 +20,7 @@ from .supernet_space import SuperNetError
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
 MAX_HEADER = 100_000_000  # as in safetensors
-BAND = 1 << 20  # bytes that are read before they are copied: they fit in a cache
+BAND = 1 << 22  # bytes that are read before they are copied: few calls, and they fit in a cache
 
 
 def write_files(folder: Path, state: Mapping[str, Tensor], layout: Layout, digest: str) -> None:
