@@ -66,14 +66,19 @@ class SubNetwork:
         """The large network's, where attention implementation and sparse prediction are switched for all parts."""
         return self.large.config
 
-    def __call__(self, **batch: Any) -> Any:  # noqa: ANN401
+    @property
+    def model(self) -> Any:  # noqa: ANN401
+        """The skeleton with these weights; valid until another network wears them."""
         self.skeleton.wear(self.weights, self.cut)
         model, config = self.skeleton.model, self.large.config
         model.config.sparse_prediction = config.sparse_prediction
         model.config._attn_implementation = config._attn_implementation
         if model.training != self.training:
             model.train(self.training)
-        return model(**batch)
+        return model
+
+    def __call__(self, **batch: Any) -> Any:  # noqa: ANN401
+        return self.model(**batch)
 
 
 class Sliceable:

@@ -17,6 +17,9 @@ _HALVES = "its layers are halves of layers, with one operation each"
 _NO_ATTENTION = "a choice supernet needs a language model, and a chain may end without attention to distil"
 _NO_WORDS = "formulas have no queries, keys and values that could be compared with a teacher's"
 
+_ONE_EMBEDDING = "its networks have word embeddings of several widths, and the generator shares them"
+_BLOCKS = "its networks differ in depth and width, blocks and their maps do not"
+
 _NO_CACHE = "a chain without attention is no decoder"
 _NOT_CAUSAL = "a branched supernet has no decoders"
 _DIRECTION = {
@@ -61,6 +64,9 @@ LOSS_AND_SUPERNET: Mapping[Pair, str] = {
     ("mlm+nsp", "branched"): "",
     ("mlm+nsp", "choice"): "",
     ("mlm+nsp", "sliced"): "",
+    ("rtd", "branched"): "",
+    ("rtd", "choice"): "",
+    ("rtd", "sliced"): _ONE_EMBEDDING,
     ("next-words", "branched"): _NOT_CAUSAL,
     ("next-words", "choice"): _NO_CACHE,
     ("next-words", "sliced"): "",
@@ -82,6 +88,9 @@ LOSS_AND_SUPERNET: Mapping[Pair, str] = {
     ("mlm+relations", "branched"): _NO_WORDS,
     ("mlm+relations", "choice"): _NO_ATTENTION,
     ("mlm+relations", "sliced"): "",
+    ("blocks", "branched"): "",
+    ("blocks", "choice"): "",
+    ("blocks", "sliced"): _BLOCKS,
     ("sentences", "branched"): _NO_SCORES,
     ("sentences", "choice"): _NO_ATTENTION,
     ("sentences", "sliced"): "",

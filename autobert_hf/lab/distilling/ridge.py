@@ -25,15 +25,21 @@ class Ridge:
 
     def solve(self) -> tuple[Tensor, Tensor]:
         """Weight (out, in) and bias (out) in float32, as of `nn.Linear`."""
-        xx, xy, x, y, _ = self.sums
-        mean = x / self.rows
-        covariance = xx / self.rows - mean.outer(mean)
+        _, xy, x, y, _ = self.sums
+        mean, covariance = x / self.rows, self.covariance
         strength = self.strength * covariance.diagonal().mean()
         weight = torch.linalg.solve(
             covariance + strength * torch.eye(len(x), dtype=x.dtype, device=x.device),
             xy / self.rows - mean.outer(y / self.rows),
         ).T
         return weight.float(), (y / self.rows - weight @ mean).float()
+
+    @property
+    def covariance(self) -> Tensor:
+        """Of x, (in, in)."""
+        xx, _, x, _, _ = self.sums
+        mean = x / self.rows
+        return xx / self.rows - mean.outer(mean)
 
     @property
     def variance(self) -> float:

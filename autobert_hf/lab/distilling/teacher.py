@@ -1,12 +1,13 @@
 """The teacher of a distillation: any Hugging Face encoder, with checks that it is suitable."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
@@ -20,8 +21,8 @@ from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.data.text import vocabulary_size
 from autobert_hf.lab.distilling.adapters import HEADS, AdapterError, adapter_config, merged, tokenizer_source
 from autobert_hf.lab.distilling.sentence_vectors import sentence_vectors
-from autobert_hf.lab.distilling.signals import Signals, attention_of, signals
-from autobert_hf.lab.distilling.teacher_cache import TeacherCache
+from autobert_hf.lab.distilling.signals import Signals, attention_of, encoder_inputs, signals
+from autobert_hf.lab.distilling.teacher_cache import Answer, TeacherCache
 from autobert_hf.lab.distilling.teacher_head import head_in_words, head_of
 from autobert_hf.lab.only_errors import only_errors
 from autobert_hf.lab.own_code import OwnCodeError, own_code_refused
@@ -76,7 +77,7 @@ class Teacher:
         self.sentences = sentence_vectors(source)
         if self.sentences.behind is not None:
             self.sentences.behind.to(device)
-        self.answer: Callable[[Batch, bool], Signals] = self._signals
+        self.cache: TeacherCache | None = None
 
     @property
     def config(self) -> PreTrainedConfig:
@@ -112,11 +113,23 @@ class Teacher:
 
     @torch.no_grad()
     def signals(self, batch: Batch, attention: bool = True) -> Signals:
-        return self.answer(batch, attention)
+        return self._answer(batch, attention, lambda: self._signals(batch, attention))
+
+    @torch.no_grad()
+    def states(self, batch: Batch, layers: tuple[int, ...]) -> tuple[Tensor, ...]:
+        """Hidden states (batch, tokens, width) after so many layers; 0 for the embeddings."""
+
+        def ask() -> tuple[Tensor, ...]:
+            found = self.model(**encoder_inputs(batch), output_hidden_states=True).hidden_states
+            return tuple(found[layer] for layer in layers)
+
+        return self._answer(batch, layers, ask)
 
     def remember(self) -> None:
-        if not isinstance(self.answer, TeacherCache):
-            self.answer = TeacherCache(self.model)
+        self.cache = self.cache or TeacherCache(self.device.type)
+
+    def _answer(self, batch: Batch, what: Hashable, ask: Callable[[], Answer]) -> Answer:
+        return ask() if self.cache is None else self.cache(batch, what, ask)
 
     def _signals(self, batch: Batch, attention: bool) -> Signals:
         found = signals(self.model, batch)

@@ -1,5 +1,6 @@
 """Losses by their name for `--loss`."""
 
+from autobert_hf.lab.losses.blocks import BlockDistillation
 from autobert_hf.lab.losses.distillation import RelationsAndStates, ScoresAndStates, SentencesAndStates
 from autobert_hf.lab.losses.loss import Loss
 from autobert_hf.lab.losses.masked_words import MaskedWords, MaskedWordsAndPairs
@@ -10,6 +11,7 @@ from autobert_hf.lab.losses.relations import (
     RelationsByProbability,
     RelationsByScore,
 )
+from autobert_hf.lab.losses.replaced_tokens import ReplacedTokens
 
 
 __all__ = ["LOSSES", "Loss"]
@@ -17,6 +19,7 @@ __all__ = ["LOSSES", "Loss"]
 LOSSES: dict[str, type[Loss]] = {
     "mlm": MaskedWords,
     "mlm+nsp": MaskedWordsAndPairs,
+    "rtd": ReplacedTokens,
     "next-words": NextWords,
     "paper": ScoresAndStates,
     "relations": RelationsAndStates,
@@ -24,5 +27,6 @@ LOSSES: dict[str, type[Loss]] = {
     "relations-mse": RelationsByProbability,
     "relations-raw": RelationsByScore,
     "mlm+relations": MaskedWordsAndRelations,
+    "blocks": BlockDistillation,
     "sentences": SentencesAndStates,
 }

@@ -1,16 +1,19 @@
 """The alignment of MAGIC-A (Xu et al., 2022): sub-networks are drawn to the block outputs of an anchor."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 from transformers import PreTrainedConfig
 
 from autobert_hf.lab.data.batches import Batch
 from autobert_hf.lab.distilling.signals import real_tokens
-from autobert_hf.lab.losses.loss import Loss, Losses, Network, Score, Step
+from autobert_hf.lab.losses.loss import Loss, Losses, Network, Score, Step, model_of
+from autobert_hf.modeling.modeling_autobert import AutoBertModel, AutoBertPreTrainedModel
 
 
 class Aligned(Loss):
@@ -62,9 +65,9 @@ class Aligned(Loss):
 
     def blocks(self, of_loss: Losses, network: Network, real: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The terms of the loss, and (blocks, real tokens, width): layer-normed outputs in the same forward pass."""
-        recording = Recording(network)
-        terms = of_loss(recording)
-        states = torch.stack([recording.hidden_states[end][real] for end in self.ends]).float()
+        with outputs_of(model_of(network), self.ends) as found:
+            terms = of_loss(network)
+        states = torch.stack([found[end][real] for end in self.ends]).float()
         return terms, layer_norm(states, states.shape[-1:])
 
     def score(self, batch: Batch) -> Score:
@@ -72,18 +75,20 @@ class Aligned(Loss):
         return self.loss.score(batch)
 
 
-class Recording:
-    """A network that keeps the hidden states of its last call: those of the embeddings, then of each layer."""
+@contextmanager
+def outputs_of(model: AutoBertPreTrainedModel, numbers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
+    """Yields the outputs (batch, tokens, width) of the layers with these numbers, from 1, when the model has run."""
+    encoder, found = model.base_model, dict[int, Tensor]()
+    assert isinstance(encoder, AutoBertModel)
+    hooks = [
+        encoder.encoder.layers[number - 1].register_forward_hook(partial(_keep, found, number)) for number in numbers
+    ]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.hidden_states: tuple[Tensor, ...] = ()
 
-    @property
-    def config(self) -> PreTrainedConfig:
-        return self.network.config
-
-    def __call__(self, **batch: Any) -> Any:  # noqa: ANN401 (what the head gives)
-        answer = self.network(**batch, output_hidden_states=True)
-        self.hidden_states = answer.hidden_states
-        return answer
+def _keep(found: dict[int, Tensor], number: int, layer: nn.Module, given: tuple[Any, ...], output: Tensor) -> None:
+    found[number] = output

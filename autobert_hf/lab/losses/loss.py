@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -37,6 +37,18 @@ class Network(Protocol):
     def __call__(self, **batch: Any) -> Any: ...  # noqa: ANN401 (what a model takes, and its ModelOutput)
 
 
+class SharedNetwork(Network, Protocol):
+    """A network on the weights of a supernet."""
+
+    @property
+    def model(self) -> AutoBertPreTrainedModel: ...
+
+
+def model_of(network: Network) -> AutoBertPreTrainedModel:
+    """The module that computes it, for losses that need its layers; it is valid until another network is asked."""
+    return network if isinstance(network, AutoBertPreTrainedModel) else cast(SharedNetwork, network).model
+
+
 @dataclass(frozen=True)
 class Step:
     """Where in a training a loss is computed: all random draws of a loss derive from it."""
@@ -56,7 +68,8 @@ class Loss(nn.Module, ABC):
     are trained with the network, such as a map to the teacher's width.
 
     `rows`: the kind of text rows it needs (`packed`, `unmasked`, `pairs` or `texts`); `head`: the class of the
-    networks that it trains; `decoders`: whether these are decoders, None for either; `unit`: the unit of its value.
+    networks that it trains; `decoders`: whether these are decoders, None for either; `is_whole`: whether it trains
+    all parts of a network, so that it may be the last training; `unit`: the unit of its value.
 
     Raises:
         ValueError: for an encoder where it trains decoders, and the other way round.
@@ -67,6 +80,7 @@ class Loss(nn.Module, ABC):
     head: ClassVar[type[AutoBertPreTrainedModel]]
     needs_teacher: ClassVar[bool] = False
     decoders: ClassVar[bool | None] = False
+    is_whole: ClassVar[bool] = True
 
     def __init__(self, student: PreTrainedConfig, teacher: Teacher | None = None) -> None:
         super().__init__()
@@ -99,6 +113,10 @@ class Loss(nn.Module, ABC):
     @abstractmethod
     def score(self, batch: Batch) -> Score:
         """Sum and number of items of each term on a held-out batch, without random draws."""
+
+    def accuracy(self, network: Network, batches: Sequence[Batch]) -> float | None:
+        """The share of right answers on held-out batches; None for losses that ask for no answers."""
+        return None
 
     def fit(self, networks: Sequence[Network], batches: Sequence[Batch]) -> None:
         """Initializes the loss's own parameters in closed form; by default there are none."""

@@ -1,9 +1,10 @@
 """BERT's pre-training losses: masked-language modelling, alone or with next-sentence prediction."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedConfig
@@ -51,6 +52,19 @@ class MaskedWords(Loss):
 
         return score
 
+    @torch.no_grad()
+    def accuracy(self, network: Network, batches: Sequence[Batch]) -> float:
+        right, labelled = 0, 0
+        for batch in batches:
+            with sparse_prediction(network.config):
+                found = self.logits(network, batch).argmax(-1)
+            labels = batch["labels"][batch["labels"] != -100]
+            right, labelled = right + int((found == labels).sum()), labelled + len(labels)
+        return right / max(labelled, 1)
+
+    def logits(self, network: Network, batch: Batch) -> Tensor:
+        return network(**batch).logits
+
     def floor(self, text: Text) -> float | None:
         """The loss of a model that knows only token frequencies."""
         return text.floor
@@ -65,6 +79,9 @@ class MaskedWordsAndPairs(MaskedWords):
     unit = "nats per masked token and pair of sentences"
     rows = "pairs"
     head = AutoBertForPreTraining
+
+    def logits(self, network: Network, batch: Batch) -> Tensor:
+        return network(**batch).prediction_logits
 
     def items(self, batch: Batch) -> dict[str, int]:
         return super().items(batch) | {"nsp": len(batch["next_sentence_label"])}

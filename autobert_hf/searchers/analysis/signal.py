@@ -31,7 +31,7 @@ def signal(study: Study, noise: float | None, longer_training: str) -> dict[str,
     if main.floor is not None and best >= main.floor:
         warning = (
             f"No candidate has learned to use context: the lowest {main.label} of {len(scores)} candidates is "
-            f"{best:.3f}, and word frequencies alone give {main.floor:.3f} (the floor). Their order means nothing. "
+            f"{best:.3f}, and {main.floor:.3f} takes no context (the floor). Their order means nothing. "
             f"Train longer ({longer_training}), or on shorter rows (--length) or a smaller vocabulary (--vocab-size)."
         )
     elif noise is not None and len(scores) > 1 and spread < 2 * noise:

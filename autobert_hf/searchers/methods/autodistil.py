@@ -25,7 +25,7 @@ from autobert_hf.searchers.methods.method import Method, picks_within
 from autobert_hf.searchers.policies import POLICIES
 from autobert_hf.searchers.predicted_latency import LimitedLatency
 from autobert_hf.searchers.run import Run
-from autobert_hf.searchers.settings import LatencySettings, SearchSettings, SupernetSettings, TeacherSettings
+from autobert_hf.searchers.settings import LatencySettings, SearchSettings, SupernetSettings, TeacherStartSettings
 from autobert_hf.searchers.settings.described import described
 from autobert_hf.searchers.spaces.autodistil import MOST_BOXES, AutoDistilSpace
 from autobert_hf.searchers.strategies.exhaustive import all_within
@@ -37,7 +37,7 @@ from autobert_hf.searchers.timed_comparison import TimedComparison
 
 
 @dataclass
-class AutoDistilSettings(LatencySettings, SupernetSettings, TeacherSettings):
+class AutoDistilSettings(LatencySettings, SupernetSettings, TeacherStartSettings):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.AUTODISTIL}
     weights_alone: ClassVar[bool] = True
 

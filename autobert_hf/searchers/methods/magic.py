@@ -3,36 +3,30 @@ MAGIC (Xu et al., ICML 2022): a supernet of chains whose paths change little fro
 best one, so that they quarrel less about the shared weights. docs/methods.md maps the paper to the code.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any, ClassVar
 
 from transformers import PreTrainedModel
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.losses import LOSSES, Loss
-from autobert_hf.lab.losses.alignment import Aligned
-from autobert_hf.lab.losses.loss import Network, Step
-from autobert_hf.lab.losses.word_accuracy import word_accuracy
 from autobert_hf.lab.training.held_out import HeldOut
 from autobert_hf.lab.training.recipe import Recipe
 from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.modeling_autobert import AutoBertPreTrainedModel
 from autobert_hf.records.architecture import Architecture
-from autobert_hf.records.seeds import derive
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
+from autobert_hf.searchers.aligned_paths import AlignedPaths
 from autobert_hf.searchers.baselines.equal_bert import equal_bert
 from autobert_hf.searchers.evaluators import SupernetLoss
 from autobert_hf.searchers.methods import presets
 from autobert_hf.searchers.methods.method import Method
-from autobert_hf.searchers.policies import Anchored, MagicT, SinglePath, TopShare
-from autobert_hf.searchers.policies.policy import Policy
 from autobert_hf.searchers.run import Run
-from autobert_hf.searchers.settings import MagicSettings, NetworkSettings, SearchSettings, TextSettings
+from autobert_hf.searchers.settings import MagicSettings, SearchSettings
 from autobert_hf.searchers.spaces.chain import ChainSpace, analysis_operations, main_operations
 from autobert_hf.searchers.strategies import STRATEGIES
 from autobert_hf.searchers.supernets import ChoiceSupernet, sampled
@@ -43,7 +37,7 @@ JUDGED = 4  # held-out batches on which anchors are compared
 
 
 @dataclass
-class ChainSettings(TextSettings, NetworkSettings, MagicSettings):
+class ChainSettings(MagicSettings):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.MAGIC}
 
 
@@ -61,7 +55,8 @@ class Magic(Method):
         self.run = run
         self.text = s.open_text(run)
         self.base = s.base(self.text.tokenizer, run.team)
-        self.loss = LOSSES[s.loss](self.base)
+        self.teacher = s.open_teacher(self.text, run)
+        self.loss = LOSSES[s.loss](self.base, self.teacher)
         self.goals = s.goals(self.loss.unit, self.loss.floor(self.text))
         operations = analysis_operations if s.operations == "analysis" else main_operations
         heads = () if s.operations == "analysis" else (s.num_attention_heads,)
@@ -81,46 +76,15 @@ class Magic(Method):
         return self.run.study(strategy, self.evaluator, self.goals, s.num_trials)
 
     def train_supernet(self) -> None:
-        """Section 4 of the paper; the path of each step, and what it is aligned with, by --policy."""
-        s, run = self.settings, self.run
-        lazy = len(self.space.operations) == 2
-        walks = s.policy in ("magic-t", "magic-at")
-        paths = MagicT(self.space, s.seed, s.changes, lazy) if walks else SinglePath(self.space, s.seed)
-        policy: Policy = paths
-        loss = self.loss
-        if s.policy in ("magic-a", "magic-at"):
-            policy = anchored = self.anchored(paths)
-            loss = self.aligned(lambda step: [anchored.anchor])
-        elif s.policy == "average-alignment":
-            loss = self.aligned(self.companions)
+        s, run, operations = self.settings, self.run, len(self.space.operations)
+        batches = self.text.held_out[:JUDGED]
+        paths = AlignedPaths(s, self.supernet, self.loss, self.space.length, operations, batches, run.team)
+        policy, loss = paths.policy_and_loss()
         recipe = Recipe(s.supernet_steps, s.learning_rate, warmup=0.1, shards=s.shards)
         networks = sampled(self.supernet, policy)
+        self.loss.fit([], self.text.fitting_batches("ridge"))
         trainer = Trainer(self.supernet.module, loss, networks, recipe, run.team, [policy], s.seed)
         run.train(WEIGHTS, trainer, self.text.stream("supernet"))
-
-    def anchored(self, paths: Policy) -> Anchored:
-        s = self.settings
-        if not s.anchor_share:
-            return Anchored(paths, self.accuracy, s.anchor_every)
-        return TopShare(paths, self.accuracy, s.anchor_every, s.anchor_share, space=self.space, seed=s.seed)
-
-    def aligned(self, anchors: Callable[[Step], Sequence[Architecture]]) -> Aligned:
-        s = self.settings
-
-        def networks(step: Step) -> Sequence[Network]:
-            return [self.supernet.network(one, training=False) for one in anchors(step)]
-
-        begin = s.supernet_steps // 10
-        return Aligned(self.loss, networks, self.space.length, s.alignment, s.block, begin)
-
-    def companions(self, step: Step) -> list[Architecture]:
-        """As many paths as there are operations, drawn for each step (the paper's analysis)."""
-        rng = Random(derive(self.settings.seed, step.number, "average-alignment"))
-        return [self.space.sample(rng) for _ in self.space.operations]
-
-    def accuracy(self, architecture: Architecture) -> float:
-        batches = self.text.on_device(self.text.held_out[:JUDGED])
-        return word_accuracy(self.supernet.network(architecture, training=False), batches)
 
     def model(self, trial: Trial, train: bool | None = None) -> PreTrainedModel:
         """Trains the winner from scratch, and a BERT of equal size on as many tokens."""

@@ -11,6 +11,7 @@ from autobert_hf.searchers.settings.network import NetworkSettings
 from autobert_hf.searchers.settings.op_nas import OpNasSettings
 from autobert_hf.searchers.settings.slices import SliceSettings, SupernetSettings
 from autobert_hf.searchers.settings.teacher import TeacherSettings
+from autobert_hf.searchers.settings.teacher_start import TeacherStartSettings
 from autobert_hf.searchers.settings.text import TextSettings
 from autobert_hf.searchers.settings.tokens import TokenSettings
 
@@ -28,6 +29,7 @@ __all__ = [
     "SliceSettings",
     "SupernetSettings",
     "TeacherSettings",
+    "TeacherStartSettings",
     "TextSettings",
     "TokenSettings",
     "WindowSettings",

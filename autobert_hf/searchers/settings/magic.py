@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from autobert_hf.searchers.settings.budget import SearchSettings
+from autobert_hf.searchers.compatibility import LOSS_AND_SUPERNET
 from autobert_hf.searchers.settings.described import described
+from autobert_hf.searchers.settings.teacher import TeacherSettings
 
 
 @dataclass
-class MagicSettings(SearchSettings):
+class MagicSettings(TeacherSettings):
+    teacher_loss = "blocks"
+
     operations: Literal["main", "analysis"] = described(
         "main: MHA, FFN, CONV3, CONV5; analysis: MHA6, MHA8, FFN, FFN', CONV3, CONV5.", "main"
     )
@@ -36,5 +39,13 @@ class MagicSettings(SearchSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if reason := _refused(self.loss):
+            fitting = [loss for loss, supernet in LOSS_AND_SUPERNET if supernet == "choice" and not _refused(loss)]
+            raise ValueError(f"--loss {self.loss} does not train chains: {reason}. Choose from {', '.join(fitting)}.")
         if self.anchor_share >= 1:
             raise ValueError(f"anchor_share is {self.anchor_share}: give a share below 1, such as 0.3.")
+
+
+def _refused(loss: str) -> str:
+    """Why a supernet of chains does not learn it; empty where it does."""
+    return LOSS_AND_SUPERNET[loss, "choice"]

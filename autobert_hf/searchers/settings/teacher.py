@@ -2,19 +2,16 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.data.inputs import Inputs, model_inputs
 from autobert_hf.lab.distilling.adapters import adapter_base
-from autobert_hf.lab.distilling.teacher import Teacher, TeacherError, teacher_config
+from autobert_hf.lab.distilling.teacher import Teacher, teacher_config
 from autobert_hf.lab.distilling.teacher_head import has_task, head_in_words
 from autobert_hf.lab.losses import LOSSES, Loss
-from autobert_hf.modeling.bert_family import as_bert_config
-from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.convert import ConversionError, from_bert_config
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings.described import described
 from autobert_hf.searchers.settings.network import NetworkSettings
@@ -24,29 +21,30 @@ from autobert_hf.searchers.settings.text import TextSettings
 @dataclass
 class TeacherSettings(TextSettings, NetworkSettings):
     has_teacher = True
-    weights_alone: ClassVar[bool] = False  # whether a teacher may give its weights and teach nothing
+    teacher_loss: ClassVar[str] = "paper"  # what networks learn from a teacher unless --loss is given
 
     loss: str = described(
         "Training loss. From a teacher: paper (scores of the last attention, and last states), relations (of queries, "
         "keys, values, and states), relations-kl, -mse, -raw (these alone), sentences (cosines of sentences, and "
-        "states), mlm+relations; from text: mlm, mlm+nsp. Default: paper with a teacher, else mlm.",
+        "states), blocks (each block for itself), mlm+relations; from text: mlm, mlm+nsp. Default: mlm, and with a "
+        "teacher what the method's paper learns from it.",
         "",
     )
     teacher: str = described("Encoder to learn from, id or folder. Default: none, masked tokens only.", "", place=True)
-    start: Literal["teacher", "scratch"] = described("Initial weights and sizes of the supernet.", "teacher")
 
     def __post_init__(self) -> None:
-        self.loss = self.loss or ("paper" if self.teacher else "mlm")
+        self.loss = self.loss or (self.teacher_loss if self.teacher else "mlm")
         self.tokenizer = self.tokenizer or self.teacher
         super().__post_init__()
         if self.needs_teacher and not self.teacher:
             raise ValueError(f"{self.needs_teacher} learns from a teacher: give --teacher, or --loss mlm.")
-        if self.teacher and not self.needs_teacher and not (self.weights_alone and self.from_teacher):
+        if self.teacher and not self.needs_teacher and not self.has_its_weights:
             raise ValueError(f"--loss {self.loss} learns nothing from a teacher: leave --teacher or --loss out.")
 
     @property
-    def from_teacher(self) -> bool:
-        return bool(self.teacher) and self.start == "teacher"
+    def has_its_weights(self) -> bool:
+        """Whether the teacher's weights are of use where it teaches nothing."""
+        return False
 
     def open_teacher(self, text: Text, run: Run) -> Teacher | None:
         """Where the run begins, with a warning about a head that it does not use."""
@@ -77,24 +75,6 @@ class TeacherSettings(TextSettings, NetworkSettings):
         base = adapter_base(self.teacher)
         more = {"base of the teacher": model_inputs(base)} if base else {}
         return inputs | {"teacher": model_inputs(self.teacher)} | more
-
-    def base_config(self, vocab_size: int, pad_token_id: int) -> AutoBertConfig:
-        """With a teacher's weights, also its sizes, but not its dropout."""
-        if not self.from_teacher:
-            return super().base_config(vocab_size, pad_token_id)
-        try:
-            config = from_bert_config(
-                as_bert_config(teacher_config(self.teacher, self.length, self.trust_remote_code))
-            )
-        except ConversionError as error:
-            raise TeacherError(
-                f"The weights of {self.teacher} cannot be cut: {error} Give --start scratch."
-            ) from error
-        config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
-        unlabelled = AutoBertConfig()  # the labels are those of a head that is not there
-        config.id2label, config.label2id = unlabelled.id2label, unlabelled.label2id
-        config.problem_type, config.classifier_dropout = None, None
-        return config
 
 
 def warn_of_head(teacher: str, config: PreTrainedConfig) -> None:

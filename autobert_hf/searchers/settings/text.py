@@ -38,7 +38,7 @@ class TextSettings(TokenSettings):
     max_train_tokens: Quantity | None = described("Most tokens to train on, e.g. 100M: no more is read.", None)
 
     loss: str = described(f"What networks learn: {', '.join(LOSSES)}.", "mlm")
-    final_loss: str = described("What the winner learns in its final training. Without: as --loss.", "")
+    final_loss: str = described("What the winner learns at last. Without: as --loss; mlm after blocks.", "")
     proxy_task: list[str] = several("Judge candidates by short fine-tunings, their mean: glue/sst2, squad, a folder.")
     proxy_rows: int = described("Training rows of a proxy task.", 2000, least=1)
 
@@ -51,7 +51,8 @@ class TextSettings(TokenSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.final_loss = self.final_loss or self.loss
+        if not self.final_loss and self.loss in LOSSES:
+            self.final_loss = self.loss if LOSSES[self.loss].is_whole else "mlm"
         for option, name in (("--loss", self.loss), ("--final-loss", self.final_loss)):
             if name not in LOSSES:
                 raise ValueError(f"{option} {name} is unknown: choose from {', '.join(LOSSES)}.")
@@ -65,6 +66,10 @@ class TextSettings(TokenSettings):
         if self.needs_teacher and not self.has_teacher:
             raise ValueError(
                 f"{self.needs_teacher} needs a teacher, which this method does not have: give --loss mlm."
+            )
+        if not LOSSES[self.final_loss].is_whole:
+            raise ValueError(
+                f"--final-loss {self.final_loss} leaves word embeddings and head untrained: give mlm, or another."
             )
         _refuse_equal_names(self.proxy_task)
         if self.final_warmup + self.final_decay > 1:

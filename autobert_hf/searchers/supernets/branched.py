@@ -1,7 +1,6 @@
 """The bi-branch supernet of AutoBERT-Zero (section 3.2): each layer holds the largest attention and kernel."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from autobert_hf.modeling.modeling_autobert import (
     AutoBertConvolution,
     AutoBertDepthwiseConv,
     AutoBertForMaskedLM,
+    AutoBertForReplacedTokenDetection,
     AutoBertLanguageModel,
     AutoBertLayer,
     AutoBertPreTrainedModel,
@@ -23,6 +23,7 @@ from autobert_hf.modeling.modeling_autobert import (
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
+from autobert_hf.searchers.supernets.active import ActiveNetwork
 
 
 class ElasticConv(AutoBertDepthwiseConv):
@@ -95,26 +96,6 @@ class BranchedLayer(AutoBertLayer):
         return super().mix(x, mask, padding, cache, **kwargs)
 
 
-@dataclass(frozen=True)
-class BranchedNetwork:
-    """One architecture on the weights of a branched supernet."""
-
-    supernet: "BranchedSupernet"
-    architecture: Architecture
-    training: bool
-
-    @property
-    def config(self) -> AutoBertConfig:
-        """The supernet's configuration: all of its networks have the same widths and heads."""
-        return self.supernet.module.config
-
-    def __call__(self, **batch: Any) -> Any:  # noqa: ANN401 (what the head gives)
-        self.supernet.activate(self.architecture)
-        if self.supernet.module.training != self.training:
-            self.supernet.module.train(self.training)
-        return self.supernet.module(**batch)
-
-
 class BranchedSupernet:
     """
     The weights of every architecture of an AutoBERT-Zero space: `module` is an ordinary language model that
@@ -138,7 +119,8 @@ class BranchedSupernet:
         self.base = base
         self.make = network
         module = network(space.largest().to_config(base))
-        assert isinstance(module, AutoBertLanguageModel)  # a model with layers and word embeddings
+        # A model with layers and word embeddings.
+        assert isinstance(module, AutoBertLanguageModel | AutoBertForReplacedTokenDetection)
         self.module, config = module, module.config  # which is a copy of the one given
         self.layers: list[BranchedLayer] = []
         with torch.random.fork_rng(devices=[]):
@@ -152,8 +134,8 @@ class BranchedSupernet:
         self.module.config._attn_implementation = base._attn_implementation
         self.active = space.largest()
 
-    def network(self, architecture: Architecture, training: bool = True) -> BranchedNetwork:
-        return BranchedNetwork(self, architecture, training)
+    def network(self, architecture: Architecture, training: bool = True) -> ActiveNetwork:
+        return ActiveNetwork(self, architecture, training)
 
     def activate(self, architecture: Architecture) -> None:
         if architecture != self.active:

@@ -1,17 +1,22 @@
 """The chain supernet of MAGIC and NAS-BERT: every sub-layer holds all operations, each with weights of its own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.modeling_autobert import AutoBertLanguageModel, AutoBertLayer, AutoBertPreTrainedModel
+from autobert_hf.modeling.modeling_autobert import (
+    AutoBertForReplacedTokenDetection,
+    AutoBertLanguageModel,
+    AutoBertLayer,
+    AutoBertPreTrainedModel,
+)
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.spaces.chain import ChainSpace
+from autobert_hf.searchers.supernets.active import ActiveNetwork
 
 
 class ChoiceLayer(nn.Module):
@@ -24,26 +29,6 @@ class ChoiceLayer(nn.Module):
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return self.operations[self.active](hidden_states, *args, **kwargs)
-
-
-@dataclass(frozen=True)
-class ChoiceNetwork:
-    """One chain on the weights of a choice supernet."""
-
-    supernet: "ChoiceSupernet"
-    architecture: Architecture
-    training: bool
-
-    @property
-    def config(self) -> AutoBertConfig:
-        """The supernet's configuration: all chains have the same width between sub-layers."""
-        return self.supernet.module.config
-
-    def __call__(self, **batch: Any) -> Any:  # noqa: ANN401 (what the head gives)
-        self.supernet.activate(self.architecture)
-        if self.supernet.module.training != self.training:
-            self.supernet.module.train(self.training)
-        return self.supernet.module(**batch)
 
 
 class ChoiceSupernet:
@@ -60,7 +45,8 @@ class ChoiceSupernet:
         self.base = base
         self.make = network
         module = network(space.largest().to_config(base))
-        assert isinstance(module, AutoBertLanguageModel)  # a model with layers and word embeddings
+        # A model with layers and word embeddings.
+        assert isinstance(module, AutoBertLanguageModel | AutoBertForReplacedTokenDetection)
         self.module, config = module, module.config  # which is a copy of the one given
         self.names = [*space.operations]
         kinds = [_layer_config(space, base, name) for name in self.names]
@@ -75,8 +61,8 @@ class ChoiceSupernet:
             self.module.apply(self.module._init_weights)
         self.module.config._attn_implementation = base._attn_implementation
 
-    def network(self, architecture: Architecture, training: bool = True) -> ChoiceNetwork:
-        return ChoiceNetwork(self, architecture, training)
+    def network(self, architecture: Architecture, training: bool = True) -> ActiveNetwork:
+        return ActiveNetwork(self, architecture, training)
 
     def activate(self, architecture: Architecture) -> None:
         for layer, name in zip(self.layers, self.space.names(architecture), strict=True):

@@ -1,11 +1,14 @@
 """A teacher is asked once for each batch, and what is remembered is what it says."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import BertConfig, BertModel
 
 from autobert_hf.lab.data.batches import Batch
-from autobert_hf.lab.distilling.signals import signals
+from autobert_hf.lab.distilling.signals import Signals, signals
 from autobert_hf.lab.distilling.teacher import Teacher
 from autobert_hf.lab.distilling.teacher_cache import TeacherCache
 from autobert_hf.lab.losses.distillation import Distillation, ScoresAndStates, SentencesAndStates
@@ -36,8 +39,21 @@ def batch(seed: int, rows: int = 3, length: int = 8) -> Batch:
     return {"input_ids": words, "attention_mask": mask}
 
 
+def asker(model: Counted, **limits: int) -> Callable[..., Signals]:
+    cache = TeacherCache("cpu", **limits)
+
+    @torch.no_grad()
+    def ask(given: Batch, attention: bool = True) -> Signals:
+        def found() -> Signals:
+            return signals(model, given) if attention else replace(signals(model, given), attention=None)
+
+        return cache(given, attention, found)
+
+    return ask
+
+
 def test_the_answers_are_the_teachers(model: Counted) -> None:
-    answers = TeacherCache(model)
+    answers = asker(model)
     for seed in (0, 1, 0, 1):
         found, direct = answers(batch(seed)), signals(model, batch(seed))
         torch.testing.assert_close(found.hidden, direct.hidden, rtol=0, atol=0)
@@ -48,7 +64,7 @@ def test_the_answers_are_the_teachers(model: Counted) -> None:
 
 
 def test_same_words_with_another_mask_are_another_batch(model: Counted) -> None:
-    answers, padded = TeacherCache(model), batch(0)
+    answers, padded = asker(model), batch(0)
     whole = padded | {"attention_mask": torch.ones_like(padded["input_ids"])}
     assert not answers(padded).hidden.equal(answers(whole).hidden)
     assert answers(padded).real.sum() < answers(whole).real.sum()
@@ -56,14 +72,14 @@ def test_same_words_with_another_mask_are_another_batch(model: Counted) -> None:
 
 
 def test_same_words_in_another_shape_are_another_batch(model: Counted) -> None:
-    answers, words = TeacherCache(model), torch.arange(1, 17)
+    answers, words = asker(model), torch.arange(1, 17)
     assert answers({"input_ids": words.view(2, 8)}).hidden.shape == (2, 8, 16)
     assert answers({"input_ids": words.view(4, 4)}).hidden.shape == (4, 4, 16)
 
 
 def test_another_precision_is_another_answer(model: Counted) -> None:
     """A training in bf16 must not decide what an error in fp32 is compared with."""
-    answers = TeacherCache(model)
+    answers = asker(model)
     with torch.autocast("cpu", torch.bfloat16):
         low = answers(batch(0)).attention.query
         assert answers(batch(0)).attention.query.equal(low)
@@ -76,7 +92,7 @@ def test_another_precision_is_another_answer(model: Counted) -> None:
 @pytest.mark.parametrize("attention", [True, False])
 def test_memory_has_an_end(model: Counted, attention: bool) -> None:
     states = 3 * 8 * 16 * 4
-    answers = TeacherCache(model, most=2 * states if not attention else 5 * states)
+    answers = asker(model, most=2 * states if not attention else 5 * states)
     for seed in (0, 1, 0, 1):
         answers(batch(seed), attention)
     assert model.asked == 3  # the first batch is remembered, for the second one nothing is left

@@ -1,8 +1,11 @@
 """MAGIC's ways of training a supernet of chains."""
 
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
+import torch
+from transformers import BertConfig, BertModel, BertTokenizer
 
 from autobert_hf import search
 from autobert_hf.cli import main
@@ -35,6 +38,31 @@ def test_every_policy_trains_other_weights(text, tmp_path):
     assert len({tuple(values[:2]) for values in found.values()}) == len(policies)
 
 
+@pytest.mark.parametrize("loss", ["mlm+nsp", "rtd", "blocks"])
+def test_anchors_of_other_losses(text, tmp_path, loss):
+    """Pairs and replaced tokens have answers, right or wrong; blocks have none, and are judged by their error."""
+    given = {"loss": loss, "supernet_steps": 6}
+    if loss == "blocks":
+        given |= {"teacher": teacher(tmp_path / "teacher")}
+    found = losses(text, tmp_path / loss, policy="magic-at", **given)
+    assert found != losses(text, tmp_path / "alone", policy="magic-t", **given)
+
+
+def teacher(folder: Path) -> str:
+    words = {
+        word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *ascii_lowercase])
+    }
+    pieces = {f"##{letter}": len(words) + at for at, letter in enumerate(ascii_lowercase)}
+    tokenizer = BertTokenizer(vocab=words | pieces)
+    sizes = {"hidden_size": 24, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32}
+    model = BertModel(BertConfig(**sizes, vocab_size=len(tokenizer), max_position_embeddings=64))
+    for parameter in model.parameters():  # at the usual initialisation layers are nearly linear
+        torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
 def test_without_weight_only_the_walk_is_left(text, tmp_path):
     assert losses(text, tmp_path / "at", policy="magic-at", alignment=0) == losses(
         text, tmp_path / "t", policy="magic-t"
@@ -64,7 +92,9 @@ def test_a_limit_filters_candidates(text, tmp_path):
         (["--block", "5"], "A chain of 4 layers has no block of 5: give --block 1 to 4"),
         (["--anchor-share", "1.5"], "anchor_share is 1.5: give a share below 1"),
         (["--operations", "analysis"], "hidden_size 16 cannot be shared out to 6 heads"),
-        (["--loss", "relations"], "--loss relations needs a teacher, which this method does not have"),
+        (["--loss", "relations"], "--loss relations learns from a teacher: give --teacher, or --loss mlm"),
+        (["--loss", "relations", "--teacher", "T"], "--loss relations does not train chains: a choice supernet needs"),
+        (["--loss", "mlm", "--final-loss", "blocks", "--teacher", "T"], "--final-loss blocks leaves word embeddings"),
     ],
 )
 def test_what_cannot_be_searched(text, tmp_path, capsys, given, sentence):
