@@ -1,8 +1,8 @@
-"""Registers AutoBert with transformers' Auto classes and PEFT."""
+"""Registers AutoBert with transformers' Auto classes and PEFT, and supernets with the push of cards."""
 
 import transformers
 
-from autobert_hf import peft_defaults
+from autobert_hf import peft_defaults, supernet_hub
 from autobert_hf.modeling import modeling_autobert
 from autobert_hf.modeling.configuration_autobert import AUTO_MAP, AutoBertConfig
 
@@ -21,3 +21,4 @@ def register() -> None:
         getattr(transformers, auto_name).register(AutoBertConfig, model_class, exist_ok=True)
         model_class.register_for_auto_class(auto_name)
     peft_defaults.register()
+    supernet_hub.register()

@@ -31,6 +31,11 @@ def extract_command(arguments: Sequence[str]) -> int:
         parser.error("--architecture names a size, limits choose one: give one of the two.")
     if given.output_dir.exists():
         raise ValueError(f"{given.output_dir} is there already: give another folder, or move it away.")
+    if Path(given.supernet).is_dir() and not Path(given.supernet, "config.json").exists():
+        raise ValueError(
+            f"{given.supernet} holds no config.json: give the folder of a supernet. A search leaves its supernet in "
+            "supernet/model of its --output-dir, or one of each box in supernet/model-box-1, ..."
+        )
     with loading(given.supernet):
         config = AutoConfig.from_pretrained(given.supernet, revision=given.revision)
         if getattr(config, "supernet", None) is None:

@@ -35,6 +35,7 @@ class Upload:
     repo_id: str
     repo_type: str
     files: dict[str, Path | bytes]
+    message: str = "Model found by autobert-hf, with its card"
 
     def sizes(self) -> dict[str, int]:
         return {
@@ -78,7 +79,7 @@ def prepare(run: Path, repo_id: str, with_trials: bool = False) -> list[Upload]:
     uploads = [Upload(repo_id, "model", with_code_at_the_root(visible_files(model)) | {"README.md": text.encode()})]
     if with_trials:
         files = dataset_files(records, network.config, trials_id, repo_id)
-        uploads.append(Upload(trials_id, "dataset", dict(files)))
+        uploads.append(Upload(trials_id, "dataset", dict(files), "Search log"))
         refuse_secrets("journal.jsonl", run / "journal.jsonl")  # compressed in parquet, it could not be checked
     for upload in uploads:
         for name, content in upload.files.items():
@@ -117,9 +118,9 @@ def push(
     return [send(upload, private, revision) for upload in prepare(run, repo_id, with_trials)]
 
 
-def send(upload: Upload, private: bool, revision: str | None) -> str:
-    """Creates one repository and commits its files; returns the URL of the commit."""
-    api, what = HfApi(), dict[str, Any](repo_id=upload.repo_id, repo_type=upload.repo_type)
+def send(upload: Upload, private: bool, revision: str | None, token: str | None = None) -> str:
+    """Creates one repository and commits its files; returns the URL of the commit. `token`: by default the user's."""
+    api, what = HfApi(token=token), dict[str, Any](repo_id=upload.repo_id, repo_type=upload.repo_type)
     patiently(upload, lambda: api.create_repo(**what, private=private or None, exist_ok=True))
     if private and not patiently(upload, lambda: api.repo_info(**what)).private:
         raise PushError(
@@ -129,10 +130,9 @@ def send(upload: Upload, private: bool, revision: str | None) -> str:
         patiently(upload, lambda: api.create_branch(**what, branch=revision, exist_ok=True))
     # Not upload_folder: with hf-xet it may make several commits, and a reader could meet half of a model.
     operations = [CommitOperationAdd(name, content) for name, content in upload.files.items()]
-    message = "Search log" if upload.repo_type == "dataset" else "Model found by autobert-hf, with its card"
     commit = patiently(
         upload,
-        lambda: api.create_commit(**what, operations=operations, commit_message=message, revision=revision),
+        lambda: api.create_commit(**what, operations=operations, commit_message=upload.message, revision=revision),
     )
     return commit.commit_url
 

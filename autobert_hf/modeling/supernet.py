@@ -3,10 +3,8 @@
 import copy
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, HfApi
 from transformers import PreTrainedModel
 from transformers.dynamic_module_utils import custom_object_save
 
@@ -92,23 +90,3 @@ class AutoBertSuperNet(AutoBertPreTrainedModel):
         (folder / "README.md").write_text(card(self.space, config), encoding="utf-8")
         if push_to_hub:
             self.push_to_hub(kwargs.pop("repo_id", folder.name), **kwargs)
-
-    def push_to_hub(  # type: ignore[override]
-        self,
-        repo_id: str,
-        *,
-        private: bool | None = None,
-        token: str | bool | None = None,
-        revision: str | None = None,
-        commit_message: str = "A supernet, with its card",
-    ) -> str:
-        """Creates the repository if needed, and sends everything as one commit, whose address is returned."""
-        api = HfApi(token=token)
-        name = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        with TemporaryDirectory() as folder:
-            self.save_pretrained(folder)
-            readme = Path(folder, "README.md")
-            readme.write_text(readme.read_text(encoding="utf-8").replace("REPOSITORY", name), encoding="utf-8")
-            operations = [CommitOperationAdd(path.name, path) for path in sorted(Path(folder).iterdir())]
-            commit = api.create_commit(name, operations, commit_message=commit_message, revision=revision)
-        return str(commit.commit_url)

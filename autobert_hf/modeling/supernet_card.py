@@ -4,6 +4,7 @@ from .configuration_autobert import AutoBertConfig
 from .supernet_space import IN_LAYER, SuperNetSpace
 
 
+REPOSITORY = "REPOSITORY"  # on a saved card, where a push writes the id
 HEAD = """---
 library_name: transformers
 pipeline_tag: {task}

@@ -20,6 +20,7 @@ from .supernet_space import SuperNetError
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
 MAX_HEADER = 100_000_000  # as in safetensors
+BAND = 1 << 22  # bytes that are read before they are copied: few calls, and they fit in a cache
 
 
 def write_files(folder: Path, state: Mapping[str, Tensor], layout: Layout, digest: str) -> None:
@@ -68,9 +69,9 @@ class SuperNetFile:
         try:
             self.header: dict[str, Any] = json.loads(self._read(8, length))
             facts = json.loads(self.header.pop("__metadata__")["supernet"])
-            self.shapes: dict[str, list[int]] = facts["shapes"]
+            self.shapes: dict[str, list[int]] = _checked_shapes(facts["shapes"])
             written_for = facts["digest"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged("its header is none of a supernet") from error
         self.start = 8 + length
         if written_for != digest:
@@ -87,21 +88,38 @@ class SuperNetFile:
 
     def _read(self, offset: int, size: int) -> bytearray:
         buffer = bytearray(size)
-        view, done = memoryview(buffer), 0
+        self._fill(memoryview(buffer), offset)
+        return buffer
+
+    def _fill(self, view: memoryview, offset: int) -> None:
+        done = 0
         self.file.seek(offset)
-        while done < size:
+        while done < len(view):
             got = self.file.readinto(view[done:])  # type: ignore[attr-defined]  # an unbuffered file has it
             if not got:
                 raise self._damaged("it ends too early")
             done += got
-        return buffer
+
+    def check(self, layout: Layout, layer: int | None, level: int) -> None:
+        """That it holds the weights of this layer and level which its header lists, and no others."""
+        try:
+            fits = all(weight_axes(name)[0] == layer for name in self.shapes)
+        except (KeyError, ValueError) as error:
+            raise self._damaged("it lists weights that no layer has") from error
+        if not fits:
+            raise self._damaged("it is the file of another layer")
+        listed = {block.key for name, shape in self.shapes.items() for block in layout.blocks(name, shape, level)}
+        if listed != set(self.header):
+            odd = min(listed ^ set(self.header))
+            raise self._damaged(f"its header and its tensors differ, as by {odd}")
 
     def entry(self, block: Block) -> tuple[torch.dtype, int]:
         """dtype and place of a block, checked against the declared sizes."""
         try:
             entry = self.header[block.key]
             dtype, (begin, end) = DTYPES[entry["dtype"]], entry["data_offsets"]
-            fits = entry["shape"] == [block.rows * block.columns] and end - begin == entry["shape"][0] * dtype.itemsize
+            size = block.rows * block.columns
+            fits = entry["shape"] == [size] and begin >= 0 and end - begin == size * dtype.itemsize
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(f"it holds no {block.key}") from error
         if not fits:
@@ -116,12 +134,43 @@ class SuperNetFile:
         dtype, place = self.entry(block)
         rows = min(out.shape[0] - block.row, block.rows)
         columns = min(out.shape[1] - block.column, block.columns)
-        for first in range(0, columns if rows > 0 else 0, STRIP):
-            width = min(STRIP, block.columns - first)
-            data = self._read(place + first * block.rows * dtype.itemsize, rows * width * dtype.itemsize)
-            strip = torch.frombuffer(data, dtype=dtype).view(rows, width)[:, : columns - first]
-            left = block.column + first
-            out[block.row : block.row + rows, left : left + strip.shape[1]] = strip
+        if rows <= 0 or columns <= 0:
+            return
+        target = out[block.row : block.row + rows, block.column : block.column + columns]
+        if full := columns // STRIP * STRIP:
+            self._read_strips(place, dtype, block.rows, target[:, :full])
+        if full < columns:
+            width = min(STRIP, block.columns - full)
+            data = self._read(place + full * block.rows * dtype.itemsize, rows * width * dtype.itemsize)
+            target[:, full:] = torch.frombuffer(data, dtype=dtype).view(rows, width)[:, : columns - full]
+
+    def _read_strips(self, place: int, dtype: torch.dtype, stored: int, target: Tensor) -> None:
+        """
+        Fills `target` from whole strips of `stored` rows each. Some rows of all strips at a time: a single strip is a
+        few bytes of each row, and would walk through the memory of all of `target`.
+        """
+        strips, row = target.shape[1] // STRIP, STRIP * dtype.itemsize
+        band = max(1, min(len(target), BAND // (strips * row)))
+        buffer = bytearray(strips * band * row)
+        view = memoryview(buffer)
+        for first in range(0, len(target), band):
+            rows = min(band, len(target) - first)
+            if rows == stored:
+                self._fill(view, place)
+            else:
+                for strip in range(strips):
+                    part = view[strip * rows * row : (strip + 1) * rows * row]
+                    self._fill(part, place + (strip * stored + first) * row)
+            read = torch.frombuffer(buffer, dtype=dtype, count=strips * rows * STRIP).view(strips, rows, STRIP)
+            target[first : first + rows].unflatten(1, (strips, STRIP)).copy_(read.transpose(0, 1))
+
+
+def _checked_shapes(shapes: Any) -> dict[str, list[int]]:  # noqa: ANN401
+    """Raises ValueError unless they are the shapes of vectors and matrices by name."""
+    for shape in shapes.values():
+        if not 1 <= len(shape) <= 2 or not all(type(size) is int and size > 0 for size in shape):
+            raise ValueError("no shape")
+    return shapes
 
 
 def needed_files(layout: Layout, small: Cut) -> dict[int | None, list[str]]:
@@ -141,6 +190,8 @@ def read_slice(paths: Mapping[str, Path], layout: Layout, small: Cut, digest: st
     for number, (layer, names) in enumerate(needed_files(layout, small).items(), start=-1):
         with ExitStack() as stack:
             opened = [stack.enter_context(closing(SuperNetFile(paths[name], digest))) for name in names]
+            for level, file in enumerate(opened):
+                file.check(layout, layer, level)
             for name, shape in opened[0].shapes.items():
                 renamed = name.replace(f"encoder.layers.{layer}.", f"encoder.layers.{number}.")
                 state[renamed] = _weight(opened, layout, small, name, shape)

@@ -10,7 +10,6 @@ configuration, which is plain JSON:
 
 import hashlib
 import json
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,18 +19,12 @@ from .arithmetic import count_parameters
 from .configuration_autobert import AutoBertConfig
 from .machine import machine_name
 from .slicing import Cut, LayerCut
+from .supernet_checks import IN_LAYER, SIZES, SuperNetError, check_section
 
 
 Sizes = dict[str, Any]  # a number each, for those of a layer also one number per layer
 
-IN_LAYER = ("intermediate_size", "num_attention_heads", "head_dim")
-SIZES = ("num_hidden_layers", "hidden_size", *IN_LAYER)
 LIMITS = {"max_params": "parameters", "max_latency": "latency"}
-NAME = re.compile(r"[\w.-]{1,40}")
-
-
-class SuperNetError(ValueError):
-    """A size that a supernet does not hold, or a supernet whose files do not fit together."""
 
 
 @dataclass(frozen=True)
@@ -50,37 +43,27 @@ class SuperNetSpace:
         """Raises SuperNetError for a section that does not describe sizes of this network."""
         try:
             space = cls(**config.supernet or {})
-            space._check(config)
-        except SuperNetError:
-            raise
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except TypeError as error:
             raise SuperNetError(
                 f"The section `supernet` of the configuration is damaged ({error}): fetch config.json again."
             ) from error
+        check_section(space.to_json(), config.num_hidden_layers)
+        space._check(config)
         return space
 
     def to_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self)))
 
     def _check(self, config: AutoBertConfig) -> None:
-        whole, largest = Cut.of(config), self.corner(-1)
-        for name in SIZES:
-            low, high, step = self.box[name]
-            if not (1 <= low <= high and step >= 1 and (high - low) % step == 0):
-                raise SuperNetError(f"supernet.box: {name} is {list(self.box[name])}, not least, largest and step.")
-        for depth, layers in self.depths.items():
-            if len(layers) != int(depth):
-                raise SuperNetError(f"supernet.depths: {depth} layers are said to be {list(layers)}.")
+        whole = Cut.of(config)
         try:
-            for sizes in [largest, *(point["sizes"] for point in self.front)]:
+            for sizes in [self.corner(-1), *(point["sizes"] for point in self.front)]:
                 self.cut(sizes, config).check(whole)
         except ValueError as error:
             raise SuperNetError(
                 f"The section `supernet` does not fit the network of this configuration ({error}): one of them was "
                 "edited. Fetch config.json again."
             ) from error
-        if bad := [point["name"] for point in self.front if not NAME.fullmatch(str(point["name"]))]:
-            raise SuperNetError(f"supernet.front: {bad[0]!r} is no name: use letters, digits, dots and dashes.")
 
     def corner(self, end: int) -> Sizes:
         """The smallest (0) or largest (-1) sizes of the box."""

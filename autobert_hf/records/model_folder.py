@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
+from huggingface_hub.errors import HFValidationError
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from autobert_hf.records.files import disk_errors, sync
@@ -28,13 +29,17 @@ def loading(source: str | Path) -> Iterator[None]:
     raise errors of all kinds for damaged files. OSError and ValueError, whose messages are for users, pass.
 
     Raises:
-        ModelFileError: for all other errors but those of exhausted memory.
+        ModelFileError: for a `source` that is neither a folder nor an id, and all other errors but exhausted memory.
     """
     try:
         yield
     except (UnicodeError, json.JSONDecodeError) as error:
         raise _refused(source, error) from error
-    except (OSError, ValueError, MemoryError):
+    except (OSError, ValueError, MemoryError) as error:
+        if isinstance(error.__context__, HFValidationError):  # what is no folder is taken for an id
+            raise ModelFileError(
+                f"{source} is no folder, and no id of a Hub repository such as me/name: check how it is spelled."
+            ) from error
         raise
     except Exception as error:
         if should_reduce_batch_size(error):

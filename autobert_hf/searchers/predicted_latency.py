@@ -20,7 +20,7 @@ from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.seeds import derive
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.run import Run
-from autobert_hf.searchers.settings.latency import LatencySettings, MeasuringSettings
+from autobert_hf.searchers.settings.latency import LatencySettings, MeasuringSettings, WindowSettings
 from autobert_hf.searchers.space_summary import LimitError
 from autobert_hf.searchers.spaces.space import Space
 
@@ -116,10 +116,22 @@ class PredictedLatency:
             )
 
 
-class WindowedLatency(PredictedLatency):
-    """With the latency windows of AutoTinyBERT around the limits."""
+class LimitedLatency(PredictedLatency):
+    """With the limits that candidates have to meet."""
 
     settings: LatencySettings
+
+    def limit_of(self, trial: Trial) -> float:
+        """The tightest limit that the candidate meets; the loosest one if it meets none."""
+        limits = self.settings.limits_of_latency
+        kept = [limit for limit in limits if trial.scores["latency"] <= self.settings.slack * limit]
+        return min(kept, default=limits[0])
+
+
+class WindowedLatency(LimitedLatency):
+    """With the latency windows of AutoTinyBERT around the limits."""
+
+    settings: WindowSettings
 
     def window(self, limit: float, samples: Iterable[Architecture]) -> tuple[float, float]:
         """
@@ -129,12 +141,6 @@ class WindowedLatency(PredictedLatency):
         low, most = self.settings.window_low, self.settings.window_high * limit
         reached = max((time for time in map(self, samples) if time <= most), default=limit)
         return low * min(limit, reached), most
-
-    def limit_of(self, trial: Trial) -> float:
-        """The tightest limit that the candidate meets; the loosest one if it meets none."""
-        limits = self.settings.limits_of_latency
-        kept = [limit for limit in limits if trial.scores["latency"] <= self.settings.slack * limit]
-        return min(kept, default=limits[0])
 
 
 def linear(

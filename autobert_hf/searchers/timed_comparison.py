@@ -15,7 +15,7 @@ from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.study import Study
 from autobert_hf.records.trial import Trial
 from autobert_hf.searchers.baselines.at_latency import untrained
-from autobert_hf.searchers.predicted_latency import WindowedLatency
+from autobert_hf.searchers.predicted_latency import LimitedLatency
 from autobert_hf.searchers.run import Run
 
 
@@ -28,7 +28,7 @@ class TimedComparison:
 
     run: Run
     trial: Trial
-    latency: WindowedLatency
+    latency: LimitedLatency
     text: Text
     teacher: Teacher | None
 

@@ -29,3 +29,9 @@ def test_what_is_refused(folder, tmp_path, capsys):
         assert said in capsys.readouterr().err
     assert main(["extract", str(folder), str(tmp_path)]) == 1
     assert "there already" in capsys.readouterr().err
+    for source, said in [
+        ("/nope", "/nope is no folder, and no id of a Hub"),
+        (tmp_path, "supernet/model of its --out"),
+    ]:
+        assert main(["extract", str(source), str(tmp_path / "out")]) == 1
+        assert said in capsys.readouterr().err

@@ -30,7 +30,7 @@ def hub(tmp_path, monkeypatch, undrawn):
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(pushing, "HfApi", lambda: HfApi(endpoint=hub.url))
+        monkeypatch.setattr(pushing, "HfApi", lambda **given: HfApi(endpoint=hub.url, **given))
         monkeypatch.setattr("time.sleep", lambda seconds: None)
         yield hub
 

@@ -198,11 +198,23 @@ def test_contains_and_nearest():
         (lambda c: c["supernet"]["box"].update(hidden_size=[12, 52, 4]), "does not fit the network"),
         (lambda c: c["supernet"]["box"].update(hidden_size=[16, 48, 4]), "one of them was changed"),
         (lambda c: c["supernet"]["depths"].update({"2": [0, 1]}), "one of them was changed"),
-        (lambda c: c["supernet"]["depths"].update({"2": [0, 1, 2]}), "2 layers are said to be"),
+        (lambda c: c["supernet"]["depths"].update({"2": [0, 1, 2]}), "2'. is .0, 1, 2., not so many"),
         (lambda c: c["supernet"]["front"][0]["sizes"].update(hidden_size=20), "one of them was changed"),
-        (lambda c: c["supernet"].update(box={}), "damaged"),
+        (lambda c: c["supernet"].update(box={}), "damaged: box is {}"),
         (lambda c: c["supernet"].update(more=1), "damaged"),
         (lambda c: c.update(vocab_size=101), "one of them was changed"),
+        (lambda c: c["supernet"]["box"].update(head_dim=[]), r"box.head_dim is \[\], not least, largest and step"),
+        (lambda c: c["supernet"]["box"].update(head_dim=[3, 12, True]), "box.head_dim"),
+        (lambda c: c["supernet"]["depths"].update({"2": [0, 9]}), "different layers of 0 to 3"),
+        (lambda c: c["supernet"].update(front=None), "front is None"),
+        (lambda c: c["supernet"]["front"].append(c["supernet"]["front"][0]), "names that differ"),
+        (lambda c: c["supernet"]["front"][0].update(name=None), r"front\[0\].name is None"),
+        (lambda c: c["supernet"]["front"][0]["sizes"].update(num_hidden_layers=0), "sizes.num_hidden_layers is 0"),
+        (lambda c: c["supernet"]["front"][0]["sizes"].update(head_dim=[3]), r"sizes.head_dim is \[3\]"),
+        (lambda c: c["supernet"]["front"][0].update(scores=None), r"front\[0\].scores is None"),
+        (lambda c: c["supernet"]["front"][1]["scores"].update(latency="fast"), "scores.latency is 'fast'"),
+        (lambda c: c["supernet"].update(machine=3), "machine is 3"),
+        (lambda c: c["supernet"]["quality"].pop("direction"), "quality is .* minimize or maximize"),
     ],
 )
 def test_an_edited_configuration_is_refused(folder, tmp_path, change, said):
@@ -228,6 +240,60 @@ def test_damaged_files_are_refused(folder, tmp_path, damage):
     else:
         file.write_bytes(file.read_bytes()[: 1000 if damage == "short" else 0])
     with pytest.raises((SuperNetError, OSError), match="supernet-002-0"):
+        AutoModel.from_pretrained(copy, architecture="2x")
+
+
+def header_of(file):
+    """The header of a safetensors file, and what our key of its metadata says."""
+    raw = file.read_bytes()
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    return header, json.loads(header["__metadata__"]["supernet"])
+
+
+def rewrite_header(file, header):
+    raw, text = file.read_bytes(), json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + int.from_bytes(raw[:8], "little") :])
+
+
+NORM = "autobert.encoder.layers.2.mixer_norm.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda header, facts: facts["shapes"].pop(NORM), f"its header and its tensors differ, as by {NORM}:below"),
+        (lambda header, facts: header.pop(f"{NORM}:below"), "its header and its tensors differ"),
+        (lambda header, facts: facts["shapes"].update({"encoder.layers.2.more.weight": [3]}), "that no layer has"),
+        (lambda header, facts: facts["shapes"].update({NORM: [0]}), "none of a supernet"),
+        (lambda header, facts: facts["shapes"].update({NORM: "a"}), "none of a supernet"),
+        (lambda header, facts: header[f"{NORM}:below"].update(data_offsets=[-48, 0]), "has the shape"),
+    ],
+)
+def test_tensors_that_do_not_match_the_declared_sizes_are_refused(folder, tmp_path, change, said):
+    """In particular, no weight is left at random because a file does not list it."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    file = copy / "supernet-002-0.safetensors"
+    header, facts = header_of(file)
+    change(header, facts)
+    header["__metadata__"]["supernet"] = json.dumps(facts)
+    rewrite_header(file, header)
+    with pytest.raises(SuperNetError, match=said):
+        AutoModel.from_pretrained(copy, architecture="2x")
+
+
+@pytest.mark.parametrize("header", [None, [], 3, "x" * 9])
+def test_a_header_of_another_kind_is_refused(folder, tmp_path, header):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    rewrite_header(copy / "supernet-002-0.safetensors", header)
+    with pytest.raises(SuperNetError, match="supernet-002-0.safetensors is damaged"):
+        AutoModel.from_pretrained(copy, architecture="2x")
+
+
+@pytest.mark.parametrize(("source", "said"), [("001-0", "of another layer"), ("002-1", "its header and its tensors")])
+def test_exchanged_files_are_refused(folder, tmp_path, source, said):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    shutil.copy(copy / f"supernet-{source}.safetensors", copy / "supernet-002-0.safetensors")
+    with pytest.raises(SuperNetError, match=said):
         AutoModel.from_pretrained(copy, architecture="2x")
 
 

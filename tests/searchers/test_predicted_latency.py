@@ -15,7 +15,7 @@ from autobert_hf.records.json_files import read_record, write_record
 from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers.baselines.default_rule import default_rules
 from autobert_hf.searchers.predicted_latency import WindowedLatency, linear, mean_sizes, set_aside
-from autobert_hf.searchers.settings import LatencySettings
+from autobert_hf.searchers.settings import WindowSettings
 from autobert_hf.searchers.space_summary import LimitError
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 
@@ -41,7 +41,7 @@ def latency(run, reference):
     """With a predictor that was not measured; settings as they are asked for."""
 
     def latency(**settings):
-        made = WindowedLatency(run, SPACE, BASE, reference, LatencySettings(output_dir="", **settings))
+        made = WindowedLatency(run, SPACE, BASE, reference, WindowSettings(output_dir="", **settings))
         made.predict = linear(PREDICTOR, BASE, SPACE)
         return made
 
@@ -114,7 +114,7 @@ def measured(monkeypatch):
 
 
 def test_a_machine_is_measured_once_and_another_one_again(run, reference, measured):
-    settings = LatencySettings(output_dir="", latency_samples=6, latency_length=16, max_latency="3")
+    settings = WindowSettings(output_dir="", latency_samples=6, latency_length=16, max_latency="3")
 
     def new():
         return WindowedLatency(run, SPACE, BASE, reference, settings)
@@ -137,7 +137,7 @@ def test_a_machine_is_measured_once_and_another_one_again(run, reference, measur
 
 def test_a_deleted_predictor_is_fitted_again_and_its_trials_stay(run, reference, measured):
     """What the message about a damaged one advises."""
-    settings = LatencySettings(output_dir="", latency_samples=6, latency_length=16, max_latency="3")
+    settings = WindowSettings(output_dir="", latency_samples=6, latency_length=16, max_latency="3")
     first = WindowedLatency(run, SPACE, BASE, reference, settings)
     first.measure()
     path, times = run.path / "report" / "predictor.json", [*measured]

@@ -11,7 +11,7 @@ from autobert_hf.records.json_files import read_record
 from autobert_hf.records.study import journal_file
 from autobert_hf.records.trial import Proposal, Trial
 from autobert_hf.searchers import timed_comparison
-from autobert_hf.searchers.predicted_latency import WindowedLatency
+from autobert_hf.searchers.predicted_latency import LimitedLatency
 from autobert_hf.searchers.settings import LatencySettings
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
 from autobert_hf.searchers.timed_comparison import TimedComparison
@@ -50,7 +50,7 @@ def measured(monkeypatch):
 def comparison(run, baseline, text):
     settings = LatencySettings(output_dir="", max_latency="0.8,0.5")
     base = AutoBertConfig(**SIZES)
-    latency = WindowedLatency(run, AutoTinyBertSpace.within(base), base, (baseline, "the teacher"), settings)
+    latency = LimitedLatency(run, AutoTinyBertSpace.within(base), base, (baseline, "the teacher"), settings)
     run.record("goals", Goals((GOALS["loss"],)).to_json())
     return TimedComparison(run, TRIAL, latency, text, None)
 

@@ -23,7 +23,7 @@ from autobert_hf.searchers.evaluators import SupernetLoss
 from autobert_hf.searchers.methods import presets
 from autobert_hf.searchers.methods.method import Method, picks_within
 from autobert_hf.searchers.policies import POLICIES
-from autobert_hf.searchers.predicted_latency import WindowedLatency
+from autobert_hf.searchers.predicted_latency import LimitedLatency
 from autobert_hf.searchers.run import Run
 from autobert_hf.searchers.settings import LatencySettings, SearchSettings, SupernetSettings, TeacherStartSettings
 from autobert_hf.searchers.settings.described import described
@@ -80,7 +80,7 @@ class AutoDistil(Method):
         self.latency = None
         if s.max_latency:
             reference = s.reference(self.teacher)
-            self.latency = WindowedLatency(run, self.space, self.base, reference, s, s.latency_predictor)
+            self.latency = LimitedLatency(run, self.space, self.base, reference, s, s.latency_predictor)
         self.limits = [Limits({**s.limits.most, **own.most}) for own in s.limits_by_folder.values()]
         self.goals = replace(s.goals(self.loss.unit, self.loss.floor(self.text)), limits=self.limits[0])
         self.tasks = s.tasks(self.text, run.team)

@@ -27,7 +27,7 @@ from autobert_hf.searchers.methods.method import Method, picks_within
 from autobert_hf.searchers.policies import BatchWise
 from autobert_hf.searchers.predicted_latency import WindowedLatency
 from autobert_hf.searchers.run import Run
-from autobert_hf.searchers.settings import LatencySettings, SearchSettings, SliceSettings, described
+from autobert_hf.searchers.settings import SearchSettings, SliceSettings, WindowSettings, described
 from autobert_hf.searchers.settings.teacher_start import TeacherStartSettings
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace, is_stock
 from autobert_hf.searchers.spaces.latency_windows import LatencyWindows
@@ -39,7 +39,7 @@ from autobert_hf.searchers.timed_comparison import TimedComparison
 
 
 @dataclass
-class AutoTinyBertSettings(LatencySettings, SliceSettings, TeacherStartSettings):
+class AutoTinyBertSettings(WindowSettings, SliceSettings, TeacherStartSettings):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": presets.AUTOTINYBERT}
 
     learning_rate: float = described("Peak learning rate of all trainings; 1e-3 is better from scratch.", 3e-4)

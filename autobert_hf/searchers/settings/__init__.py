@@ -4,7 +4,7 @@ from autobert_hf.searchers.settings.budget import SearchSettings
 from autobert_hf.searchers.settings.described import described, several
 from autobert_hf.searchers.settings.front import FrontSettings
 from autobert_hf.searchers.settings.front_training import FrontTrainingSettings
-from autobert_hf.searchers.settings.latency import LatencySettings, MeasuringSettings
+from autobert_hf.searchers.settings.latency import LatencySettings, MeasuringSettings, WindowSettings
 from autobert_hf.searchers.settings.layer_ranges import LayerRangeSettings
 from autobert_hf.searchers.settings.magic import MagicSettings
 from autobert_hf.searchers.settings.network import NetworkSettings
@@ -32,6 +32,7 @@ __all__ = [
     "TeacherStartSettings",
     "TextSettings",
     "TokenSettings",
+    "WindowSettings",
     "described",
     "several",
 ]

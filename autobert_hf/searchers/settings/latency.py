@@ -1,6 +1,7 @@
 """Settings of latency limits, and of how latency is measured and predicted."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import torch
@@ -46,8 +47,6 @@ class MeasuringSettings(SearchSettings):
 @dataclass
 class LatencySettings(MeasuringSettings):
     max_latency: str = described("Maximum latency relative to the reference; 0.5,0.33 gives two models.", "0.5")
-    window_low: float = described("Lower end of a candidate's latency window, as a share of the limit.", 0.85)
-    window_high: float = described("Upper end of the window; 1.10 in AutoTinyBERT.", 1.0)
     latency_reference: str = described(
         "Encoder to compare with. Default: the teacher, else BERT-base.", "", place=True
     )
@@ -57,8 +56,6 @@ class LatencySettings(MeasuringSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.window_low < self.window_high:
-            raise ValueError(f"The window {self.window_low} to {self.window_high} is empty: give the lower end first.")
         self.limits_of_latency  # noqa: B018 (raises if invalid)
 
     @property
@@ -70,7 +67,7 @@ class LatencySettings(MeasuringSettings):
             limits = sorted({float(part) for part in self.max_latency.split(",")}, reverse=True)
         except ValueError as error:
             raise ValueError(f"max_latency is {self.max_latency!r}: write 0.5 or 0.5,0.33,0.25.") from error
-        if limits[-1] <= 0:
+        if not all(0 < limit < inf for limit in limits):
             raise ValueError(f"max_latency is {self.max_latency}: give shares above 0 of the reference's time.")
         return limits
 
@@ -86,7 +83,7 @@ class LatencySettings(MeasuringSettings):
     @property
     def slack(self) -> float:
         """The factor of a limit up to which a predicted latency counts as meeting it."""
-        return max(self.window_high, 1.0)
+        return 1.0
 
     def inputs(self) -> Inputs:
         given = self.latency_reference
@@ -101,3 +98,20 @@ class LatencySettings(MeasuringSettings):
             return teacher.model, "the teacher"
         with torch.random.fork_rng(devices=[]):
             return BertModel(BertConfig(), add_pooling_layer=False).eval(), "BERT-base"
+
+
+@dataclass
+class WindowSettings(LatencySettings):
+    """For searches whose candidates are drawn from a window below each limit."""
+
+    window_low: float = described("Lower end of a candidate's latency window, as a share of the limit.", 0.85)
+    window_high: float = described("Upper end of the window; 1.10 in AutoTinyBERT.", 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.window_low < self.window_high:
+            raise ValueError(f"The window {self.window_low} to {self.window_high} is empty: give the lower end first.")
+
+    @property
+    def slack(self) -> float:
+        return max(self.window_high, 1.0)

@@ -180,8 +180,10 @@ def test_limits_that_nobody_meets_together_are_refused(numbered) -> None:
     [
         ({"max_flops": 10}, "keeps within the limits; the smallest of them have"),
         ({"max_latency": 0.01}, "No network reaches 0.01 of the time of the teacher"),
+        ({"max_latency": "nan"}, "max_latency is nan: give shares above 0"),
         ({"boxes": 13}, "boxes is 13: give 1 to 12"),
         ({"loss": "paper"}, "invalid choice: 'paper'"),
+        ({"window_low": 0.5}, "unknown arguments: --window-low"),  # all students are scored: no window
         (
             {"start": "scratch", "hidden_size": 8, "num_attention_heads": 4, "boxes": 1},
             "2 features cannot be split into 4 relation heads",

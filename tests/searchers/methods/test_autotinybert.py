@@ -104,6 +104,29 @@ def trials(folder: Path) -> list[dict[str, Any]]:
     return records
 
 
+def test_its_supernet_serves_every_size(finished: Path, tmp_path: Path) -> None:
+    """In the form of `AutoBertSuperNet`: by the names of its front, by limits and by sizes, bitwise as extracted."""
+    folder = finished / "supernet" / "model"
+    space = AutoConfig.from_pretrained(folder).supernet
+    study = autobert_hf.load_study(finished)
+    with study.opened() as method:
+        method.start.load(method.supernet)
+        for point in space["front"]:
+            trial = next(one for one in study.trials if one.scores == point["scores"])
+            expected = method.supernet.extract(trial.architecture).state_dict()
+            for architecture in (point["name"], point["sizes"]):
+                served = AutoModel.from_pretrained(folder, architecture=architecture).state_dict()
+                assert served.keys() == expected.keys()
+                assert all(torch.equal(served[name], tensor) for name, tensor in expected.items())
+    assert space["front"] and all(point["name"].endswith("x") for point in space["front"])
+    most = max(point["scores"]["latency"] for point in space["front"])
+    assert AutoModel.from_pretrained(folder, architecture={"max_latency": most}).config.supernet is None
+    autobert_hf.AutoBertSuperNet.from_pretrained(folder).extract("smallest").save_pretrained(tmp_path)
+    smallest = AutoModel.from_pretrained(folder, architecture="smallest").state_dict()
+    saved = AutoModel.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(saved[name], tensor) for name, tensor in smallest.items())
+
+
 def report(folder: Path, name: str) -> Any:  # noqa: ANN401 (JSON)
     return read_record(folder / "report" / f"{name}.json")
 
