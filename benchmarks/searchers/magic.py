@@ -70,6 +70,7 @@ class Study:
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
+        self.base._attn_implementation = "sdpa"
         self.space = ChainSpace(main_operations(given.width), given.layers, given.width)
         asked = {name: getattr(given, name) for name in ASKED}
         output = given.output

@@ -10,5 +10,5 @@ def test_an_encoder_does_not_learn_next_words(option):
     message = (
         f"--{option.replace('_', '-')} next-words trains decoders, and this run searches for encoders: choose from"
     )
-    with pytest.raises(ValueError, match=message + " mlm, mlm\\+nsp, paper"):
+    with pytest.raises(ValueError, match=message + " mlm, mlm\\+nsp, rtd, paper"):
         AutoBertZeroSettings(output_dir="out", **{option: "next-words"})

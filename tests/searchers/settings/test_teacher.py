@@ -23,7 +23,7 @@ from autobert_hf.lab.data.batches import Text
 from autobert_hf.lab.distilling.teacher import TeacherError
 from autobert_hf.lab.training.team import Team
 from autobert_hf.searchers.run import Run
-from autobert_hf.searchers.settings import TeacherSettings
+from autobert_hf.searchers.settings import TeacherSettings, TeacherStartSettings
 
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("start", ["scratch", "teacher"])
 def test_rows_longer_than_it_reads_are_refused(folder: Path, team: Team, start: str, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", 0, team)
-    settings = TeacherSettings("run", teacher=str(folder), length=41, start=start)
+    settings = TeacherStartSettings("run", teacher=str(folder), length=41, start=start)
     text = Text(BertTokenizer.from_pretrained(folder), None, [], 0.0, team.device)
     with pytest.raises(TeacherError, match="takes 40 tokens, --length is 41: give less"):
         settings.open_teacher(text, run)
