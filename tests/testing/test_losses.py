@@ -13,26 +13,32 @@ from autobert_hf.lab.losses.head_loss import HeadLoss
 from autobert_hf.lab.losses.loss import Losses, Network, Score, Step
 from autobert_hf.lab.losses.masked_words import MaskedWords
 from autobert_hf.modeling.modeling_autobert import AutoBertForSequenceClassification
+from autobert_hf.searchers.compatibility import LOSS_AND_SUPERNET
 from autobert_hf.searchers.spaces.autotinybert import AutoTinyBertSpace
-from autobert_hf.searchers.supernets import SlicedSupernet
+from autobert_hf.searchers.supernets import ChoiceSupernet, SlicedSupernet
+from autobert_hf.searchers.supernets.supernet import Supernet
 from autobert_hf.testing import check_loss
 
-from .world import World
+from .world import CHAIN, World
 
 
-def check(world: World, loss: Loss, batch: Batch) -> None:
-    """On a smaller network, whose heads are the teacher's, and on its weights in the largest."""
-    space = AutoTinyBertSpace.within(world.base, part_of_heads=True, width_step=4, inner_step=8)
-    supernet = SlicedSupernet(space, world.network(loss))
-    architecture = space.sample(Random(5))
-    assert architecture != space.largest()
+def check(world: World, loss: Loss, batch: Batch, is_sliced: bool = True) -> None:
+    """On a smaller network, whose heads are the teacher's, and on its weights in the largest; or on a chain."""
+    supernet: Supernet
+    if is_sliced:
+        space = AutoTinyBertSpace.within(world.base, part_of_heads=True, width_step=4, inner_step=8)
+        supernet = SlicedSupernet(space, world.network(loss))
+    else:
+        supernet = ChoiceSupernet(CHAIN, world.base, 0, loss.network)
+    architecture = supernet.space.sample(Random(5))
+    assert architecture != supernet.space.largest()
     check_loss(loss, supernet.extract(architecture), supernet.network(architecture, training=False), batch)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses(world: World, name: str) -> None:
     loss = world.loss(name)
-    check(world, loss, world.batch(loss.rows))
+    check(world, loss, world.batch(loss.rows), is_sliced=not LOSS_AND_SUPERNET[name, "sliced"])
 
 
 def test_the_loss_of_a_head(world: World) -> None:

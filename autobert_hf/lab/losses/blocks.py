@@ -12,7 +12,7 @@ from autobert_hf.lab.distilling.block_maps import BlockMaps
 from autobert_hf.lab.distilling.ridge import ridge
 from autobert_hf.lab.distilling.signals import DistillationError, real_tokens
 from autobert_hf.lab.distilling.teacher import Teacher
-from autobert_hf.lab.losses.loss import Loss, Losses, Network, Score, Step, model_of
+from autobert_hf.lab.losses.loss import Loss, Losses, Network, Step, model_of
 from autobert_hf.modeling.layers_alone import run_layers
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM
 
@@ -83,15 +83,6 @@ class BlockDistillation(Loss):
         found = run_layers(model_of(network), layers, maps.into(states[index]), batch.get("attention_mask"))
         error = (maps.out_of(found[real]).float() - states[index + 1][real].float()).square().mean(-1).sum()
         return error / maps.floor / len(self.maps)
-
-    def score(self, batch: Batch) -> Score:
-        own = self.items(batch)
-        losses = self(batch, dict.fromkeys(own, 1), Step())
-
-        def score(network: Network) -> dict[str, tuple[float, int]]:
-            return {name: (value.item(), own[name]) for name, value in losses(network).items()}
-
-        return score
 
     def fit(self, networks: Sequence[Network], batches: Sequence[Batch]) -> None:
         """Starts the maps from the best linear ones between the teacher's states, tested on a third."""

@@ -110,9 +110,18 @@ class Loss(nn.Module, ABC):
         networks of a batch share, such as a teacher's signals, is computed once, here.
         """
 
-    @abstractmethod
     def score(self, batch: Batch) -> Score:
-        """Sum and number of items of each term on a held-out batch, without random draws."""
+        """
+        Sum and number of items of each term on a held-out batch; draws are those of the first step. For losses whose
+        `forward` gives sums over `items`; others have their own.
+        """
+        own = self.items(batch)
+        losses = self(batch, dict.fromkeys(own, 1), Step())
+
+        def score(network: Network) -> dict[str, tuple[float, int]]:
+            return {name: (value.item(), own[name]) for name, value in losses(network).items()}
+
+        return score
 
     def accuracy(self, network: Network, batches: Sequence[Batch]) -> float | None:
         """The share of right answers on held-out batches; None for losses that ask for no answers."""

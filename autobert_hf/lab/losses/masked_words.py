@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedConfig
 
 from autobert_hf.lab.data.batches import Batch, Text
-from autobert_hf.lab.losses.loss import Loss, Losses, Network, Score, Step
+from autobert_hf.lab.losses.loss import Loss, Losses, Network, Step
 from autobert_hf.modeling.modeling_autobert import AutoBertForMaskedLM, AutoBertForPreTraining, AutoBertPreTrainedModel
 
 
@@ -42,15 +42,6 @@ class MaskedWords(Loss):
                 return {"mlm": network(**batch, num_items_in_batch=number).loss}
 
         return losses
-
-    def score(self, batch: Batch) -> Score:
-        own = self.items(batch)
-        losses = self(batch, dict.fromkeys(own, 1), Step())
-
-        def score(network: Network) -> dict[str, tuple[float, int]]:
-            return {name: (value.item(), own[name]) for name, value in losses(network).items()}
-
-        return score
 
     @torch.no_grad()
     def accuracy(self, network: Network, batches: Sequence[Batch]) -> float:

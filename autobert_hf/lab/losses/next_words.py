@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from autobert_hf.lab.data.batches import Batch, Text
-from autobert_hf.lab.losses.loss import Loss, Losses, Network, Score, Step
+from autobert_hf.lab.losses.loss import Loss, Losses, Network, Step
 from autobert_hf.modeling.modeling_autobert import AutoBertForCausalLM
 from autobert_hf.records.trainings import NEXT_WORDS_UNIT
 
@@ -38,10 +38,6 @@ class NextWords(Loss):
             return {"words": total / number}
 
         return losses
-
-    def score(self, batch: Batch) -> Score:
-        own, losses = self.items(batch), self(batch, {"words": 1}, Step())
-        return lambda network: {"words": (losses(network)["words"].item(), own["words"])}
 
     def floor(self, text: Text) -> float:
         """The loss of a model that knows only token frequencies."""

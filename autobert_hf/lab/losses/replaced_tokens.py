@@ -9,7 +9,7 @@ from transformers import PreTrainedConfig
 
 from autobert_hf.lab.data.batches import Batch, Text
 from autobert_hf.lab.distilling.signals import encoder_inputs, real_tokens
-from autobert_hf.lab.losses.loss import Loss, Losses, Network, Score, Step, model_of
+from autobert_hf.lab.losses.loss import Loss, Losses, Network, Step, model_of
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
 from autobert_hf.modeling.modeling_autobert import (
     AutoBertForReplacedTokenDetection,
@@ -103,15 +103,6 @@ class ReplacedTokens(Loss):
         found = original.clone()
         found[labelled] = (logits - (-noise.to(logits.device).log()).log()).argmax(-1)  # Gumbel: a draw of softmax
         return batch | {"input_ids": found, "labels": (found != original).long()}
-
-    def score(self, batch: Batch) -> Score:
-        own = self.items(batch)
-        losses = self(batch, dict.fromkeys(own, 1), Step())
-
-        def score(network: Network) -> dict[str, tuple[float, int]]:
-            return {name: (value.item(), own[name]) for name, value in losses(network).items()}
-
-        return score
 
     @torch.no_grad()
     def accuracy(self, network: Network, batches: Sequence[Batch]) -> float:
