@@ -68,6 +68,8 @@ class Magic(Method):
         self.supernet = ChoiceSupernet(self.space, self.base, s.seed, self.loss.network)
         self.supernets = {"supernet": self.supernet}
         self.tasks = s.tasks(self.text, run.team)
+        sizes = self.space.length, len(self.space.operations)
+        self.aligned = AlignedPaths(s, self.supernet, self.loss, *sizes, self.text.held_out[:JUDGED], run.team)
         held_out = HeldOut(self.loss, self.text.held_out, run.team)
         self.evaluator = SupernetLoss(self.supernet, held_out, self.base, tasks=self.tasks)
 
@@ -93,10 +95,8 @@ class Magic(Method):
     def train_supernet(self, candidates: list[Architecture]) -> list[Architecture]:
         """Returns the candidates; with --strategy shrinking those that remain."""
         s, run, batches = self.settings, self.run, self.text.stream("supernet")
-        judged, operations = self.text.held_out[:JUDGED], len(self.space.operations)
-        aligned = AlignedPaths(s, self.supernet, self.loss, self.space.length, operations, judged, run.team)
-        paths = Survivors(aligned.paths(), s.seed)
-        policy, loss = aligned.aligned(paths)
+        paths = Survivors(self.aligned.paths(), s.seed)
+        policy, loss = self.aligned.aligned(paths)
         recipe = Recipe(s.supernet_steps, s.learning_rate, warmup=0.1, shards=s.shards)
         networks = sampled(self.supernet, policy)
         self.loss.fit([], self.text.fitting_batches("ridge"))
@@ -113,7 +113,7 @@ class Magic(Method):
         """Trains the winner from scratch, and a BERT of equal size on as many tokens."""
         s, run = self.settings, self.run
         if train is False:
-            run.load(WEIGHTS, self.supernet.module, self.loss)
+            self.load_weights()
             return self.supernet.extract(trial.architecture)
         found = run.fresh(lambda: self.network(trial.architecture.to_config(self.base)), "found")
         bert = run.fresh(lambda: self.network(equal_bert(self.whole_layers(), found.config)), "rival")
@@ -124,8 +124,13 @@ class Magic(Method):
         """Two sub-layers are a layer of BERT."""
         return Architecture.of([], num_hidden_layers=max(self.space.length // 2, 1)).to_config(self.base)
 
+    def load_weights(self) -> None:
+        """Of the supernet, and of the loss that it was trained with, under their names there."""
+        _, loss = self.aligned.aligned(self.aligned.paths())
+        self.run.load(WEIGHTS, self.supernet.module, loss)
+
     def open_evaluator(self, folder: Path) -> SupernetLoss:
-        self.run.load(WEIGHTS, self.supernet.module, self.loss)
+        self.load_weights()
         return self.evaluator
 
     def final_loss(self, model: PreTrainedModel) -> Loss:

@@ -8,9 +8,11 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
-from autobert_hf import search
+from autobert_hf import load_study, search
+from autobert_hf.api import reopen
 from autobert_hf.cli import main
 from autobert_hf.lab.data.builtin_text import corpus
+from autobert_hf.lab.training.accelerate_state import AccelerateState
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.study import Study
@@ -49,6 +51,9 @@ def test_anchors_of_other_losses(text, tmp_path, loss):
     if loss == "blocks":
         given |= {"teacher": teacher(tmp_path / "teacher")}
     found = losses(text, tmp_path / loss, policy="magic-at", **given)
+    with AccelerateState():
+        best, evaluator = load_study(tmp_path / loss).best, reopen(tmp_path / loss).open_evaluator(tmp_path)
+        assert evaluator.loss(best.architecture) == best.scores["loss"]
     assert found != losses(text, tmp_path / "alone", policy="magic-t", **given)
 
 
