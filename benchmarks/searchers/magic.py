@@ -6,7 +6,7 @@ whose paths are drawn anew. The truth is block distillation from a real teacher:
 
 `truth` trains `--chains` chains, alike many with each number of attention layers, once for every seed. `supernets`
 trains a supernet for every policy and seed on as many steps, and scores the same chains with its weights. `tau` is
-Kendall's, with the mean over the seeds of the truth; the difference to single-path is paired by seed, and its interval
+Kendall's, with the first seed of the truth; the difference to single-path is paired by seed, and its interval
 is a t interval over the supernets' seeds. The controls are the number of attention layers, and the truth's other seed.
 
 Resumes: what is in the output is not made again. No part begins a training after `--minutes` of this process's time.
@@ -160,18 +160,24 @@ class Study:
 
     def report(self) -> None:
         found, chains = self.results, self.chains()
-        seeds = [
-            [found["truth"][f"{at} {seed}"]["found"] for at in range(len(chains))]
-            for seed in range(self.given.truth_seeds)
-            if all(f"{at} {seed}" in found["truth"] for at in range(len(chains)))
-        ]
-        if len(seeds) < 2:
+        if any(f"{at} 0" not in found["truth"] for at in range(len(chains))):
             return
-        truth, attention = np.mean(seeds, 0), next(iter(self.space.operations))
+        by_chain = [
+            [
+                found["truth"][name]["found"]
+                for seed in range(self.given.truth_seeds)
+                if (name := f"{at} {seed}") in found["truth"]
+            ]
+            for at in range(len(chains))
+        ]
+        twice = [values[:2] for values in by_chain if len(values) > 1]
+        truth, attention = np.array([values[0] for values in by_chain]), next(iter(self.space.operations))
         counts = [-self.space.names(one).count(attention) for one in chains]
         table: dict[str, Any] = {
-            "seed against seed": kendalltau(*seeds[:2]).statistic,
+            "chains with two seeds": len(twice),
+            "seed against seed": kendalltau(*zip(*twice, strict=True)).statistic if twice else None,
             "number of attention layers": kendalltau(counts, truth).statistic,
+            "its opposite": kendalltau([-count for count in counts], truth).statistic,
             "errors, least and largest": [float(truth.min()), float(truth.max())],
         }
         taus: dict[str, dict[int, float]] = {}
