@@ -189,11 +189,15 @@ class Study:
         for policy, by_seed in taus.items():
             both = [seed for seed in by_seed if seed in taus["single-path"]]
             gap = np.array([by_seed[seed] - taus["single-path"][seed] for seed in both])
-            half = t.ppf(0.975, len(gap) - 1) * gap.std(ddof=1) / len(gap) ** 0.5 if len(gap) > 1 else float("nan")
+            ends = None  # of one seed there is no interval
+            if len(gap) > 1:
+                half = t.ppf(0.975, len(gap) - 1) * gap.std(ddof=1) / len(gap) ** 0.5
+                ends = [float(gap.mean() - half), float(gap.mean() + half)]
             table[policy] = {
                 "tau": by_seed,
                 "mean": float(np.mean([*by_seed.values()])),
-                "minus single-path": [float(gap.mean()), float(gap.mean() - half), float(gap.mean() + half)],
+                "minus single-path": float(gap.mean()),
+                "interval": ends,
             }
         found["table"] = table
         write_json(self.given.output, found)
