@@ -38,13 +38,14 @@ def losses(text: str, folder: Path, **more: object) -> list[float]:
     return [trial.scores["loss"] for trial in study.trials]
 
 
+@pytest.mark.slow  # test_aligned_paths trains by all of them
 def test_every_policy_trains_other_weights(text, tmp_path):
     policies = ("magic-at", "magic-a", "magic-t", "average-alignment", "single-path")
     found = {name: losses(text, tmp_path / name, policy=name) for name in policies}
     assert len({tuple(values[:2]) for values in found.values()}) == len(policies)
 
 
-@pytest.mark.parametrize("loss", ["mlm+nsp", "rtd", "blocks"])
+@pytest.mark.parametrize("loss", [pytest.param("mlm+nsp", marks=pytest.mark.slow), "rtd", "blocks"])
 def test_anchors_of_other_losses(text, tmp_path, loss):
     """Pairs and replaced tokens have answers, right or wrong; blocks have none, and are judged by their error."""
     given = {"loss": loss, "supernet_steps": 6}
