@@ -1,6 +1,8 @@
 """Replaced-token detection."""
 
+import pytest
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import BertTokenizer
 
 from autobert_hf import AutoBertConfig, AutoBertForReplacedTokenDetection
@@ -42,16 +44,46 @@ def test_the_generator_learns_from_masked_words_alone_and_the_embeddings_from_bo
         assert any(p.grad is not None for p in network.autobert.encoder.parameters()) != learns
 
 
+def test_the_embeddings_are_trained_as_the_generators_input_and_as_its_output(tokenizer):
+    loss, network = pair()
+    words, embeddings = batch(tokenizer), network.get_input_embeddings()
+
+    def gradient() -> torch.Tensor:
+        embeddings.weight.grad = None
+        loss(words, loss.items(words), Step())(network)["generator"].backward()
+        return embeddings.weight.grad
+
+    both = gradient()
+    embeddings.register_forward_hook(lambda module, inputs, found: found.detach())
+    output = gradient()
+    for of_one_use in (output, both - output):
+        assert of_one_use.abs().max() > 1e-3 * both.abs().max()
+
+
 def test_answers_are_drawn_by_the_generators_probabilities(tokenizer):
-    """20,000 draws of one token: shares within 4 standard errors, the same for the same step, others for another."""
+    """2,000 draws of each token: the shares lie within 5 standard errors."""
     loss, words = ReplacedTokens(CONFIG), batch(tokenizer)
     labelled = words["labels"] != -100
     logits = torch.randn(int(labelled.sum()), 60, generator=torch.Generator().manual_seed(1))
     drawn = torch.stack([loss.answered(words, logits, Step(number))["input_ids"][labelled] for number in range(2000)])
     share, wanted = torch.nn.functional.one_hot(drawn, 60).double().mean(0), logits.double().softmax(-1)
     assert ((share - wanted).abs() < 5 * (wanted * (1 - wanted) / 2000).sqrt() + 1e-3).all()
-    assert drawn[0].equal(loss.answered(words, logits, Step(0))["input_ids"][labelled])
-    assert not drawn[0].equal(drawn[1])
+
+
+def test_draws_follow_from_seed_step_and_row(tokenizer):
+    loss, words = ReplacedTokens(CONFIG), batch(tokenizer)
+    words = {name: values[:1].repeat(2, *[1] * (values.ndim - 1)) for name, values in words.items()}
+    words["input_ids"][1, ~(words["labels"][1] != -100)] = 7  # another row, labelled in the same places
+    labelled = words["labels"] != -100
+    even = torch.zeros(int(labelled.sum()), 60)
+
+    def drawn(step: Step) -> torch.Tensor:
+        return loss.answered(words, even, step)["input_ids"][labelled]
+
+    first, second = drawn(Step()).chunk(2)
+    assert not first.equal(second)
+    assert drawn(Step()).equal(drawn(Step()))
+    assert not drawn(Step()).equal(drawn(Step(1))) and not drawn(Step()).equal(drawn(Step(seed=1)))
 
 
 def test_an_answer_that_is_right_is_no_replacement(tokenizer):
@@ -65,12 +97,16 @@ def test_an_answer_that_is_right_is_no_replacement(tokenizer):
     assert wrong["input_ids"][~labelled].equal(words["input_ids"][~labelled])
 
 
-def test_the_discriminators_term_counts_fifty_times(tokenizer):
+@pytest.mark.parametrize("padding", [0, 6])
+def test_the_discriminators_term_counts_fifty_times_and_padding_counts_nothing(tokenizer, padding):
     loss, network = pair()
-    words = batch(tokenizer)
+    words, real = batch(tokenizer), torch.ones(7, 20, dtype=torch.bool)
+    real[-1, 20 - padding :] = False
+    words |= {"attention_mask": real.long(), "labels": words["labels"].where(real, -100)}
+    assert loss.items(words)["replaced"] == 140 - padding
     found = loss(words, loss.items(words), Step())(network)["replaced"]
     with torch.no_grad():
         answered = loss.answered(words, loss.generator(words, network.get_input_embeddings()), Step())
-        torch.testing.assert_close(found.detach(), 50 * network(**answered).loss)
-        right = ((network(**answered).logits > 0) == answered["labels"]).float().mean().item()
-    assert loss.accuracy(network, [words]) == right
+        logits, labels = network(**answered).logits[real], answered["labels"][real]
+    torch.testing.assert_close(found.detach(), 50 * binary_cross_entropy_with_logits(logits, labels.float()))
+    assert loss.accuracy(network, [words]) == pytest.approx(((logits > 0) == labels).double().mean().item())
