@@ -15,9 +15,8 @@ from autobert_hf.modeling.modeling_autobert import (
     AutoBertConvolution,
     AutoBertDepthwiseConv,
     AutoBertForMaskedLM,
-    AutoBertForReplacedTokenDetection,
-    AutoBertLanguageModel,
     AutoBertLayer,
+    AutoBertModel,
     AutoBertPreTrainedModel,
 )
 from autobert_hf.records.architecture import Architecture
@@ -98,7 +97,7 @@ class BranchedLayer(AutoBertLayer):
 
 class BranchedSupernet:
     """
-    The weights of every architecture of an AutoBERT-Zero space: `module` is an ordinary language model that
+    The weights of every architecture of an AutoBERT-Zero space: `module` is an ordinary model with a head that
     runs the active architecture; `extract` returns an architecture as a separate model.
     """
 
@@ -118,10 +117,9 @@ class BranchedSupernet:
         self.space = space
         self.base = base
         self.make = network
-        module = network(space.largest().to_config(base))
-        # A model with layers and word embeddings.
-        assert isinstance(module, AutoBertLanguageModel | AutoBertForReplacedTokenDetection)
-        self.module, config = module, module.config  # which is a copy of the one given
+        self.module = network(space.largest().to_config(base))
+        encoder, config = self.module.base_model, self.module.config  # which is a copy of the one given
+        assert isinstance(encoder, AutoBertModel)
         self.layers: list[BranchedLayer] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "supernet"))
@@ -129,7 +127,7 @@ class BranchedSupernet:
             for index, (_, layer) in enumerate(config.layers()):
                 self.layers.append(BranchedLayer(layer, index, width, config, space.kernels))
                 width = layer.layer_width
-            self.module.autobert.encoder.layers = nn.ModuleList(self.layers)
+            encoder.encoder.layers = nn.ModuleList(self.layers)
             self.module.apply(self.module._init_weights)
         self.module.config._attn_implementation = base._attn_implementation
         self.active = space.largest()

@@ -7,12 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from autobert_hf.modeling.configuration_autobert import AutoBertConfig
-from autobert_hf.modeling.modeling_autobert import (
-    AutoBertForReplacedTokenDetection,
-    AutoBertLanguageModel,
-    AutoBertLayer,
-    AutoBertPreTrainedModel,
-)
+from autobert_hf.modeling.modeling_autobert import AutoBertLayer, AutoBertModel, AutoBertPreTrainedModel
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.seeds import derive
 from autobert_hf.searchers.spaces.chain import ChainSpace
@@ -32,7 +27,7 @@ class ChoiceLayer(nn.Module):
 
 
 class ChoiceSupernet:
-    """`module` is an ordinary language model whose layers are `ChoiceLayer`s; it runs the active chain."""
+    """`module` is an ordinary model with a head whose layers are `ChoiceLayer`s; it runs the active chain."""
 
     def __init__(
         self,
@@ -44,10 +39,9 @@ class ChoiceSupernet:
         self.space = space
         self.base = base
         self.make = network
-        module = network(space.largest().to_config(base))
-        # A model with layers and word embeddings.
-        assert isinstance(module, AutoBertLanguageModel | AutoBertForReplacedTokenDetection)
-        self.module, config = module, module.config  # which is a copy of the one given
+        self.module = network(space.largest().to_config(base))
+        encoder, config = self.module.base_model, self.module.config  # which is a copy of the one given
+        assert isinstance(encoder, AutoBertModel)
         self.names = [*space.operations]
         kinds = [_layer_config(space, base, name) for name in self.names]
         self.layers: list[ChoiceLayer] = []
@@ -57,7 +51,7 @@ class ChoiceSupernet:
                 width = config.embedding_size if index == 0 else config.hidden_size
                 made = [AutoBertLayer(layer, kind, index, width, config) for kind, layer in kinds]
                 self.layers.append(ChoiceLayer(made))
-            self.module.autobert.encoder.layers = nn.ModuleList(self.layers)
+            encoder.encoder.layers = nn.ModuleList(self.layers)
             self.module.apply(self.module._init_weights)
         self.module.config._attn_implementation = base._attn_implementation
 
