@@ -8,10 +8,10 @@ from pathlib import Path
 import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
-from autobert_hf.commands.select import quantity
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.modeling.supernet import AutoBertSuperNet
 from autobert_hf.records.model_folder import loading, save_model
+from autobert_hf.searchers.settings.described import Quantity
 
 
 def extract_command(arguments: Sequence[str]) -> int:
@@ -21,8 +21,8 @@ def extract_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--architecture", help="A name of its front, e.g. 2x or smallest; without a choice the largest."
     )
-    parser.add_argument("--max-params", type=quantity, help="Maximum parameters (without a head), e.g. 5M.")
-    parser.add_argument("--max-latency", type=quantity, help="Maximum latency relative to the reference, e.g. 0.5.")
+    parser.add_argument("--max-params", type=Quantity, help="Maximum parameters (without a head), e.g. 5M.")
+    parser.add_argument("--max-latency", type=Quantity, help="Maximum latency relative to the reference, e.g. 0.5.")
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     given = parser.parse_args(arguments)
     limits = {"max_params": given.max_params, "max_latency": given.max_latency}

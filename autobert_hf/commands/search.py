@@ -64,7 +64,7 @@ class Parser(HfArgumentParser):
         return super().add_argument(*names, **{key: options[key] for key in options if key not in ours})
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}. `{self.prog} --help` says what each setting takes.")
+        raise UsageError(f"{message.removesuffix('.')}. `{self.prog} --help` says what each setting takes.")
 
 
 def parse_settings(arguments: Sequence[str]) -> SearchSettings:

@@ -15,10 +15,10 @@ from autobert_hf.searchers.settings.described import Quantity
 def select_command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="autobert select", description=__doc__)
     parser.add_argument("run", type=Path, help="The --output-dir of a search.")
-    parser.add_argument("--max-params", type=quantity, help="Maximum parameters (with masked-LM head), e.g. 5M.")
-    parser.add_argument("--max-flops", type=quantity, help="Maximum FLOPs for a row of 128 tokens, e.g. 1.2G.")
-    parser.add_argument("--max-latency", type=quantity, help="Maximum latency relative to the reference, e.g. 0.5.")
-    parser.add_argument("--max-memory", type=quantity, help="Maximum peak memory in MB.")
+    parser.add_argument("--max-params", type=Quantity, help="Maximum parameters (with masked-LM head), e.g. 5M.")
+    parser.add_argument("--max-flops", type=Quantity, help="Maximum FLOPs for a row of 128 tokens, e.g. 1.2G.")
+    parser.add_argument("--max-latency", type=Quantity, help="Maximum latency relative to the reference, e.g. 0.5.")
+    parser.add_argument("--max-memory", type=Quantity, help="Maximum peak memory in MB.")
     parser.add_argument("--all-front", action="store_true", help="All candidates of the Pareto front, not just one.")
     parser.add_argument("--train", action="store_true", help="Train each with the run's final training.")
     given = parser.parse_args(arguments)
@@ -31,13 +31,6 @@ def select_command(arguments: Sequence[str]) -> int:
         scores = ", ".join(f"{name} {value:,.4g}" for name, value in sorted(trial.scores.items()))
         print(f"{folder}: trial {trial.id}, {scores}")
     return 0
-
-
-def quantity(text: str) -> Quantity:
-    try:
-        return Quantity(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def extract(study: Study, trial: Trial, train: bool) -> Path:

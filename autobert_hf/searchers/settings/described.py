@@ -1,6 +1,7 @@
 """Dataclass fields for settings: help text, smallest value, and what of a setting belongs to this machine."""
 
 import re
+from argparse import ArgumentTypeError
 from dataclasses import field
 from typing import Any, TypeVar
 
@@ -9,14 +10,19 @@ T = TypeVar("T")
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 
 
+class QuantityError(ArgumentTypeError, ValueError):
+    """An error whose message argparse shows, unlike that of a ValueError."""
+
+
 class Quantity(float):
-    """A number that may be written with a unit: 250K, 5M, 1.2G."""
+    """A number that may be written with a unit in either case: 250k, 5M, 1.2G."""
 
     def __new__(cls, text: str | float) -> "Quantity":
-        found = re.fullmatch(r"([\d.eE+-]+)([KMGBT]?)", str(text))
-        if not found:
-            raise ValueError(f"{text} is not a number: write 5000000, 5e6 or 5M.")
-        return super().__new__(cls, float(found[1]) * UNITS[found[2]])
+        found = re.fullmatch(r"([\d.eE+-]+)([KMGBT]?)", str(text), re.IGNORECASE)
+        try:
+            return super().__new__(cls, float(found[1]) * UNITS[found[2].upper()] if found else "")
+        except ValueError as error:
+            raise QuantityError(f"{text} is not a number: write 5000000, 5e6 or 5M.") from error
 
 
 def described(text: str, default: T, least: float | None = None, local: bool = False, place: bool = False) -> T:
