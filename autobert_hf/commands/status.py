@@ -24,15 +24,20 @@ def status_lines(run: Path) -> list[str]:
     lines = [f"{run}: {settings.get('method', 'searched by a function')}, seed {settings['seed']}"]
     trainings = read_trainings(run)
     lines += [_training(training) for training in trainings if not training.is_final]
-    # A search may end with fewer candidates than its budget.
-    has_ended = read_report(run / "report" / "picks.json").get("num_trials") == local["num_trials"]
     study = Study.read(run) if Goals.read(run) is not None else None
-    lines += _search(study, has_ended, local["num_trials"])
+    lines += _search(study, *_budget(run, local["num_trials"]))
     lines += [_training(training) for training in trainings if training.is_final and not training.is_done]
     if "method" not in settings:
         return lines
     done = (run / "model" / "config.json").exists()
     return [*lines, f"model: in {run / 'model'}" if done else "model: none yet; run the same command to resume"]
+
+
+def _budget(run: Path, num_trials: int) -> tuple[bool, int]:
+    """Whether the search has ended, perhaps with fewer candidates, and how many its method asks for."""
+    ended, asked = (read_report(run / "report" / f"{name}.json") for name in ("picks", "budget"))
+    known = asked["trials"] if asked.get("num_trials") == num_trials else num_trials
+    return ended.get("num_trials") == num_trials, known
 
 
 def _search(study: Study | None, has_ended: bool, budget: int) -> list[str]:

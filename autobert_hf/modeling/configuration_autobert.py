@@ -221,6 +221,8 @@ class AutoBertConfig(PreTrainedConfig):
             # As with BERT, from_pretrained(..., num_hidden_layers=3) is enough where all layers are of one type.
             settings |= {"num_hidden_layers": number, "layer_types": types[:1] * number}
         try:
+            if not kwargs:  # transformers would write the configuration out for its log, too
+                return cls(**settings)
             loaded = super().from_dict(settings, **kwargs)
             config = loaded[0] if isinstance(loaded, tuple) else loaded
             config.validate()  # again, because keyword arguments are set after construction

@@ -189,6 +189,7 @@ class Run:
         """
         suffix = f"-{name}" if name else ""
         self.record(f"goals{suffix}", goals.to_json())
+        self._record_budget(trials, suffix)
         with self.team.main_first():
             journal, finalists = (
                 Journal(file(self.path, name), writer=self.team.is_main) for file in (journal_file, finalists_file)
@@ -208,6 +209,11 @@ class Run:
             raise TrainingError(f"None of {len(study.trials)} candidates could be trained; the last: {reason}.")
         self.record(f"front{suffix}", {"trials": [trial.id for trial in study.front()]})
         return study
+
+    def _record_budget(self, trials: int, suffix: str) -> None:
+        """For whoever reads the run while it goes on: a method may ask for fewer trials than the settings do."""
+        asked = read_report(self.path / "local.json").get("num_trials", trials)
+        self.record(f"budget{suffix}", {"num_trials": asked, "trials": trials})
 
     def final(
         self,

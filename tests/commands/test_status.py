@@ -86,6 +86,17 @@ def test_a_search_that_ended_before_its_budget(tmp_path, capsys):
     assert "search: 1 of 1 candidates, 0 failed" in shown and "left: 0 candidates\n" in shown
 
 
+@pytest.mark.parametrize(("num_trials", "wanted"), [(10, 3), (9, 10)])
+def test_a_method_may_ask_for_fewer_candidates(tmp_path, capsys, num_trials, wanted):
+    """Shrinking judges what remains; what was asked for with another budget says nothing of this one."""
+    begun(tmp_path)
+    write_journal(tmp_path, trial(0, 5.5))
+    write_record(tmp_path / "report" / "budget.json", {"num_trials": num_trials, "trials": 3})
+    assert main(["status", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert f"search: 1 of {wanted} candidates" in shown and f"left: {wanted - 1} candidates" in shown
+
+
 @pytest.mark.parametrize("command", ["status", "select"])
 def test_a_journal_changed_by_hand_is_named(tmp_path, capsys, command):
     begun(tmp_path)
