@@ -132,6 +132,13 @@ def test_only_survivors_train_after_the_warm_up(text, tmp_path, monkeypatch):
     assert not set(warmup) <= first and len(set(one)) > 3 and len(set(two)) > 2
 
 
+def test_the_preset_4x4_judges_all_256_chains(text, tmp_path):
+    given = {name: value for name, value in SMALL.items() if name not in ("num_hidden_layers", "num_trials")}
+    study = search("magic", train_file=text, output_dir=str(tmp_path / "run"), preset="4x4", **given)
+    assert len({trial.architecture for trial in study.trials if trial.ok}) == 4**4
+    assert study.best.scores["loss"] == min(trial.scores["loss"] for trial in study.trials)
+
+
 def test_shrinking_and_listing_keep_within_the_limits(text, tmp_path):
     sizes = SMALL | {"num_hidden_layers": 2, "num_trials": 99}
     whole = search("magic", train_file=text, output_dir=str(tmp_path / "all"), **sizes | {"strategy": "exhaustive"})
