@@ -18,7 +18,7 @@ def check_policy(make: Callable[[int], Policy], space: Space, steps: int = 6, sh
     """
     The architectures of a (step, shard) are in `space`, follow from the seed that the policy is made with, and do not
     depend on earlier calls, since each of several processes asks only for its own shards. A policy that restores
-    another one's state continues like that one.
+    another one's state continues like that one, and ends in the same state.
 
     Raises:
         AssertionError: if a rule is broken.
@@ -72,3 +72,6 @@ def _check_resume(make: Callable[[int], Policy], expected: Drawn, step: int, ste
     rest = {at: found for at, found in expected.items() if at[0] >= step}
     resumed = _walk(second, range(step, steps), range(shards))
     assert resumed == rest, f"resumed after {step} steps the policy continues with other architectures"
+    whole = make(0)
+    _walk(whole, range(steps), range(shards))
+    assert second.state() == whole.state(), f"resumed after {step} steps the policy ends in another state"

@@ -48,6 +48,31 @@ def test_an_anchor_is_aligned_with_itself():
     assert loss(BATCH, loss.items(BATCH), Step())(net.network(other, training=False))["alignment"].item() > 0
 
 
+def test_the_error_is_that_of_layer_normed_outputs_to_the_mean_of_the_anchors():
+    net, rng = supernet(), random.Random(0)
+    path, *anchors = (net.network(SPACE.sample(rng), training=False) for _ in range(3))
+    for name, parameter in net.module.named_parameters():
+        if "norm" in name:  # of a layer, which starts as the one that the loss applies
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(len(name)))
+    loss = Aligned(MaskedWords(BASE), lambda step: anchors, SPACE.length, weight=0.25, block=2)
+
+    def outputs(network) -> torch.Tensor:
+        """After the second and the fourth layer, of real tokens."""
+        found = []
+        layers = network.model.autobert.encoder.layers
+        hooks = [layers[at].register_forward_hook(lambda layer, given, out: found.append(out)) for at in (1, 3)]
+        network(**BATCH)
+        for hook in hooks:
+            hook.remove()
+        return torch.stack([torch.layer_norm(one[BATCH["attention_mask"] == 1], [16]) for one in found])
+
+    with torch.no_grad():
+        target = (outputs(anchors[0]) + outputs(anchors[1])) / 2
+        error = (outputs(path) - target).square().mean(-1).sum() / BATCH["attention_mask"].sum()
+        found = loss(BATCH, loss.items(BATCH), Step())(path)["alignment"]
+    torch.testing.assert_close(found, 0.25 * error)
+
+
 def test_the_anchor_gets_no_gradient():
     net = supernet()
     anchor, path = SPACE.of("FFN", "FFN", "FFN", "FFN"), SPACE.of("CONV3", "CONV3", "CONV5", "CONV5")
