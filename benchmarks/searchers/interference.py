@@ -1,7 +1,7 @@
 """
 Interference before and after alignment (MAGIC, section 3) at a small size. Supernets of chains of the analysis set,
-with the loss of magic.py, trained by paths drawn anew, aligned with the mean of as many paths as there are operations, and
-aligned with an anchor; then the gradients of the first operation under chains that differ behind it.
+with the loss of magic.py, trained by paths drawn anew, aligned with the mean of as many paths as there are operations,
+and aligned with an anchor; then the gradients of the first operation under chains that differ behind it.
 
     python benchmarks/searchers/interference.py --teacher PATH_OR_ID --train-file sentences.parquet \
         --validation-file held_out.parquet
