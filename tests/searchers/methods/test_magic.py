@@ -11,6 +11,7 @@ from transformers import BertConfig, BertModel, BertTokenizer
 from autobert_hf import load_study, search
 from autobert_hf.api import reopen
 from autobert_hf.cli import main
+from autobert_hf.commands.status import status_lines
 from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.lab.training.accelerate_state import AccelerateState
 from autobert_hf.modeling.arithmetic import count_parameters
@@ -109,6 +110,7 @@ def test_shrinking_halves_the_set_and_trains_what_remains(text, tmp_path):
     again = {trial.architecture: trial.scores["loss"] for trial in rounds[0]}
     assert all(trial.scores["loss"] != again[trial.architecture] for trial in rounds[1]), "nothing trained between"
     assert study.best.architecture in {trial.architecture for trial in study.trials}
+    assert "round-2: 4 of 4 candidates\nsearch: 2 of 2 candidates" in "\n".join(status_lines(tmp_path / "run"))
     assert study.model(study.best, train=False).config.num_hidden_layers == 4
 
 
