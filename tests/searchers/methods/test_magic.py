@@ -110,6 +110,8 @@ def test_shrinking_halves_the_set_and_trains_what_remains(text, tmp_path):
     again = {trial.architecture: trial.scores["loss"] for trial in rounds[0]}
     assert all(trial.scores["loss"] != again[trial.architecture] for trial in rounds[1]), "nothing trained between"
     assert study.best.architecture in {trial.architecture for trial in study.trials}
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert "among 8 candidates" in card and "They remained of 8: while the shared weights were trained, rounds" in card
     assert "round-2: 4 of 4 candidates\nsearch: 2 of 2 candidates" in "\n".join(status_lines(tmp_path / "run"))
     assert study.model(study.best, train=False).config.num_hidden_layers == 4
 
