@@ -91,7 +91,7 @@ def test_adapters_that_cannot_teach_are_refused(base: Path, tmp_path: Path) -> N
     with pytest.raises(TeacherError, match="does not fit its base: it has no base_model.*key.lora_A"):
         load_teacher(str(tmp_path / "adapter"))
     file.write_text(json.dumps(config | {"base_model_name_or_path": "./no/base"}))
-    with pytest.raises(TeacherError, match="teacher ./no/base cannot be loaded"):
+    with pytest.raises(TeacherError, match="encoder ./no/base cannot be loaded"):
         load_teacher(str(tmp_path / "adapter"))
     file.write_text(json.dumps(config | {"base_model_name_or_path": None}))
     with pytest.raises(TeacherError, match="adapter names no base_model_name_or_path in adapter_config.json: add it"):
