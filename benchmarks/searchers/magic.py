@@ -63,8 +63,9 @@ class TeachersBlock:
         self.teacher.cache = TeacherCache(self.team.device.type, CACHED)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of_texts(description: str | None) -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=formatter)
     parser.add_argument("--teacher", required=True)
     parser.add_argument("--train-file", required=True, help="A sentence a row.")
     parser.add_argument("--validation-file", required=True)
@@ -74,16 +75,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--length", type=int, default=64)
     parser.add_argument("--held-out-rows", type=int, default=128)
     parser.add_argument("--work", type=Path, default=Path("runs/magic"))
-    add_arguments(parser)
-    parser.set_defaults(output=Path("benchmarks/results/magic.json"))
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def open_task(given: argparse.Namespace) -> TeachersBlock:
     source = Source(
         [given.train_file], [given.validation_file], "", given.teacher, 0, given.length, seed=0, rows="texts"
     )
     prepare(source, given.work / "text")
     team = Team(Accelerator(cpu=True))
     text = open_text(source, given.work / "text", given.batch_size, given.held_out_rows, 0, team.device)
-    run(given, TeachersBlock(given, text, team), ("borders", "width", "batch_size", "length", "held_out_rows"))
+    return TeachersBlock(given, text, team)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = parser_of_texts(__doc__)
+    add_arguments(parser)
+    parser.set_defaults(output=Path("benchmarks/results/magic.json"))
+    given = parser.parse_args(arguments)
+    run(given, open_task(given), ("borders", "width", "batch_size", "length", "held_out_rows"))
 
 
 if __name__ == "__main__":

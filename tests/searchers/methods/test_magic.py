@@ -11,12 +11,12 @@ from transformers import BertConfig, BertModel, BertTokenizer
 from autobert_hf import load_study, search
 from autobert_hf.api import reopen
 from autobert_hf.cli import main
+from autobert_hf.commands.status import status_lines
 from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.lab.training.accelerate_state import AccelerateState
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.journal import JournalError
-from autobert_hf.records.run_folder import read_report
 from autobert_hf.records.study import Study
 from autobert_hf.searchers.supernets import ChoiceSupernet
 
@@ -101,6 +101,7 @@ def test_a_limit_filters_candidates(text, tmp_path):
 SHRINKING = {"strategy": "shrinking", "candidates": 8, "remaining": 2, "shrink_batches": 1}
 
 
+@pytest.mark.usefixtures("rendering")
 def test_shrinking_halves_the_set_and_trains_what_remains(text, tmp_path):
     study = search("magic", train_file=text, output_dir=str(tmp_path / "run"), **SMALL | SHRINKING)
     rounds = [Study.read(tmp_path / "run", f"round-{number}").trials for number in (1, 2)]
@@ -111,7 +112,9 @@ def test_shrinking_halves_the_set_and_trains_what_remains(text, tmp_path):
     again = {trial.architecture: trial.scores["loss"] for trial in rounds[0]}
     assert all(trial.scores["loss"] != again[trial.architecture] for trial in rounds[1]), "nothing trained between"
     assert study.best.architecture in {trial.architecture for trial in study.trials}
-    assert read_report(tmp_path / "run" / "report" / "budget.json")["trials"] == 2, "status counts to them"
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert "among 8 candidates" in card and "They remained of 8: while the shared weights were trained, rounds" in card
+    assert "round-2: 4 of 4 candidates\nsearch: 2 of 2 candidates" in "\n".join(status_lines(tmp_path / "run"))
     assert study.model(study.best, train=False).config.num_hidden_layers == 4
 
 
