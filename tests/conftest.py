@@ -1,6 +1,8 @@
 """A toy language and a toy network that can learn it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +25,31 @@ def verbosity() -> Iterator[None]:
     before = logging.get_verbosity()
     yield
     logging.set_verbosity(before)
+
+
+@pytest.fixture(scope="module")
+def without_rendering() -> Iterator[Callable[..., None]]:
+    """
+    Figures are drawn, and their files are empty: rendering takes longer than all the rest of a small run. Returns
+    what renders them.
+    """
+    from matplotlib.figure import Figure
+
+    render = Figure.savefig
+
+    def save(figure: Figure, target: Any, **how: Any) -> None:
+        """Formulas that a page shows go into memory, and are rendered."""
+        target.touch() if isinstance(target, Path) else render(figure, target, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", save)
+        yield render
+
+
+@pytest.fixture
+def rendering(without_rendering: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are rendered after all."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", without_rendering)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from torch.distributed import TCPStore
 
 from autobert_hf.cli import main
 
-from .test_two_processes import ENVIRONMENT, ROOT, SMALL, search, trials_of
+from .test_two_processes import ENVIRONMENT, ROOT, search, search_command, trials_of
 
 
 SENTENCE = "another process of this run has died"
@@ -26,10 +26,10 @@ class Machine:
         self.log = work / f"machine-{rank}.log"
         launch = [f"--machine_rank={rank}", f"--main_process_port={port}", "--main_process_ip=127.0.0.1"]
         launch += ["--config_file=examples/cpu2.yaml", "--num_machines=2", "--num_processes=2"]
-        job = ["-m", "autobert_hf", "search", *SMALL, "--num-trials", str(num_trials), "--output-dir", str(folder)]
+        job = search_command(folder, num_trials)
         with self.log.open("w") as log:
             self.launcher = subprocess.Popen(
-                [sys.executable, "-m", "accelerate.commands.launch", *launch, *job],
+                [sys.executable, "-m", "accelerate.commands.launch", *launch, "-m", "autobert_hf", *job],
                 stdout=log,
                 stderr=log,
                 env=ENVIRONMENT | {"HF_HUB_OFFLINE": "1"},
@@ -61,7 +61,7 @@ def test_two_machines_make_the_trials_of_one(tmp_path):
     both = machines([tmp_path / "two"] * 2, 6, tmp_path)
     assert [machine.launcher.wait(500) for machine in both] == [0, 0], both[0].said[-3000:]
     assert {trial["trial"] for trial in trials_of(tmp_path / "two") if "trial" in trial} == {*range(6)}
-    assert main(["search", "--cpu", *SMALL, "--num-trials", "6", "--output-dir", str(tmp_path / "one")]) == 0
+    assert main([*search_command(tmp_path / "one", 6), "--cpu"]) == 0
     assert trials_of(tmp_path / "two") == trials_of(tmp_path / "one")
 
 

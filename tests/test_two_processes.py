@@ -11,6 +11,7 @@ import psutil  # accelerate brings it
 import pytest
 from safetensors.torch import load_file
 
+from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.records.journal import read_journal
 
 
@@ -27,8 +28,17 @@ ONE = ["--cpu", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no
 TWO = ["--config_file", str(ROOT / "examples/cpu2.yaml"), "--main_process_port=0"]
 
 
+def search_command(folder: Path, num_trials: int) -> list[str]:
+    """On a short text, which is written beside the folder."""
+    text = folder.parent / "text.txt"
+    if not text.exists():  # a process may be reading it
+        text.write_text("\n\n".join(corpus(120, seed=0)))
+    places = ["--train-file", str(text), "--output-dir", str(folder)]
+    return ["search", *SMALL, "--num-trials", str(num_trials), *places]
+
+
 def command(folder: Path, launch: list[str], num_trials: int) -> list[str]:
-    job = ["-m", "autobert_hf", "search", *SMALL, "--num-trials", str(num_trials), "--output-dir", str(folder)]
+    job = ["-m", "autobert_hf", *search_command(folder, num_trials)]
     return [sys.executable, "-m", "accelerate.commands.launch", *launch, *job]
 
 

@@ -28,6 +28,11 @@ from autobert_hf.searchers.spaces.autobert_zero import AutoBertZeroSpace
 from autobert_hf.searchers.supernets.branched import BranchedSupernet
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_cards(without_rendering: object) -> None:
+    """Of each method's card one test renders the figures, with the fixture `rendering`."""
+
+
 class SmallSpace(AutoBertZeroSpace):
     def of_kernels(self, *kernels: int) -> Architecture:
         sizes = (kernels * self.num_hidden_layers)[: self.num_hidden_layers]

@@ -96,6 +96,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.usefixtures("rendering")
 def test_the_command(run, tmp_path, capsys):
     asked = ["--contexts", "1", "--networks", "3", "--output-dir", str(tmp_path / "out")]
     assert main(["analyze", "interference", str(run), *asked]) == 0

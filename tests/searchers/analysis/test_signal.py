@@ -5,6 +5,7 @@ import html
 import pytest
 
 from autobert_hf import load_study, search
+from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.records.architecture import Architecture
 from autobert_hf.records.goals import Goals
 from autobert_hf.records.run_folder import read_report
@@ -51,8 +52,9 @@ SMALL = {
 
 
 def test_a_run_that_has_learned_nothing_says_so_everywhere(tmp_path):
+    (tmp_path / "text.txt").write_text("\n\n".join(corpus(120, seed=0)))
     with pytest.warns(UserWarning, match="and .* takes no context .* means nothing. Train longer .--warmup-steps"):
-        study = search("autobert-zero", output_dir=tmp_path / "run", **SMALL)
+        study = search("autobert-zero", train_file=tmp_path / "text.txt", output_dir=tmp_path / "run", **SMALL)
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     assert "No candidate has learned to use context" in card
     assert "(--vocab-size)." in html.unescape(card), "the card cuts the warning off before its end"

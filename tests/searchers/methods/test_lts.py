@@ -174,7 +174,7 @@ def test_a_tool_that_needs_a_loss_says_so(tmp_path: Path):
         check_inputs(method)
 
 
-@pytest.mark.usefixtures("clock")
+@pytest.mark.usefixtures("clock", "rendering")
 def test_points_of_the_front_are_trained_beside_a_baseline(tmp_path: Path):
     (tmp_path / "text.txt").write_text("\n\n".join(corpus(60, seed=0)))
     text = {"train_file": [str(tmp_path / "text.txt")], "batch_size": 4, "final_tokens": 4000, "held_out_rows": 8}

@@ -99,6 +99,7 @@ def test_a_limit_filters_candidates(text, tmp_path):
 SHRINKING = {"strategy": "shrinking", "candidates": 8, "remaining": 2, "shrink_batches": 1}
 
 
+@pytest.mark.usefixtures("rendering")
 def test_shrinking_halves_the_set_and_trains_what_remains(text, tmp_path):
     study = search("magic", train_file=text, output_dir=str(tmp_path / "run"), **SMALL | SHRINKING)
     rounds = [Study.read(tmp_path / "run", f"round-{number}").trials for number in (1, 2)]
