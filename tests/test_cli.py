@@ -24,6 +24,7 @@ from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.records.journal import read_journal
 
 
+pytestmark = pytest.mark.usefixtures("without_rendering")  # the job below renders, in processes of its own
 TINY = {
     "num-trials": "7",
     "population": "3",

@@ -24,6 +24,7 @@ def status_lines(run: Path) -> list[str]:
     lines = [f"{run}: {settings.get('method', 'searched by a function')}, seed {settings['seed']}"]
     trainings = read_trainings(run)
     lines += [_training(training) for training in trainings if not training.is_final]
+    lines += _rounds(run)
     study = Study.read(run) if Goals.read(run) is not None else None
     lines += _search(study, *_budget(run, local["num_trials"]))
     lines += [_training(training) for training in trainings if training.is_final and not training.is_done]
@@ -31,6 +32,17 @@ def status_lines(run: Path) -> list[str]:
         return lines
     done = (run / "model" / "config.json").exists()
     return [*lines, f"model: in {run / 'model'}" if done else "model: none yet; run the same command to resume"]
+
+
+def _rounds(run: Path) -> list[str]:
+    """The studies on the way to the main one, such as the rounds of shrinking."""
+    files = sorted((run / "report").glob("budget-*.json"), key=lambda file: (len(file.stem), file.stem))  # 10 after 9
+    names = [file.stem.removeprefix("budget-") for file in files]
+    asked = [read_report(run / "report" / f"budget-{name}.json")["trials"] for name in names]
+    return [
+        f"{name}: {len(Study.read(run, name).trials)} of {number} candidates"
+        for name, number in zip(names, asked, strict=True)
+    ]
 
 
 def _budget(run: Path, num_trials: int) -> tuple[bool, int]:

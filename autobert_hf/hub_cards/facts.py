@@ -48,6 +48,7 @@ def facts(records: RunRecords, network: Network | None) -> dict[str, Any]:
         "untrained": network is not None and network.is_untrained,
         "flops": count_flops(network.config) if network else None,
         "trials": len(records.trials),
+        "rounds": rounds(records),
         "failed": records.count("failed"),
         "pruned": records.count("pruned"),
         "warning": records.reports.get("signal", {}).get("warning", ""),
@@ -77,6 +78,11 @@ def facts(records: RunRecords, network: Network | None) -> dict[str, Any]:
         "accepted": accepted(records.reports.get("draws")),
         "command": command(records, settings),
     }
+
+
+def rounds(records: RunRecords) -> list[int]:
+    """How many candidates each round of shrinking judged, before the last of them were judged again."""
+    return sorted((row["trials"] for name, row in records.reports.items() if name.startswith("budget-")), reverse=True)
 
 
 def inputs(records: RunRecords) -> list[dict[str, str]]:

@@ -189,7 +189,7 @@ class Run:
         """
         suffix = f"-{name}" if name else ""
         self.record(f"goals{suffix}", goals.to_json())
-        self._record_budget(trials, suffix)
+        self.record_budget(trials, name)
         with self.team.main_first():
             journal, finalists = (
                 Journal(file(self.path, name), writer=self.team.is_main) for file in (journal_file, finalists_file)
@@ -210,10 +210,10 @@ class Run:
         self.record(f"front{suffix}", {"trials": [trial.id for trial in study.front()]})
         return study
 
-    def _record_budget(self, trials: int, suffix: str) -> None:
+    def record_budget(self, trials: int, name: str = "") -> None:
         """For whoever reads the run while it goes on: a method may ask for fewer trials than the settings do."""
         asked = read_report(self.path / "local.json").get("num_trials", trials)
-        self.record(f"budget{suffix}", {"num_trials": asked, "trials": trials})
+        self.record(f"budget-{name}" if name else "budget", {"num_trials": asked, "trials": trials})
 
     def final(
         self,

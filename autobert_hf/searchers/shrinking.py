@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from autobert_hf.lab.data.batches import Batches
 from autobert_hf.lab.training.trainer import Trainer
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.damage import way_out
 from autobert_hf.records.goals import Goals
+from autobert_hf.records.journal import JournalError, read_journal
+from autobert_hf.records.study import journal_file
 from autobert_hf.searchers.evaluators.evaluator import Evaluator
 from autobert_hf.searchers.policies.survivors import Survivors
 from autobert_hf.searchers.run import Run
@@ -44,6 +47,7 @@ class Shrinking:
         Raises:
             ValueError: if there are fewer steps than rounds.
             TrainingError: if the loss is no number, or none of the candidates of a round could be judged.
+            JournalError: if the journal of a round lacks lines that the weights follow from.
         """
         sizes, remaining = halvings(len(candidates), self.least), [*candidates]
         begin, *ends = round_ends(trainer.recipe.steps, self.warmup, len(sizes))
@@ -51,9 +55,21 @@ class Shrinking:
         policy.remaining = remaining
         for number, (size, end) in enumerate(zip(sizes, ends, strict=True), start=1):
             self.run.train(weights, trainer, batches, until=end)
+            step = trainer.recipe.steps if self.run.has_trained(weights) else trainer.step
+            if step > end:
+                self._check_lines(f"{self.name}-{number}", len(remaining))
             policy.remaining = remaining = self._better(remaining, size, f"{self.name}-{number}")
         self.run.train(weights, trainer, batches)  # what is left where there was no round
         return remaining
+
+    def _check_lines(self, name: str, number: int) -> None:
+        """The weights are later ones than those that judged in this round, which cannot be repeated."""
+        path = journal_file(self.run.path, name)
+        if (held := len(read_journal(path))) < number:
+            raise JournalError(
+                f"{path} holds {held} of {number} lines that the weights in the run's folder follow from. "
+                f"{way_out(path)}"
+            )
 
     def _better(self, candidates: Sequence[Architecture], size: int, name: str) -> list[Architecture]:
         study = self.run.study(FixedList(candidates), self.evaluator, self.goals, len(candidates), name=name)

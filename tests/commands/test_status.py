@@ -97,6 +97,18 @@ def test_a_method_may_ask_for_fewer_candidates(tmp_path, capsys, num_trials, wan
     assert f"search: 1 of {wanted} candidates" in shown and f"left: {wanted - 1} candidates" in shown
 
 
+def test_rounds_are_told_in_order(tmp_path, capsys):
+    begun(tmp_path)
+    for number, judged in ((2, 3), (10, 1)):
+        write_record(tmp_path / "report" / f"goals-round-{number}.json", Goals.named("loss", unit="nats").to_json())
+        write_record(tmp_path / "report" / f"budget-round-{number}.json", {"num_trials": 10, "trials": 3})
+        journal = Journal(tmp_path / f"journal-round-{number}.jsonl")
+        for at in range(judged):
+            journal.append(trial(at, 5.5))
+    assert main(["status", str(tmp_path)]) == 0
+    assert "round-2: 3 of 3 candidates\nround-10: 1 of 3 candidates\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", ["status", "select"])
 def test_a_journal_changed_by_hand_is_named(tmp_path, capsys, command):
     begun(tmp_path)

@@ -55,6 +55,10 @@ def test_policies(make: Callable[[int], Policy], space: Any) -> None:
     check_policy(make, space)
 
 
+def test_survivors_keep_the_state_of_the_policy_they_follow() -> None:
+    check_policy(lambda seed: Survivors(Anchored(MagicT(CHAIN, seed), attentions, every=2), seed), CHAIN)
+
+
 def test_the_sandwich_has_both_ends_and_the_same_random_ones_for_all_shards() -> None:
     """M of the middle follow it; without the ends there are M alone, and they vary from step to step."""
     box = DISTIL.boxes[1]

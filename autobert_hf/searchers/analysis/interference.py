@@ -57,7 +57,7 @@ def interference_of(method: Method, contexts: int, networks: int, seed: int) -> 
     `networks` random chains that share their first operation; all see the first held-out batch.
 
     Raises:
-        RunError: if the run has no supernet of chains, or has not trained it yet.
+        RunError: if the run has no supernet of chains of two or more sub-layers, or has not trained it yet.
         ValueError: for no contexts, or fewer than two networks.
     """
     if contexts < 1 or networks < 2:
@@ -67,6 +67,11 @@ def interference_of(method: Method, contexts: int, networks: int, seed: int) -> 
         raise RunError(
             f"The run of {method.run.path} has no shared weights of chains: give one of --method magic, whose layers "
             "are of a set of operations."
+        )
+    if space.length < 2:
+        raise RunError(
+            f"The chains of {method.run.path} have one sub-layer: there is no other one in which networks that share "
+            "its weights could differ. Give a run with more --num-hidden-layers."
         )
     (supernet,) = method.supernets.values()
     evaluator = method.open_evaluator(method.run.path)
@@ -89,9 +94,14 @@ def interference_of(method: Method, contexts: int, networks: int, seed: int) -> 
 
 
 def gradients_needed(space: ChainSpace, contexts: int, networks: int) -> int:
-    """The number of gradients of `check_interference`."""
-    operations = len(space.operations)
-    return contexts * operations * operations * (1 + len(differences(space))) + networks
+    """The number of gradients of `interference_of`."""
+    families = contexts * len(with_weights(space)) * (1 + len(differences(space)))
+    return families * len(space.operations) + networks
+
+
+def with_weights(space: ChainSpace) -> list[str]:
+    """The operations that can be shared: all but the identity."""
+    return [name for name, layer in space.operations.items() if len(layer["skip"]) < 2]
 
 
 def by_operation(
@@ -147,7 +157,7 @@ def families(space: ChainSpace, number: int, contexts: int, rng: Random) -> Iter
     of the next `number` layers and nowhere else; the second layers are the operations in order.
     """
     names = [*space.operations]
-    for shared in names:
+    for shared in with_weights(space):
         for _ in range(contexts):
             starts = [0, *(rng.randrange(len(names)) for _ in range(number - 1))]
             rest = rng.choices(names, k=space.length - 1 - number)
@@ -167,7 +177,7 @@ def by_rank(
     Random chains that share their first operation, by the score of the run, best first: the mean cosine of each with
     all others, that is how well an anchor of this rank would agree with them.
     """
-    first = [*space.operations][0]
+    first = with_weights(space)[0]
     drawn = [space.of(first, *space.names(space.sample(rng))[1:]) for _ in range(networks)]
     scores = [evaluator.evaluate(number, one, lambda step, found: True)[0] for number, one in enumerate(drawn)]
     given = [gradient(one) for one in drawn]

@@ -94,11 +94,12 @@ class AutoDistil(Method):
         if self.latency:
             self.latency.measure()
         students = all_within(self.space, self.evaluator.known, self.limits, s.seed)
+        self.run.record_budget(number := min(s.num_trials, len(students)))
         used = self.joined.only({self.joined.name_of(student) for student in students})
         for name in used.supernets:
             self.train_supernet(name)
         self.supernets = {**used.supernets}  # what is trained, and may be published
-        found = self.run.study(FixedList(students), self.evaluator, self.goals, min(s.num_trials, len(students)))
+        found = self.run.study(FixedList(students), self.evaluator, self.goals, number)
         used.save(self.run, found, self.text.tokenizer, self.latency.reference_name if self.latency else None)
         return found
 

@@ -76,10 +76,12 @@ class Magic(Method):
     def study(self) -> Study:
         s = self.settings
         self.tasks.load()
-        candidates = self.train_supernet(self.candidates())
-        if candidates:
-            number = min(s.num_trials, len(candidates))
-            return self.run.study(FixedList(candidates), self.evaluator, self.goals, number)
+        if candidates := self.candidates():
+            left = min(s.remaining, len(candidates)) if s.strategy == "shrinking" else len(candidates)
+            number = min(s.num_trials, left)
+            self.run.record_budget(number)
+            return self.run.study(FixedList(self.train_supernet(candidates)), self.evaluator, self.goals, number)
+        self.train_supernet([])
         rounds = (s.seed, s.population, s.parents, s.children)
         strategy = STRATEGIES[s.strategy](self.space, self.goals, *rounds, self.allowed)
         return self.run.study(strategy, self.evaluator, self.goals, s.num_trials)

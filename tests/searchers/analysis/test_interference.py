@@ -21,7 +21,7 @@ from autobert_hf.searchers.analysis.interference import (
     families,
     gradients_needed,
 )
-from autobert_hf.searchers.spaces.chain import ChainSpace, main_operations
+from autobert_hf.searchers.spaces.chain import ChainSpace, identity, main_operations
 from autobert_hf.searchers.supernets import ChoiceSupernet
 
 
@@ -81,6 +81,14 @@ def test_the_number_of_gradients(gradient):
     assert differences(ChainSpace(main_operations(16, 2), 12, 16)) == [1, 3, 5, 7, 9, 11]
 
 
+def test_the_identity_has_no_weights_to_share():
+    space = ChainSpace({"ID": identity(), **main_operations(16, heads=2)}, 2, 16)
+    gradient = Gradients(ChoiceSupernet(space, BASE, 0, AutoBertForMaskedLM), MaskedWords(BASE), BATCH)
+    matrix = by_operation(space, gradient, 1, random.Random(0))
+    assert [matrix[i][i] for i in range(5)] == pytest.approx([1] * 5)
+    assert gradients_needed(space, 1, 3) == 4 * 5 * 2 + 3
+
+
 SMALL = {
     "num_hidden_layers": 3, "hidden_size": 16, "num_attention_heads": 2, "vocab_size": 200, "length": 16,
     "batch_size": 8, "held_out_rows": 16, "num_trials": 3, "population": 2, "parents": 1, "children": 1,
@@ -109,6 +117,14 @@ def test_the_command(run, tmp_path, capsys):
     text = capsys.readouterr().out
     assert text.strip() == (tmp_path / "out" / "interference.txt").read_text().strip()
     assert "by the number of layers that differ" in text
+
+
+def test_a_chain_of_one_sub_layer(tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("\n\n".join(corpus(60, seed=0)))
+    sizes = SMALL | {"num_hidden_layers": 1, "block": 1}
+    search("magic", train_file=str(tmp_path / "text.txt"), output_dir=str(tmp_path / "run"), **sizes)
+    assert main(["analyze", "interference", str(tmp_path / "run"), "--output-dir", str(tmp_path / "out")]) == 1
+    assert "have one sub-layer: there is no other one in which networks" in capsys.readouterr().err
 
 
 def test_a_run_without_chains(tmp_path, capsys):

@@ -11,10 +11,12 @@ from transformers import BertConfig, BertModel, BertTokenizer
 from autobert_hf import load_study, search
 from autobert_hf.api import reopen
 from autobert_hf.cli import main
+from autobert_hf.commands.status import status_lines
 from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.lab.training.accelerate_state import AccelerateState
 from autobert_hf.modeling.arithmetic import count_parameters
 from autobert_hf.records.architecture import Architecture
+from autobert_hf.records.journal import JournalError
 from autobert_hf.records.study import Study
 from autobert_hf.searchers.supernets import ChoiceSupernet
 
@@ -110,7 +112,21 @@ def test_shrinking_halves_the_set_and_trains_what_remains(text, tmp_path):
     again = {trial.architecture: trial.scores["loss"] for trial in rounds[0]}
     assert all(trial.scores["loss"] != again[trial.architecture] for trial in rounds[1]), "nothing trained between"
     assert study.best.architecture in {trial.architecture for trial in study.trials}
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert "among 8 candidates" in card and "They remained of 8: while the shared weights were trained, rounds" in card
+    assert "round-2: 4 of 4 candidates\nsearch: 2 of 2 candidates" in "\n".join(status_lines(tmp_path / "run"))
     assert study.model(study.best, train=False).config.num_hidden_layers == 4
+
+
+def test_a_round_is_not_judged_again_with_later_weights(text, tmp_path):
+    given = SMALL | SHRINKING | {"train_file": text, "output_dir": str(tmp_path / "run")}
+    study = search("magic", **given)
+    last, first = (tmp_path / "run" / f"journal-{name}.jsonl" for name in ("round-2", "round-1"))
+    last.write_bytes(b"".join(last.read_bytes().splitlines(keepends=True)[:-1]))  # of the weights that are there
+    assert search("magic", **given).trials == study.trials
+    first.write_bytes(b"".join(first.read_bytes().splitlines(keepends=True)[:-1]))
+    with pytest.raises(JournalError, match="journal-round-1.jsonl holds 7 of 8 lines that the weights in the run's"):
+        search("magic", **given)
 
 
 def test_only_survivors_train_after_the_warm_up(text, tmp_path, monkeypatch):
