@@ -30,11 +30,7 @@ from autobert_hf.searchers.supernets.branched import BranchedSupernet
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_cards(without_rendering: object) -> None:
-<<<<<<< HEAD
-    """Of each method's card one test renders the figures, with the fixture `rendering`."""
-=======
     """Figures are rendered by tests of cards and of commands, and here where the fixture `rendering` is asked for."""
->>>>>>> main
 
 
 class SmallSpace(AutoBertZeroSpace):
