@@ -181,7 +181,7 @@ def check_tokenizer(source: str, tokenizer: PreTrainedTokenizerBase, trust: bool
 
 
 def _load(source: str, load: Any, trust: bool, **options: Any) -> Any:  # noqa: ANN401 (a class of transformers)
-    with _as_teacher_error(source), own_code_refused(f"The teacher {source}"):
+    with _as_teacher_error(source), own_code_refused(f"The encoder {source}"):
         return load(source, trust_remote_code=trust, **options)
 
 
@@ -195,6 +195,6 @@ def _as_teacher_error(source: str) -> Iterator[None]:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise TeacherError(
-            f"The teacher {source} cannot be loaded ({reason}): check its name or folder; it needs weights, "
+            f"The encoder {source} cannot be loaded ({reason}): check its name or folder; it needs weights, "
             "config.json and a tokenizer."
         ) from error

@@ -91,7 +91,7 @@ def test_adapters_that_cannot_teach_are_refused(base: Path, tmp_path: Path) -> N
     with pytest.raises(TeacherError, match="does not fit its base: it has no base_model.*key.lora_A"):
         load_teacher(str(tmp_path / "adapter"))
     file.write_text(json.dumps(config | {"base_model_name_or_path": "./no/base"}))
-    with pytest.raises(TeacherError, match="teacher ./no/base cannot be loaded"):
+    with pytest.raises(TeacherError, match="encoder ./no/base cannot be loaded"):
         load_teacher(str(tmp_path / "adapter"))
     file.write_text(json.dumps(config | {"base_model_name_or_path": None}))
     with pytest.raises(TeacherError, match="adapter names no base_model_name_or_path in adapter_config.json: add it"):
@@ -142,7 +142,7 @@ def own_code(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def test_code_of_its_own_is_not_run_and_nobody_is_asked(own_code: Path, tmp_path: Path) -> None:
     for load in (teacher_config, load_teacher):
-        with pytest.raises(TeacherError, match="teacher .* has code of its own, .*: read it, .* --trust-remote-code"):
+        with pytest.raises(TeacherError, match="(teacher|encoder) .* has code of its own, .*: read it, .* --trust-remote-code"):
             load(str(own_code))
     with pytest.raises(OwnCodeError, match="The tokenizer .* has code of its own, .* give --trust-remote-code"):
         tokenizer_of(Source((), (), "", str(own_code), 0, 16, 0), tmp_path)

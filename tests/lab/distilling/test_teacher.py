@@ -169,6 +169,6 @@ def test_a_vocabulary_with_holes_ends_at_its_largest_id(tmp_path: Path) -> None:
 
 def test_one_that_is_not_there(tmp_path: Path, tokenizer: BertTokenizer) -> None:
     for name in (str(tmp_path), "./no/such/folder"):
-        with pytest.raises(TeacherError, match=r"The teacher .* cannot be loaded .*: check its name or folder") as it:
+        with pytest.raises(TeacherError, match=r"The encoder .* cannot be loaded .*: check its name or folder") as it:
             Teacher(name, tokenizer, CPU)
         assert "\n" not in str(it.value)
