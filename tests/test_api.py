@@ -26,6 +26,7 @@ from autobert_hf.searchers.strategies import Evolution
 from autobert_hf.searchers.strategies.median_pruner import MedianPruner
 
 
+pytestmark = pytest.mark.usefixtures("without_rendering")  # the commands' tests render
 GRID = GridSpace(layers=[2, 4, 6], width=[64, 128])
 TINY = {
     "cpu": True,

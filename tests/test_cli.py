@@ -24,6 +24,7 @@ from autobert_hf.lab.data.builtin_text import corpus
 from autobert_hf.records.journal import read_journal
 
 
+pytestmark = pytest.mark.usefixtures("without_rendering")  # the job below renders, in processes of its own
 TINY = {
     "num-trials": "7",
     "population": "3",
@@ -248,7 +249,7 @@ def test_masked_words_and_next_sentences(tmp_path: Path, text: Path, final: str)
     assert training_of(tmp_path / "run")["floor"] > math.log(2)
 
 
-@pytest.mark.parametrize("command", [["zoo"], ["--help"], ["nothing"]])
+@pytest.mark.parametrize("command", [["zoo"], ["--help"]])  # a command, and the usage that an unknown one prints too
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_enough(command: list[str], unbuffered: str) -> None:
     """`autobert zoo | head` prints no error."""

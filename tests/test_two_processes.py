@@ -31,7 +31,8 @@ TWO = ["--config_file", str(ROOT / "examples/cpu2.yaml"), "--main_process_port=0
 def search_command(folder: Path, num_trials: int) -> list[str]:
     """On a short text, which is written beside the folder."""
     text = folder.parent / "text.txt"
-    text.write_text("\n\n".join(corpus(120, seed=0)))
+    if not text.exists():  # a process may be reading it
+        text.write_text("\n\n".join(corpus(120, seed=0)))
     places = ["--train-file", str(text), "--output-dir", str(folder)]
     return ["search", *SMALL, "--num-trials", str(num_trials), *places]
 
