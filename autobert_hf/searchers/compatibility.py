@@ -11,10 +11,10 @@ _ONE_SIZE = "its networks have layers of several sizes, the branched supernet ha
 _FORMULAS = "slices share one kind of layer, its layers are formulas and convolutions"
 _NO_NETWORK = "its architectures name no layers"
 _HEAD_SIZES = "one width has heads of several sizes, its slices keep the size of a head or their number"
-_NO_SCORES = "a branched supernet needs a language model, and formulas have no attention scores to distil"
+_NO_SCORES = "a branched supernet needs a model with a head, and formulas have no attention scores to distil"
 _NO_OPERATIONS = "its layers are not of a set of operations, all of which the choice supernet holds"
 _HALVES = "its layers are halves of layers, with one operation each"
-_NO_ATTENTION = "a choice supernet needs a language model, and a chain may end without attention to distil"
+_NO_ATTENTION = "a choice supernet needs a model with a head, and a chain may end without attention to distil"
 _NO_WORDS = "formulas have no queries, keys and values that could be compared with a teacher's"
 
 _ONE_EMBEDDING = "its networks have word embeddings of several widths, and the generator shares them"

@@ -45,7 +45,7 @@ def test_studies_of_one_run_have_a_journal_each(run):
     loss = Goals((GOALS["loss"],))
     stage = run.study(strategy(loss), evaluator(), loss, 6, name="stage-1")
     assert sorted(path.name for path in run.path.glob("*.jsonl")) == ["journal-stage-1.jsonl", "journal.jsonl"]
-    reports = ["front-stage-1.json", "front.json", "goals-stage-1.json", "goals.json"]
+    reports = [f"{what}{name}.json" for what in ("budget", "front", "goals") for name in ("-stage-1", "")]
     assert sorted(path.name for path in (run.path / "report").iterdir()) == reports
     assert (len(main.trials), len(stage.trials)) == (4, 6)
     assert run.study(strategy(), evaluator(pytest.fail), BOTH, 4).trials == main.trials

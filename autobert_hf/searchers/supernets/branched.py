@@ -119,7 +119,7 @@ class BranchedSupernet:
         self.make = network
         self.module = network(space.largest().to_config(base))
         encoder, config = self.module.base_model, self.module.config  # which is a copy of the one given
-        assert isinstance(encoder, AutoBertModel)
+        assert isinstance(encoder, AutoBertModel) and encoder is not self.module  # there is a head
         self.layers: list[BranchedLayer] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "supernet"))

@@ -41,7 +41,7 @@ class ChoiceSupernet:
         self.make = network
         self.module = network(space.largest().to_config(base))
         encoder, config = self.module.base_model, self.module.config  # which is a copy of the one given
-        assert isinstance(encoder, AutoBertModel)
+        assert isinstance(encoder, AutoBertModel) and encoder is not self.module  # there is a head
         self.names = [*space.operations]
         kinds = [_layer_config(space, base, name) for name in self.names]
         self.layers: list[ChoiceLayer] = []
