@@ -34,7 +34,7 @@ def extract_command(arguments: Sequence[str]) -> int:
     if Path(given.supernet).is_dir() and not Path(given.supernet, "config.json").exists():
         raise ValueError(
             f"{given.supernet} holds no config.json: give the folder of a supernet. Searches by --method autotinybert "
-            "leave theirs in supernet/model of the --output-dir, those by autodistil one of each box in "
+            "leave theirs in supernet/model of its --output-dir, those by autodistil one of each box in "
             "supernet/model-box-1, ...; other methods leave none that can be extracted from."
         )
     with loading(given.supernet):
