@@ -33,9 +33,9 @@ def extract_command(arguments: Sequence[str]) -> int:
         raise ValueError(f"{given.output_dir} is there already: give another folder, or move it away.")
     if Path(given.supernet).is_dir() and not Path(given.supernet, "config.json").exists():
         raise ValueError(
-            f"{given.supernet} holds no config.json: give the folder of a supernet. Searches by --method autotinybert "
-            "leave theirs in supernet/model of its --output-dir, those by autodistil one of each box in "
-            "supernet/model-box-1, ...; other methods leave none that can be extracted from."
+            f"{given.supernet} holds no config.json: give the folder of a supernet. A search by --method autotinybert "
+            "leaves its supernet in supernet/model of its --output-dir, one by autodistil that of each box in "
+            "supernet/model-box-1, ...; other methods leave none."
         )
     with loading(given.supernet):
         config = AutoConfig.from_pretrained(given.supernet, revision=given.revision)

@@ -37,12 +37,8 @@ def status_lines(run: Path) -> list[str]:
 def _rounds(run: Path) -> list[str]:
     """The studies on the way to the main one, such as the rounds of shrinking."""
     files = sorted((run / "report").glob("budget-*.json"), key=lambda file: (len(file.stem), file.stem))  # 10 after 9
-    names = [file.stem.removeprefix("budget-") for file in files]
-    asked = [read_report(run / "report" / f"budget-{name}.json")["trials"] for name in names]
-    return [
-        f"{name}: {len(Study.read(run, name).trials)} of {number} candidates"
-        for name, number in zip(names, asked, strict=True)
-    ]
+    asked = {file.stem.removeprefix("budget-"): read_report(file)["trials"] for file in files}
+    return [f"{name}: {len(Study.read(run, name).trials)} of {number} candidates" for name, number in asked.items()]
 
 
 def _budget(run: Path, num_trials: int) -> tuple[bool, int]:

@@ -82,7 +82,8 @@ def facts(records: RunRecords, network: Network | None) -> dict[str, Any]:
 
 def rounds(records: RunRecords) -> list[int]:
     """How many candidates each round of shrinking judged, before the last of them were judged again."""
-    return sorted((row["trials"] for name, row in records.reports.items() if name.startswith("budget-")), reverse=True)
+    judged = [row["trials"] for name, row in records.reports.items() if name.startswith("budget-round-")]
+    return sorted(judged, reverse=True)
 
 
 def inputs(records: RunRecords) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 
 T = TypeVar("T")
+QUANTITY = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)([KMGBT]?)"
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 
 
@@ -18,11 +19,10 @@ class Quantity(float):
     """A number that may be written with a unit in either case: 250k, 5M, 1.2G."""
 
     def __new__(cls, text: str | float) -> "Quantity":
-        found = re.fullmatch(r"([\d.eE+-]+)([KMGBT]?)", str(text), re.IGNORECASE)
-        try:
-            return super().__new__(cls, float(found[1]) * UNITS[found[2].upper()] if found else "")
-        except ValueError as error:
-            raise QuantityError(f"{text} is not a number: write 5000000, 5e6 or 5M.") from error
+        found = re.fullmatch(QUANTITY, str(text), re.IGNORECASE)
+        if not found:
+            raise QuantityError(f"{text} is not a number: write 5000000, 5e6 or 5M.")
+        return super().__new__(cls, float(found[1]) * UNITS[found[2].upper()])
 
 
 def described(text: str, default: T, least: float | None = None, local: bool = False, place: bool = False) -> T:
